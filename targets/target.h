@@ -1,0 +1,146 @@
+// The one interface of targets: a kind of machine that compiles and runs modules.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/expected.h"
+
+namespace rbc {
+
+// How a declared symbol takes its arguments. Numbers travel on the wire: only add.
+enum class Abi : uint8_t {
+  kDirect = 0,        // parameters as the signature says, LLVM first-class values (complex is {T, T})
+  kSysv = 1,          // what clang makes of the C prototype on x86-64: coerced structs, _Complex, byval, sret
+  kStatusRetptr = 2,  // i32 f(result*, parameters...): the status is returned, 0 is fine
+  kKernel = 3,        // a CUDA entry with an explicit grid
+};
+
+enum class Emit : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3 };
+
+struct TargetInfo {
+  std::string name;         // "host"
+  std::string triple;
+  std::string data_layout;
+  std::string cpu;          // "skylake-avx512", "sm_90"
+  uint32_t pointer_bits = 64;
+  std::string llvm_version;  // "22.1.8"
+  std::vector<std::string> devices;
+  bool simulated = false;
+};
+
+// A function of the module that the client wants to call.
+struct FunctionDeclaration {
+  std::string symbol;     // exact name in the IR
+  std::string signature;  // types/ normal form, "float64(float64, float64)"
+  Abi abi = Abi::kDirect;
+};
+
+struct CompileOptions {
+  uint8_t opt_level = 2;  // 0..3; nothing else: pass pipelines are never taken from a client
+  Emit emit = Emit::kObject;
+  bool debug = false;             // keep DWARF
+  bool allow_contract = false;    // a*b+c may be fused
+  bool allow_inline_asm = false;  // the operator's leave, never the client's
+};
+
+// What the client sent. `ir` is LLVM text or bitcode, hostile; text needs no NUL behind it here.
+struct Module {
+  std::string_view ir;
+  std::vector<FunctionDeclaration> functions;
+};
+
+// An entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the status.
+// frame: fixed parameters as types/frame.h lays them out; a pointer or string parameter is a cell {uint32 offset,
+// uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks cells before it calls.
+struct EntryPoint {
+  enum class Cell : uint8_t { kPointer = 0, kString = 1 };
+  uint32_t declaration = 0;  // index into Module::functions
+  std::string symbol;        // of the entry in the object
+  uint32_t frame_size = 0;   // bytes of the fixed parameters
+  uint32_t result_size = 0;  // bytes; a string result is 8 bytes: the char* itself, for the caller to copy
+  bool result_is_string = false;
+  std::vector<std::pair<uint32_t, Cell>> cells;  // offsets of pointer and string parameters in the frame
+};
+
+// What a compile gives. Self-contained: needs nothing but runtime symbols to be loaded.
+struct Artifact {
+  std::string code;  // relocatable object, assembly or IR text, by options.emit
+  std::vector<EntryPoint> entries;  // one a declaration, in order; empty unless emit is kObject
+  std::string constructors;  // symbol of void() that runs the module's static constructors in order, or ""
+  std::string destructors;
+  bool stateful = false;    // has writable globals that survive a call
+  bool repeatable = false;  // a call may be repeated: no writable global, no pointer argument, no outside effects
+  std::vector<Diagnostic> warnings;
+  std::vector<std::pair<std::string, uint32_t>> timings_us;  // phase, microseconds; the phases of one compile in order
+};
+
+// Addresses that client code may link against: libm, compiler runtime, memory, strings, capture of output.
+// Thread-safe, constant after start.
+class RuntimeSymbols {
+ public:
+  virtual ~RuntimeSymbols() = default;
+  // nullptr: not offered.
+  virtual void* Find(std::string_view name) const = 0;
+  // Why a well-known name is refused ("files are not available to functions"), or "" where it is merely unknown.
+  virtual std::string_view WhyRefused(std::string_view name) const = 0;
+};
+
+// Breadcrumbs for the fault record: called often, must be cheap. Text is copied at once.
+class CompileProgress {
+ public:
+  virtual ~CompileProgress() = default;
+  virtual void Phase(const char* phase) = 0;  // "parse", "verify", "optimize", "emit", ...; a literal
+  virtual void Function(std::string_view name) = 0;
+};
+
+// Code in this process that can be called until it is destroyed. Thread-safe to call into; destroyed by its owner
+// when no call is inside.
+class LoadedModule {
+ public:
+  virtual ~LoadedModule() = default;
+  virtual void* Symbol(std::string_view name) const = 0;  // nullptr: no such definition
+  // Name of the function that holds `address`, or "". Async-signal-safe.
+  virtual const char* FunctionAt(const void* address) const = 0;
+};
+
+// Runs modules. Thread-safe.
+class Device {
+ public:
+  virtual ~Device() = default;
+  // Links `code` (an Artifact's, checked by digest on its way here). Constructors are not run: the caller does.
+  virtual Expected<std::unique_ptr<LoadedModule>> Load(std::string_view code) = 0;
+};
+
+// A kind of machine that runs modules, e.g. "host". One thread at a time.
+class Target {
+ public:
+  virtual ~Target() = default;
+  virtual TargetInfo Info() const = 0;  // never loads a driver
+  // Compile side. Runs in a compile worker, on hostile input; 1 ms to seconds. May end the process: LLVM does.
+  // kUnsupportedProducer, kInvalidModule, kMissingSymbol, kUnsupported, kCompileFailed, each with diagnostics.
+  virtual Expected<Artifact> Compile(const Module& module, const CompileOptions& options,
+                                     CompileProgress* progress) = 0;
+  // Run side. Runs in an execution worker, before lock-down. kUnavailable: no such device here.
+  virtual Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) = 0;
+};
+
+// Listing is free. `initialize` runs once in the nursery, before any fork: process-wide set-up that all share
+// (LLVM's target tables). `create` runs in the worker.
+struct TargetFactory {
+  const char* name;
+  void (*initialize)();
+  std::unique_ptr<Target> (*create)(const RuntimeSymbols& symbols);
+};
+
+// targets/registry.cc: the one list.
+std::span<const TargetFactory> Targets();
+const TargetFactory* FindTarget(std::string_view name);
+
+}  // namespace rbc

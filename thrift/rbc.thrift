@@ -1,0 +1,222 @@
+// The farm's service. TFramedTransport, strict TBinaryProtocol. Fields are only ever added; numbers never change.
+// A connection whose first four bytes are "RBC1" is a raw channel instead (docs/protocol.md).
+// SPDX-License-Identifier: Apache-2.0
+namespace cpp rbc.wire
+
+const i32 PROTOCOL_MAJOR = 1
+const i32 PROTOCOL_MINOR = 0
+const i32 DEFAULT_PORT = 11530
+
+// What the caller does next; base/error.h says it kind by kind.
+enum ErrorKind {
+  InvalidArgument = 1, InvalidModule = 2, UnsupportedProducer = 3, Unsupported = 4, MissingSymbol = 5,
+  CompileFailed = 6, CompileCrash = 7, Quarantined = 8, DeadlineExceeded = 9, RemoteCrash = 10, WorkerLost = 11,
+  StateLost = 12, UnknownModule = 13, UnknownName = 14, UnknownTarget = 15, UnknownSession = 16, WrongFarm = 17,
+  Busy = 18, ResourceExhausted = 19, ProtocolMismatch = 20, PermissionDenied = 21, Cancelled = 22, Unavailable = 23,
+  ConnectionLost = 24, NoMatch = 25, Internal = 26
+}
+
+enum Severity { Error = 0, Warning = 1, Remark = 2, Note = 3 }
+
+// A compiler's message about the client's own IR; line and column count from 1, 0: not known.
+struct Diagnostic {
+  1: Severity severity
+  2: string message
+  3: i32 line
+  4: i32 column
+  5: string source_line
+}
+
+// Every refusal and failure. Optional fields are absent where they say nothing.
+exception FarmError {
+  1: ErrorKind kind
+  2: string message
+  3: optional string role            // who failed: "daemon", "compile worker", "execution worker"
+  4: optional string function_name     // the function that ran or was asked for
+  5: optional string cause           // "stack overflow", "assertion failed", ...
+  6: optional string address         // WrongFarm: where the session lives
+  7: optional binary output          // what the function printed before it ended
+  8: optional i32 signal             // signal number
+  9: optional bool may_have_run      // the call may have had effects
+  10: optional bool retry_safe       // the same request may be sent again
+  11: optional i64 retry_after_ms    // Busy, Quarantined
+  12: optional list<Diagnostic> diagnostics
+}
+
+struct TargetInfo {
+  1: string name                     // "host"
+  2: string triple
+  3: string data_layout
+  4: string cpu
+  5: i32 pointer_bits
+  6: list<string> devices
+  7: bool simulated
+  8: string llvm_version
+}
+
+struct HelloRequest {
+  1: i32 protocol_major
+  2: i32 protocol_minor
+  3: string client                   // "librbc 0.1.0", for logs
+  4: optional string token           // room for authentication
+  5: optional string name_space      // where publish and lookup act; default "default"
+}
+
+struct HelloReply {
+  1: i32 protocol_major
+  2: i32 protocol_minor
+  3: string farm_id                  // of this farm, stable over restarts
+  4: i64 session_id
+  5: binary secret                   // 16 bytes; attach needs it
+  6: i64 lease_ms                    // how long the session outlives its last connection; 0: not at all
+  7: string farm_version
+  8: string llvm_version
+  9: list<TargetInfo> targets
+  10: i64 max_message                // bytes of one framed message
+}
+
+struct AttachRequest {
+  1: i64 session_id
+  2: binary secret
+  3: string farm_id                  // as hello gave it; another farm answers WrongFarm
+}
+
+// How a symbol takes its arguments; targets/target.h.
+enum Abi { Direct = 0, Sysv = 1, StatusRetptr = 2, Kernel = 3 }
+
+enum Emit { Object = 0, Assembly = 1, Ir = 2, Ptx = 3 }
+
+struct FunctionDeclaration {
+  1: string symbol                   // exact name in the IR
+  2: string signature                // "float64(float64, float64)"
+  3: Abi abi
+}
+
+struct CompileOptions {
+  1: i32 opt_level = 2               // 0..3
+  2: bool debug = false
+  3: bool allow_contract = false     // a*b+c may be fused
+  4: bool serial = false             // calls of this module never overlap
+}
+
+struct CompileRequest {
+  1: i64 request_id
+  2: binary handle                   // 32 bytes: digest of what follows, see docs/protocol.md; checked first
+  3: string target
+  4: list<FunctionDeclaration> functions
+  5: CompileOptions options
+  6: optional binary ir              // absent: only ask; an unknown handle answers UnknownModule
+  7: i32 deadline_ms = 0             // 0: the farm's own limits
+  8: bool recache = false            // compile again although it is known
+}
+
+struct Timing { 1: string phase, 2: i64 us }
+
+struct FunctionInfo {
+  1: i64 function_id                  // what call takes; valid in this session until unload
+  2: string symbol
+  3: string signature
+  4: Abi abi
+  5: i32 frame_size                  // bytes of the fixed parameters
+  6: i32 result_size
+}
+
+struct CompileReply {
+  1: binary handle
+  2: i64 module_id                      // what unload takes
+  3: list<FunctionInfo> functions    // one a declaration, in order
+  4: bool cached                     // nothing was compiled for this request
+  5: list<Diagnostic> warnings
+  6: list<Timing> timings
+  7: bool stateful
+  8: bool repeatable
+}
+
+// Text or object for a person or a tool; nothing is kept for calls.
+struct EmitRequest {
+  1: i64 request_id
+  2: string target
+  3: list<FunctionDeclaration> functions
+  4: CompileOptions options
+  5: binary ir
+  6: Emit emit
+  7: i32 deadline_ms = 0
+}
+
+struct EmitReply {
+  1: binary code
+  2: list<Diagnostic> warnings
+  3: list<Timing> timings
+}
+
+// One call. The memory of the call is `frame` followed by `out_bytes` zero bytes (types/frame.h); pointers in it are
+// cells {u32 offset, u32 length} into that memory.
+struct CallRequest {
+  1: i64 request_id                  // chosen by the client, for cancel and outcome; 0: none
+  2: i64 function_id
+  3: binary frame
+  4: optional i32 deadline_ms        // relative; absent: the farm's call deadline
+  5: optional i32 out_bytes          // zero bytes behind `frame`
+  6: optional i32 return_from        // memory from this offset on comes back as `data`; absent: none
+}
+
+struct CallReply {
+  1: binary result                   // result_size bytes; a string result: cell {u32 offset, u32 length} into data
+  2: optional i32 status             // of a status_retptr function; absent: 0
+  3: optional binary data            // returned memory, then a returned string
+  4: optional binary output          // what the function printed
+}
+
+struct CallOutcome {
+  1: optional CallReply reply
+  2: optional FarmError error
+}
+
+struct PublishRequest {
+  1: i64 module_id
+  2: i64 function_id
+  3: string name                     // in the session's namespace
+  4: optional i64 expires_ms         // from now; absent: until withdrawn
+}
+
+struct PublishedFunction {
+  1: string name
+  2: string owner
+  3: FunctionInfo info           // loaded for this session by lookup
+  4: binary handle
+  5: string target
+  6: i64 module_id
+}
+
+struct FarmStatus {
+  1: string farm_id
+  2: string farm_version
+  3: string llvm_version
+  4: i64 pid
+  5: i64 uptime_ms
+  6: string json                     // everything: sessions, workers, store, sandbox; keys in docs/operations.md
+}
+
+service Farm {
+  HelloReply hello(1: HelloRequest request) throws (1: FarmError error)
+  HelloReply attach(1: AttachRequest request) throws (1: FarmError error)
+  // Ends the session at once: names, modules and workers of it are released.
+  void bye() throws (1: FarmError error)
+  list<TargetInfo> targets() throws (1: FarmError error)
+  CompileReply compile(1: CompileRequest request) throws (1: FarmError error)
+  EmitReply emit(1: EmitRequest request) throws (1: FarmError error)
+  CallReply call(1: CallRequest request) throws (1: FarmError error)
+  // Runs the calls in order; an error of one does not stop the others.
+  list<CallOutcome> call_batch(1: list<CallRequest> requests) throws (1: FarmError error)
+  void unload(1: i64 module_id) throws (1: FarmError error)
+  void publish(1: PublishRequest request) throws (1: FarmError error)
+  void withdraw(1: string name) throws (1: FarmError error)
+  PublishedFunction lookup(1: string name) throws (1: FarmError error)
+  // The stored IR of a module of this session, as it was sent.
+  binary get_ir(1: i64 module_id) throws (1: FarmError error)
+  // Stops the running or queued request of this session; over any connection of it. False: no such request.
+  bool cancel(1: i64 request_id) throws (1: FarmError error)
+  // What became of a call whose connection broke before the reply: its error, or UnknownName if it never started.
+  CallOutcome outcome(1: i64 request_id) throws (1: FarmError error)
+  FarmStatus status() throws (1: FarmError error)
+}

@@ -86,7 +86,7 @@ struct SpawnBody {
   uint64_t max_message;    // bytes of a call message or reply
   uint64_t max_string;     // bytes of a returned string
 };
-static_assert(sizeof(SpawnBody) == 96);
+static_assert(sizeof(SpawnBody) == 88);
 
 struct SpawnedBody {
   uint64_t worker_id;

@@ -36,8 +36,7 @@ CallParse ParseCall(std::string_view message, CallView* call);
 inline constexpr size_t kReplyOverhead = 96;
 
 // Writes a whole framed reply (with its 4-byte length) to `out` of at least kReplyOverhead + the sizes of the parts.
-// Empty data and output and a zero status are left out. Returns the bytes written. The result is written first, so
-// that its place is known: kReplyResultOffset.
+// Empty data and output and a zero status are left out. Returns the bytes written.
 size_t WriteReply(uint8_t* out, int32_t seqid, std::string_view result, int32_t status, std::string_view data,
                   std::string_view output);
 

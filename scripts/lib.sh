@@ -1,7 +1,9 @@
 # Shared by the scripts beside it; sourced, never run.
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 set -euo pipefail
 
+# shellcheck disable=SC2034  # for those who source this
 RBC_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 say() { printf '== %s\n' "$*"; }

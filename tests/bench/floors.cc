@@ -418,6 +418,7 @@ constexpr Floor kFloors[] = {
     {.name = "relay_tcp", .path = Path::kRelay, .tcp = true, .what = "bare relay over TCP, daemon blocks in recv"},
     {.name = "relay_tcp_epoll", .path = Path::kRelay, .tcp = true, .server = Wait::kEpoll, .what = "bare relay over TCP, daemon in epoll"},
     {.name = "worker_reply_unix", .path = Path::kWorkerReply, .what = "request through the daemon, reply by the worker"},
+    {.name = "worker_reply_unix_spin", .path = Path::kWorkerReply, .client = Wait::kSpin, .server = Wait::kSpin, .in_1cpu = false, .what = "the same, client and daemon try for 50 us"},
     {.name = "lent_unix", .path = Path::kLent, .what = "lent socket, worker blocks in recv"},
     {.name = "lent_unix_client_polls", .path = Path::kLent, .client = Wait::kPollThenRecv, .what = "lent socket, client calls poll before recv"},
     {.name = "lent_unix_peek", .path = Path::kLent, .server = Wait::kPeek, .what = "lent socket, worker peeks, then receives"},

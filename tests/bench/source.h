@@ -1,0 +1,29 @@
+// What the benchmark table is made of: sources, each one way of doing a piece of work, and rows that set one against
+// another. A new figure is one function in one of the *_sources.cc files and one line in bench_main.cc.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+#include "tests/bench/measure.h"
+
+namespace rbc::bench {
+
+struct Work {
+  Mode mode = Mode::k1Cpu;
+  int calls = 0;    // how often to do it; a source whose work is long may do less
+  std::string bin;  // folder of rbc-farm, rbc-worker and rbc
+};
+
+// One sample of one source, in microseconds. Runs in a process of its own that does nothing else, so it may pin
+// itself, start threads and leave the rest to exit(); it checks what it gets back and says so in Sample::error.
+struct Source {
+  std::string_view name;
+  Sample (*run)(const Work& work);
+};
+
+// Thrift's own servers and gRPC (peer_sources.cc, grpc_sources.cc).
+std::span<const Source> PeerSources();
+std::span<const Source> GrpcSources();
+
+}  // namespace rbc::bench

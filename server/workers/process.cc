@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -112,12 +111,12 @@ Expected<std::pair<UniqueFd, UniqueFd>> ControlPair() {
 }
 
 Expected<std::shared_ptr<ChildProcess>> ChildProcess::Open(pid_t pid) {
-  UniqueFd pidfd(pidfd_open(pid, 0));
+  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));  // glibc 2.36's header lacks extern "C"
   if (!pidfd) return SystemError("pidfd_open");
   return std::make_shared<ChildProcess>(pid, std::move(pidfd));
 }
 
-void ChildProcess::Kill() { pidfd_send_signal(pidfd(), SIGKILL, nullptr, 0); }
+void ChildProcess::Kill() { syscall(SYS_pidfd_send_signal, pidfd(), SIGKILL, nullptr, 0); }
 
 void ChildProcess::KillAndReap() {
   Kill();

@@ -41,7 +41,8 @@ struct Optimizer::State {
       : builder(&machine, TuningFor(level), std::nullopt, &callbacks) {
     callbacks.registerBeforeNonSkippedPassCallback([this](llvm::StringRef, llvm::Any unit) {
       if (progress == nullptr) return;
-      if (const auto* function = llvm::any_cast<const llvm::Function*>(&unit)) progress->Function((*function)->getName());
+      if (const auto* function = llvm::any_cast<const llvm::Function*>(&unit))
+        progress->Function((*function)->getName());
     });
     functions.registerPass([&library] { return llvm::TargetLibraryAnalysis(library); });
     builder.registerModuleAnalyses(modules);

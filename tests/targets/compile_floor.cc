@@ -1,6 +1,6 @@
 // The in-process floor of a compile: the same passes, entry points and verifier on the same bytes, everything warm, no
-// farm around it. Prints one JSON object a module. Usage: compile_floor [--rounds N] [--level L] FILE SYMBOL SIGNATURE...
-// SPDX-License-Identifier: Apache-2.0
+// farm around it. Prints one JSON object a module. Usage: compile_floor [--rounds N] [--level L] FILE SYMBOL
+// SIGNATURE... SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -74,9 +74,13 @@ int main(int argc, char** argv) {
   }
   const double first = compile.front();
   std::string parts;
-  for (auto& [phase, spent] : phases) parts += fmt::format("{}\"{}\": {:.0f}", parts.empty() ? "" : ", ", phase, Median(&spent));
-  std::printf("%s\n", fmt::format("{{\"module\": \"{}\", \"level\": {}, \"rounds\": {}, \"first_us\": {:.1f}, \"compile_us\": {:.1f}, "
-                                  "\"load_us\": {:.1f}, \"phases_us\": {{{}}}}}",
-                                  file, options.opt_level, rounds, first, Median(&compile), Median(&load), parts).c_str());
+  for (auto& [phase, spent] : phases)
+    parts += fmt::format("{}\"{}\": {:.0f}", parts.empty() ? "" : ", ", phase, Median(&spent));
+  std::printf(
+      "%s\n",
+      fmt::format("{{\"module\": \"{}\", \"level\": {}, \"rounds\": {}, \"first_us\": {:.1f}, \"compile_us\": {:.1f}, "
+                  "\"load_us\": {:.1f}, \"phases_us\": {{{}}}}}",
+                  file, options.opt_level, rounds, first, Median(&compile), Median(&load), parts)
+          .c_str());
   return 0;
 }

@@ -18,7 +18,8 @@ size_t Pages(size_t size) { return (size + kPageSize - 1) / kPageSize * kPageSiz
 Expected<std::unique_ptr<CodeMemory>> CodeMemory::Reserve(size_t size) {
   void* base = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) {
-    return {ErrorKind::kUnavailable, "cannot reserve " + std::to_string(size >> 20) + " MiB of addresses for code: " + std::strerror(errno)};
+    return {ErrorKind::kUnavailable,
+            "cannot reserve " + std::to_string(size >> 20) + " MiB of addresses for code: " + std::strerror(errno)};
   }
   return std::unique_ptr<CodeMemory>(new CodeMemory(static_cast<std::byte*>(base), size));
 }

@@ -13,9 +13,10 @@ namespace rbc::host {
 struct Emitter::State {
   State(llvm::TargetMachine& machine, const llvm::TargetLibraryInfoImpl& library, Output output) : stream(buffer) {
     passes.add(new llvm::TargetLibraryInfoWrapperPass(library));
-    ok = !machine.addPassesToEmitFile(passes, stream, nullptr,
-                                      output == Output::kObject ? llvm::CodeGenFileType::ObjectFile : llvm::CodeGenFileType::AssemblyFile,
-                                      /*DisableVerify=*/true);
+    ok = !machine.addPassesToEmitFile(
+        passes, stream, nullptr,
+        output == Output::kObject ? llvm::CodeGenFileType::ObjectFile : llvm::CodeGenFileType::AssemblyFile,
+        /*DisableVerify=*/true);
   }
 
   bool ok = false;

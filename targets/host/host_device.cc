@@ -100,14 +100,14 @@ class SlabMemoryManager : public jitlink::JITLinkMemoryManager {
 
  private:
   static bool IsWritable(orc::AllocGroup group) {
-    return (group.getMemProt() & orc::MemProt::Write) != orc::MemProt::None;
+    return (static_cast<unsigned>(group.getMemProt()) & static_cast<unsigned>(orc::MemProt::Write)) != 0;
   }
 
   bool AllocatePieces() {
     if (pieces_->code_size != 0) pieces_->code = memory_.Allocate(CodeMemory::Kind::kCode, pieces_->code_size);
     if (pieces_->data_size != 0) pieces_->data = memory_.Allocate(CodeMemory::Kind::kData, pieces_->data_size);
-    const bool complete = (pieces_->code != nullptr || pieces_->code_size == 0) &&
-                          (pieces_->data != nullptr || pieces_->data_size == 0);
+    const bool complete =
+        (pieces_->code != nullptr || pieces_->code_size == 0) && (pieces_->data != nullptr || pieces_->data_size == 0);
     if (!complete) FreePieces(memory_, *pieces_);
     return complete;
   }
@@ -139,7 +139,8 @@ class SymbolTable {
 
   void* Find(std::string_view name) const {
     for (const Entry& entry : entries_) {
-      if (std::string_view(names_).substr(entry.name, entry.name_size) == name) return reinterpret_cast<void*>(entry.address);
+      if (std::string_view(names_).substr(entry.name, entry.name_size) == name)
+        return reinterpret_cast<void*>(entry.address);
     }
     return nullptr;
   }
@@ -220,7 +221,8 @@ class LinkContext : public jitlink::JITLinkContext {
   llvm::Error notifyResolved(jitlink::LinkGraph& graph) override {
     for (const auto* symbol : graph.defined_symbols()) {
       if (!symbol->hasName() || !symbol->isLive()) continue;
-      outcome_->symbols.Add(*symbol->getName(), symbol->getAddress().getValue(), symbol->getSize(), symbol->isCallable());
+      outcome_->symbols.Add(*symbol->getName(), symbol->getAddress().getValue(), symbol->getSize(),
+                            symbol->isCallable());
     }
     outcome_->symbols.Sort();
     return llvm::Error::success();

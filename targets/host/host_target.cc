@@ -71,7 +71,12 @@ class Compilation {
  public:
   Compilation(Toolchain& tools, const llvm::TargetLibraryInfoImpl& library, const RuntimeSymbols& symbols,
               const Module& input, const CompileOptions& options, CompileProgress* progress)
-      : tools_(tools), library_(library), symbols_(symbols), input_(input), options_(options), progress_(progress),
+      : tools_(tools),
+        library_(library),
+        symbols_(symbols),
+        input_(input),
+        options_(options),
+        progress_(progress),
         phases_(progress, &artifact_) {
     log_.Install(context_);
   }
@@ -213,13 +218,15 @@ class HostTarget : public Target {
 
   Expected<Artifact> Compile(const Module& module, const CompileOptions& options, CompileProgress* progress) override {
     if (options.opt_level > 3) {
-      return {ErrorKind::kInvalidArgument, fmt::format("optimisation level {} is not one of 0 to 3", options.opt_level)};
+      return {ErrorKind::kInvalidArgument,
+              fmt::format("optimisation level {} is not one of 0 to 3", options.opt_level)};
     }
     return Compilation(ToolchainFor(options), library_, symbols_, module, options, progress).Run();
   }
 
   Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) override {
-    if (ordinal != 0) return {ErrorKind::kUnavailable, fmt::format("the host target has one device, 0, and no {}", ordinal)};
+    if (ordinal != 0)
+      return {ErrorKind::kUnavailable, fmt::format("the host target has one device, 0, and no {}", ordinal)};
     return OpenHostDevice(symbols_);
   }
 
@@ -241,6 +248,8 @@ class HostTarget : public Target {
 
 void Initialize() { InitializeMachine(); }
 
-std::unique_ptr<Target> CreateHostTarget(const RuntimeSymbols& symbols) { return std::make_unique<HostTarget>(symbols); }
+std::unique_ptr<Target> CreateHostTarget(const RuntimeSymbols& symbols) {
+  return std::make_unique<HostTarget>(symbols);
+}
 
 }  // namespace rbc::host

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "targets/host/machine.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "llvm/ADT/StringMap.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"

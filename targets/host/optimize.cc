@@ -37,11 +37,12 @@ llvm::OptimizationLevel LevelOf(uint8_t level) {
 }  // namespace
 
 struct Optimizer::State {
-  State(llvm::TargetMachine& machine, const llvm::TargetLibraryInfoImpl& library, uint8_t level)
-      : builder(&machine, TuningFor(level), std::nullopt, &callbacks) {
+  State(llvm::TargetMachine& machine, const llvm::TargetLibraryInfoImpl& library, uint8_t wanted)
+      : level(wanted), builder(&machine, TuningFor(wanted), std::nullopt, &callbacks) {
     callbacks.registerBeforeNonSkippedPassCallback([this](llvm::StringRef, llvm::Any unit) {
       if (progress == nullptr) return;
-      if (const auto* function = llvm::any_cast<const llvm::Function*>(&unit)) progress->Function((*function)->getName());
+      if (const auto* function = llvm::any_cast<const llvm::Function*>(&unit))
+        progress->Function((*function)->getName());
     });
     functions.registerPass([&library] { return llvm::TargetLibraryAnalysis(library); });
     builder.registerModuleAnalyses(modules);
@@ -49,10 +50,15 @@ struct Optimizer::State {
     builder.registerFunctionAnalyses(functions);
     builder.registerLoopAnalyses(loops);
     builder.crossRegisterProxies(loops, functions, components, modules);
-    pipeline = level == 0 ? builder.buildO0DefaultPipeline(llvm::OptimizationLevel::O0)
-                          : builder.buildPerModuleDefaultPipeline(LevelOf(level));
   }
 
+  // Made anew for each module: LLVM's inliner pass takes itself apart when it runs.
+  llvm::ModulePassManager MakePipeline() {
+    if (level == 0) return builder.buildO0DefaultPipeline(llvm::OptimizationLevel::O0);
+    return builder.buildPerModuleDefaultPipeline(LevelOf(level));
+  }
+
+  const uint8_t level;
   CompileProgress* progress = nullptr;
   llvm::PassInstrumentationCallbacks callbacks;
   llvm::LoopAnalysisManager loops;
@@ -60,7 +66,6 @@ struct Optimizer::State {
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
   llvm::PassBuilder builder;
-  llvm::ModulePassManager pipeline;
 };
 
 Optimizer::Optimizer(llvm::TargetMachine& machine, const llvm::TargetLibraryInfoImpl& library, uint8_t opt_level)
@@ -70,7 +75,7 @@ Optimizer::~Optimizer() = default;
 
 void Optimizer::Run(llvm::Module& module, CompileProgress* progress) {
   state_->progress = progress;
-  state_->pipeline.run(module, state_->modules);
+  state_->MakePipeline().run(module, state_->modules);
   state_->progress = nullptr;
   // The results refer to the module, which ends before the next one comes.
   state_->modules.clear();

@@ -16,7 +16,7 @@ class CompileProgress;
 
 namespace rbc::host {
 
-// The default pipeline of one level, built once. One thread at a time.
+// The default pipeline of one level with its analyses, which are kept. One thread at a time.
 class Optimizer {
  public:
   // `machine` and `library` outlive it.

@@ -24,7 +24,8 @@ std::vector<Leaf> Eightbyte(const Value& value, uint64_t from) {
 }
 
 const Leaf* LeafAt(const std::vector<Leaf>& leaves, uint64_t offset) {
-  const auto found = std::find_if(leaves.begin(), leaves.end(), [&](const Leaf& leaf) { return leaf.offset == offset; });
+  const auto found =
+      std::find_if(leaves.begin(), leaves.end(), [&](const Leaf& leaf) { return leaf.offset == offset; });
   return found == leaves.end() ? nullptr : &*found;
 }
 
@@ -80,7 +81,8 @@ SysvPassing SysvLowering::Result(const Value& value) {
   if (!IsAggregate(value)) return {Way::kPieces, {{ScalarPiece(value, context_), 0}}};
   if (HasX87(value)) {
     // A complex of long doubles comes back on the x87 stack, and so does a struct of one long double.
-    if (value.type.is(types::Kind::kComplex)) return {Way::kPieces, {{value.leaves[0].type, 0}, {value.leaves[1].type, 16}}};
+    if (value.type.is(types::Kind::kComplex))
+      return {Way::kPieces, {{value.leaves[0].type, 0}, {value.leaves[1].type, 16}}};
     if (value.size == 16) return {Way::kPieces, {{value.leaves[0].type, 0}}};
   }
   if (value.size > 16) {

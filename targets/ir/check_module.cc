@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -82,7 +85,8 @@ class TypeChecker {
   }
 
   TypeFacts Vector(llvm::FixedVectorType* type, uint64_t depth) {
-    const uint64_t element_bits = std::max(type->getElementType()->getPrimitiveSizeInBits().getKnownMinValue(), uint64_t{8});
+    const uint64_t element_bits =
+        std::max(type->getElementType()->getPrimitiveSizeInBits().getKnownMinValue(), uint64_t{8});
     const uint64_t bits = Times(element_bits, type->getNumElements());
     if (bits > kMaxVectorBits) {
       return Refused(fmt::format("vectors of {} bits are not supported, the limit is {}", bits, kMaxVectorBits));
@@ -178,22 +182,56 @@ bool IsSupportedConvention(llvm::CallingConv::ID convention) {
 }
 
 constexpr std::string_view kRefusedIntrinsicPrefixes[] = {
-    "llvm.read_register", "llvm.write_register", "llvm.read_volatile_register", "llvm.gcroot", "llvm.gcread",
-    "llvm.gcwrite", "llvm.experimental.gc.", "llvm.experimental.patchpoint", "llvm.experimental.stackmap",
-    "llvm.experimental.deoptimize", "llvm.experimental.guard", "llvm.coro.", "llvm.eh.", "llvm.localescape",
-    "llvm.localrecover", "llvm.init.trampoline", "llvm.adjust.trampoline", "llvm.swift.", "llvm.call.preallocated",
-    "llvm.icall.branch.funnel", "llvm.seh.", "llvm.objc.", "llvm.xray.", "llvm.instrprof.", "llvm.pseudoprobe",
-    "llvm.thread.pointer", "llvm.sponentry", "llvm.addressofreturnaddress", "llvm.type.test", "llvm.type.checked.load",
-    "llvm.threadlocal.address", "llvm.ptrauth.", "llvm.hwasan.", "llvm.asan.", "llvm.vp.", "llvm.vscale",
-    "llvm.experimental.convergence.", "llvm.clear_cache", "llvm.set.rounding", "llvm.set.fpenv", "llvm.set.fpmode",
-    "llvm.reset.fpenv", "llvm.reset.fpmode",
+    "llvm.read_register",
+    "llvm.write_register",
+    "llvm.read_volatile_register",
+    "llvm.gcroot",
+    "llvm.gcread",
+    "llvm.gcwrite",
+    "llvm.experimental.gc.",
+    "llvm.experimental.patchpoint",
+    "llvm.experimental.stackmap",
+    "llvm.experimental.deoptimize",
+    "llvm.experimental.guard",
+    "llvm.coro.",
+    "llvm.eh.",
+    "llvm.localescape",
+    "llvm.localrecover",
+    "llvm.init.trampoline",
+    "llvm.adjust.trampoline",
+    "llvm.swift.",
+    "llvm.call.preallocated",
+    "llvm.icall.branch.funnel",
+    "llvm.seh.",
+    "llvm.objc.",
+    "llvm.xray.",
+    "llvm.instrprof.",
+    "llvm.pseudoprobe",
+    "llvm.thread.pointer",
+    "llvm.sponentry",
+    "llvm.addressofreturnaddress",
+    "llvm.type.test",
+    "llvm.type.checked.load",
+    "llvm.threadlocal.address",
+    "llvm.ptrauth.",
+    "llvm.hwasan.",
+    "llvm.asan.",
+    "llvm.vp.",
+    "llvm.vscale",
+    "llvm.experimental.convergence.",
+    "llvm.clear_cache",
+    "llvm.set.rounding",
+    "llvm.set.fpenv",
+    "llvm.set.fpmode",
+    "llvm.reset.fpenv",
+    "llvm.reset.fpmode",
 };
 
 // Intrinsics of machines other than x86: the name's second part is LLVM's name of the machine.
 constexpr std::string_view kForeignIntrinsics[] = {
-    "llvm.aarch64.", "llvm.amdgcn.", "llvm.arm.",  "llvm.bpf.",   "llvm.dx.",    "llvm.hexagon.", "llvm.loongarch.",
-    "llvm.mips.",    "llvm.nvvm.",   "llvm.ppc.",  "llvm.r600.",  "llvm.riscv.", "llvm.s390.",    "llvm.spv.",
-    "llvm.ve.",      "llvm.wasm.",   "llvm.xcore."};
+    "llvm.aarch64.",   "llvm.amdgcn.", "llvm.arm.",  "llvm.bpf.",  "llvm.dx.",   "llvm.hexagon.",
+    "llvm.loongarch.", "llvm.mips.",   "llvm.nvvm.", "llvm.ppc.",  "llvm.r600.", "llvm.riscv.",
+    "llvm.s390.",      "llvm.spv.",    "llvm.ve.",   "llvm.wasm.", "llvm.xcore."};
 
 bool StartsWithAny(std::string_view name, std::span<const std::string_view> prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view p) { return name.starts_with(p); });
@@ -203,7 +241,8 @@ bool StartsWithAny(std::string_view name, std::span<const std::string_view> pref
 bool HasAsmDirective(std::string_view assembly) {
   for (size_t i = 0; i + 1 < assembly.size(); ++i) {
     if (assembly[i] != '.') continue;
-    const bool starts_word = i == 0 || !(std::isalnum(static_cast<unsigned char>(assembly[i - 1])) || assembly[i - 1] == '_');
+    const bool starts_word =
+        i == 0 || !(std::isalnum(static_cast<unsigned char>(assembly[i - 1])) || assembly[i - 1] == '_');
     if (starts_word && std::isalpha(static_cast<unsigned char>(assembly[i + 1])) && assembly[i + 1] != 'L') return true;
   }
   return false;
@@ -240,9 +279,11 @@ class Checker {
       if (variable.isDeclaration()) continue;
       bytes = Plus(bytes, facts.bytes);
       if (bytes > kMaxGlobalBytes) {
-        return RefuseGlobal(variable, fmt::format("the module's variables take more than {} MiB", kMaxGlobalBytes >> 20));
+        return RefuseGlobal(variable,
+                            fmt::format("the module's variables take more than {} MiB", kMaxGlobalBytes >> 20));
       }
-      if (variable.getName().starts_with("llvm.")) return RefuseGlobal(variable, "this reserved variable is not supported");
+      if (variable.getName().starts_with("llvm."))
+        return RefuseGlobal(variable, "this reserved variable is not supported");
     }
     return {};
   }
@@ -261,7 +302,8 @@ class Checker {
     if (function.hasPrologueData() || function.hasPrefixData()) {
       return RefuseGlobal(function, "prologue and prefix data are not supported");
     }
-    if (function.hasFnAttribute(llvm::Attribute::Naked)) return RefuseGlobal(function, "naked functions are not supported");
+    if (function.hasFnAttribute(llvm::Attribute::Naked))
+      return RefuseGlobal(function, "naked functions are not supported");
     if (function.getAlign().valueOrOne().value() > kMaxAlignment) {
       return RefuseGlobal(function, fmt::format("an alignment over {} is not supported", kMaxAlignment));
     }
@@ -279,7 +321,8 @@ class Checker {
   }
 
   static bool IsExceptional(const llvm::Instruction& instruction) {
-    return instruction.isEHPad() || llvm::isa<llvm::InvokeInst, llvm::ResumeInst, llvm::CatchReturnInst, llvm::CleanupReturnInst>(instruction);
+    return instruction.isEHPad() ||
+           llvm::isa<llvm::InvokeInst, llvm::ResumeInst, llvm::CatchReturnInst, llvm::CleanupReturnInst>(instruction);
   }
 
   Status CheckIntrinsic(const llvm::Function& function) {
@@ -294,7 +337,7 @@ class Checker {
   }
 
   Status CheckParameterAttributes(const llvm::AttributeList& attributes, unsigned count, auto refuse) {
-    constexpr llvm::Attribute::AttrKind kRefused[] = {llvm::Attribute::InAlloca,  llvm::Attribute::Preallocated,
+    constexpr llvm::Attribute::AttrKind kRefused[] = {llvm::Attribute::InAlloca,   llvm::Attribute::Preallocated,
                                                       llvm::Attribute::SwiftError, llvm::Attribute::SwiftSelf,
                                                       llvm::Attribute::SwiftAsync, llvm::Attribute::ByRef,
                                                       llvm::Attribute::Nest};
@@ -311,7 +354,8 @@ class Checker {
         if (!facts.refused.empty()) return Status(refuse(facts.refused));
         if (facts.bytes > kMaxStackObject) return Status(refuse("a parameter in memory is too large"));
       }
-      if (attributes.getParamAlignment(i).valueOrOne().value() > kMaxAlignment && attributes.hasParamAttr(i, llvm::Attribute::ByVal)) {
+      if (attributes.getParamAlignment(i).valueOrOne().value() > kMaxAlignment &&
+          attributes.hasParamAttr(i, llvm::Attribute::ByVal)) {
         return Status(refuse(fmt::format("an alignment over {} is not supported", kMaxAlignment)));
       }
     }
@@ -361,7 +405,8 @@ class Checker {
       bytes = Times(bytes, count->getValue().getLimitedValue(kHuge));
     }
     if (bytes > kMaxStackObject) {
-      return RefuseInstruction(alloca, fmt::format("more than {} MiB on the stack is not supported", kMaxStackObject >> 20));
+      return RefuseInstruction(alloca,
+                               fmt::format("more than {} MiB on the stack is not supported", kMaxStackObject >> 20));
     }
     if (alloca.getAlign().value() > kMaxAlignment) {
       return RefuseInstruction(alloca, fmt::format("an alignment over {} is not supported", kMaxAlignment));
@@ -371,12 +416,15 @@ class Checker {
 
   Status CheckAtomic(const llvm::Instruction& instruction) {
     llvm::Type* type = nullptr;
-    if (const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction); load != nullptr && load->isAtomic()) type = load->getType();
+    if (const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction); load != nullptr && load->isAtomic())
+      type = load->getType();
     if (const auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction); store != nullptr && store->isAtomic()) {
       type = store->getValueOperand()->getType();
     }
-    if (const auto* exchange = llvm::dyn_cast<llvm::AtomicCmpXchgInst>(&instruction)) type = exchange->getNewValOperand()->getType();
-    if (const auto* update = llvm::dyn_cast<llvm::AtomicRMWInst>(&instruction)) type = update->getValOperand()->getType();
+    if (const auto* exchange = llvm::dyn_cast<llvm::AtomicCmpXchgInst>(&instruction))
+      type = exchange->getNewValOperand()->getType();
+    if (const auto* update = llvm::dyn_cast<llvm::AtomicRMWInst>(&instruction))
+      type = update->getValOperand()->getType();
     if (type == nullptr || type->isPointerTy()) return {};
     const auto bits = type->getPrimitiveSizeInBits().getKnownMinValue();
     if (bits <= 64 || (bits == 128 && type->isIntegerTy())) return {};
@@ -389,8 +437,10 @@ class Checker {
     if (call.isInlineAsm()) {
       if (!allow_inline_asm_) return refuse("inline asm is not allowed by this farm's operator");
       const auto* assembly = llvm::cast<llvm::InlineAsm>(call.getCalledOperand());
-      if (HasAsmDirective(assembly->getAsmString())) return refuse("inline asm may hold instructions only, no directives");
-      if (!call.getType()->isVoidTy() && types_.Facts(call.getType()).bytes > 64 * 16) return refuse("the asm's result is too wide");
+      if (HasAsmDirective(assembly->getAsmString()))
+        return refuse("inline asm may hold instructions only, no directives");
+      if (!call.getType()->isVoidTy() && types_.Facts(call.getType()).bytes > 64 * 16)
+        return refuse("the asm's result is too wide");
       return CheckAsmOperands(call);
     }
     if (!IsSupportedConvention(call.getCallingConv())) {
@@ -398,8 +448,8 @@ class Checker {
     }
     for (unsigned i = 0; i < call.getNumOperandBundles(); ++i) {
       const auto tag = call.getOperandBundleAt(i).getTagName();
-      if (tag != "align" && tag != "nonnull" && tag != "dereferenceable" && tag != "separate_storage" && tag != "ignore" &&
-          tag != "cold") {
+      if (tag != "align" && tag != "nonnull" && tag != "dereferenceable" && tag != "separate_storage" &&
+          tag != "ignore" && tag != "cold") {
         return refuse(fmt::format("the operand bundle '{}' is not supported", Bounded(tag, 40)));
       }
     }
@@ -418,7 +468,8 @@ class Checker {
 
   Status CheckAsmOperands(const llvm::CallBase& call) {
     const auto too_wide = [](llvm::Type* type) { return type->isIntegerTy() && type->getIntegerBitWidth() > 64; };
-    if (too_wide(call.getType()) || std::any_of(call.arg_begin(), call.arg_end(), [&](const auto& a) { return too_wide(a->getType()); })) {
+    if (too_wide(call.getType()) ||
+        std::any_of(call.arg_begin(), call.arg_end(), [&](const auto& a) { return too_wide(a->getType()); })) {
       return RefuseInstruction(call, "integers over 64 bits are not supported in inline asm");
     }
     return {};
@@ -427,7 +478,8 @@ class Checker {
   // Instructions in `function` once its always_inline callees are in it; kHuge for chains that are too long.
   uint64_t InlinedSize(const llvm::Function& function, unsigned depth) {
     if (depth > kMaxTypeNesting) return kHuge;
-    const auto [entry, inserted] = inlined_size_.try_emplace(&function, 0);  // 0 while on the way: recursion is not inlined
+    const auto [entry, inserted] =
+        inlined_size_.try_emplace(&function, 0);  // 0 while on the way: recursion is not inlined
     if (!inserted) return entry->second;
     uint64_t size = 0;
     for (const auto& instruction : llvm::instructions(function)) {
@@ -480,7 +532,8 @@ Status VerifyModule(llvm::Module& module, DiagnosticLog* log) {
 Status CheckWholeModule(const llvm::Module& module) {
   if (!module.getModuleInlineAsm().empty()) return Unsupported("module asm is not allowed");
   const auto& layout = module.getDataLayout();
-  if (layout.isBigEndian()) return Unsupported("the module is made for a big-endian machine, this target is little-endian");
+  if (layout.isBigEndian())
+    return Unsupported("the module is made for a big-endian machine, this target is little-endian");
   if (layout.getPointerSizeInBits() != 64) {
     return Unsupported(fmt::format("the module is made for pointers of {} bits, this target's have 64",
                                    layout.getPointerSizeInBits()));
@@ -488,6 +541,8 @@ Status CheckWholeModule(const llvm::Module& module) {
   return {};
 }
 
-Status CheckModule(const llvm::Module& module, bool allow_inline_asm) { return Checker(allow_inline_asm).Check(module); }
+Status CheckModule(const llvm::Module& module, bool allow_inline_asm) {
+  return Checker(allow_inline_asm).Check(module);
+}
 
 }  // namespace rbc::ir

@@ -17,12 +17,12 @@ class DiagnosticLog;
 // Limits of one module. Beyond them LLVM does not fail: it takes minutes, gigabytes or all of the stack.
 inline constexpr unsigned kMaxIntegerBits = 1024;
 inline constexpr uint64_t kMaxVectorBits = 32768;
-inline constexpr uint64_t kMaxValueLeaves = 4096;               // scalars in one first-class aggregate
+inline constexpr uint64_t kMaxValueLeaves = 4096;  // scalars in one first-class aggregate
 inline constexpr uint64_t kMaxTypeNesting = 200;
-inline constexpr uint64_t kMaxAlignment = 4096;                 // bytes
-inline constexpr uint64_t kMaxStackObject = uint64_t{1} << 30;  // bytes of one alloca
+inline constexpr uint64_t kMaxAlignment = 4096;                   // bytes
+inline constexpr uint64_t kMaxStackObject = uint64_t{1} << 30;    // bytes of one alloca
 inline constexpr uint64_t kMaxGlobalBytes = uint64_t{256} << 20;  // all globals of a module together
-inline constexpr uint64_t kMaxInlinedInstructions = 1'000'000;  // after always_inline functions are inlined
+inline constexpr uint64_t kMaxInlinedInstructions = 1'000'000;    // after always_inline functions are inlined
 
 // LLVM's own verifier; broken debug information is dropped. kInvalidModule.
 Status VerifyModule(llvm::Module& module, DiagnosticLog* log);

@@ -31,8 +31,8 @@ Error Missing(const std::vector<std::string>& names, const RuntimeSymbols& symbo
     list += Describe(names[i], symbols);
   }
   if (names.size() > kMaxNamed) list += fmt::format(" and {} more", names.size() - kMaxNamed);
-  return Error(ErrorKind::kMissingSymbol,
-               fmt::format("the module needs {} that this farm does not offer: {}", names.size() == 1 ? "a symbol" : "symbols", list));
+  return Error(ErrorKind::kMissingSymbol, fmt::format("the module needs {} that this farm does not offer: {}",
+                                                      names.size() == 1 ? "a symbol" : "symbols", list));
 }
 
 }  // namespace

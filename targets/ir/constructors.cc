@@ -55,7 +55,8 @@ std::string MakeCaller(llvm::Module& module, const char* name, const std::vector
   for (const Entry& entry : entries) {
     // Some front ends give them parameters of main(), which nobody passes here.
     std::vector<llvm::Value*> arguments;
-    for (const auto& parameter : entry.function->args()) arguments.push_back(llvm::Constant::getNullValue(parameter.getType()));
+    for (const auto& parameter : entry.function->args())
+      arguments.push_back(llvm::Constant::getNullValue(parameter.getType()));
     builder.CreateCall(entry.function, arguments)->setCallingConv(entry.function->getCallingConv());
   }
   builder.CreateRetVoid();

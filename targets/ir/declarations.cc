@@ -14,8 +14,8 @@ namespace rbc::ir {
 namespace {
 
 Error Mismatch(const FunctionDeclaration& declaration, std::string_view what) {
-  Error error(ErrorKind::kInvalidModule, fmt::format("'{}' does not match its signature `{}`: {}", Bounded(declaration.symbol, 200),
-                                                     declaration.signature, what));
+  Error error(ErrorKind::kInvalidModule, fmt::format("'{}' does not match its signature `{}`: {}",
+                                                     Bounded(declaration.symbol, 200), declaration.signature, what));
   error.function = declaration.symbol;
   return error;
 }
@@ -24,7 +24,10 @@ Error Mismatch(const FunctionDeclaration& declaration, std::string_view what) {
 class Matcher {
  public:
   Matcher(const FunctionDeclaration& declaration, MatchedFunction* match)
-      : declaration_(declaration), match_(match), function_(*match->function), context_(function_.getContext()),
+      : declaration_(declaration),
+        match_(match),
+        function_(*match->function),
+        context_(function_.getContext()),
         layout_(function_.getDataLayout()) {}
 
   Status Match() {
@@ -44,7 +47,8 @@ class Matcher {
                                                           static_cast<int>(declaration_.abi)));
     }
     if (next_ != function_.arg_size()) {
-      return Fail(fmt::format("the function takes {} IR parameters, the signature makes {}", function_.arg_size(), next_));
+      return Fail(
+          fmt::format("the function takes {} IR parameters, the signature makes {}", function_.arg_size(), next_));
     }
     return {};
   }
@@ -65,7 +69,8 @@ class Matcher {
   }
 
   Error FailResult(llvm::Type* expected) const {
-    return Fail(fmt::format("the result is expected as {}, found is {}", Spell(expected), Spell(function_.getReturnType())));
+    return Fail(
+        fmt::format("the result is expected as {}, found is {}", Spell(expected), Spell(function_.getReturnType())));
   }
 
   Status DirectResult() {
@@ -138,7 +143,8 @@ class Matcher {
     if (passing.way != SysvPassing::Way::kPieces) {
       if (!found->isVoidTy()) return FailResult(llvm::Type::getVoidTy(context_));
       if (passing.way == SysvPassing::Way::kNothing) return {};
-      if (NextType() != llvm::PointerType::get(context_, 0)) return Fail("the first IR parameter is not a pointer to the result (sret)");
+      if (NextType() != llvm::PointerType::get(context_, 0))
+        return Fail("the first IR parameter is not a pointer to the result (sret)");
       Take(Operand::Source::kResultPointer, 0);
       return {};
     }
@@ -167,7 +173,8 @@ class Matcher {
     }
     for (const Piece& piece : passing.pieces) {
       auto* found = NextType();
-      if (found == nullptr || found->isAggregateType() || !IsSamePiece(found, piece, value)) return FailParameter(index, piece.type);
+      if (found == nullptr || found->isAggregateType() || !IsSamePiece(found, piece, value))
+        return FailParameter(index, piece.type);
       Take(Operand::Source::kPiece, index, {found, piece.offset});
     }
     return {};

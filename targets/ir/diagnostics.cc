@@ -63,8 +63,10 @@ Diagnostic Convert(const llvm::DiagnosticInfo& from) {
   llvm::raw_string_ostream text(to.message);
   llvm::DiagnosticPrinterRawOStream printer(text);
   from.print(printer);
-  if (const auto* located = llvm::dyn_cast<llvm::DiagnosticInfoWithLocationBase>(&from);
-      located != nullptr && located->isLocationAvailable()) {
+  const llvm::DiagnosticInfoWithLocationBase* located = nullptr;
+  if (const auto* unsupported = llvm::dyn_cast<llvm::DiagnosticInfoUnsupported>(&from)) located = unsupported;
+  if (const auto* limit = llvm::dyn_cast<llvm::DiagnosticInfoResourceLimit>(&from)) located = limit;
+  if (located != nullptr && located->isLocationAvailable()) {
     to.line = located->getLocation().getLine();
     to.column = located->getLocation().getColumn();
   }

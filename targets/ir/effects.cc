@@ -13,8 +13,8 @@ namespace {
 bool IsCompilerRuntime(llvm::StringRef name) {
   if (!name.consume_front("__")) return false;
   return name.starts_with("div") || name.starts_with("mod") || name.starts_with("udiv") || name.starts_with("umod") ||
-         name.starts_with("mul") || name.starts_with("float") || name.starts_with("fix") || name.starts_with("extend") ||
-         name.starts_with("trunc") || name.starts_with("pow");
+         name.starts_with("mul") || name.starts_with("float") || name.starts_with("fix") ||
+         name.starts_with("extend") || name.starts_with("trunc") || name.starts_with("pow");
 }
 
 // Reads anything, writes what its arguments point to, the heap's own state and errno.

@@ -28,7 +28,8 @@ class EntryBuilder {
         builder_(context_) {
     auto* pointer = builder_.getPtrTy();
     auto* type = llvm::FunctionType::get(builder_.getInt32Ty(), {pointer, pointer}, false);
-    entry_ = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, llvm::StringRef(name.data(), name.size()), module_);
+    entry_ = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, llvm::StringRef(name.data(), name.size()),
+                                    module_);
     entry_->addFnAttr(llvm::Attribute::NoUnwind);
     entry_->addFnAttr("probe-stack", "inline-asm");
     builder_.SetInsertPoint(llvm::BasicBlock::Create(context_, "", entry_));
@@ -76,7 +77,8 @@ class EntryBuilder {
       llvm::Value* whole = llvm::PoisonValue::get(type);
       const uint64_t stride = layout_.getTypeAllocSize(array->getElementType());
       for (unsigned i = 0; i < array->getNumElements(); ++i) {
-        whole = builder_.CreateInsertValue(whole, Load(array->getElementType(), base, offset + i * stride, alignment), i);
+        whole =
+            builder_.CreateInsertValue(whole, Load(array->getElementType(), base, offset + i * stride, alignment), i);
       }
       return whole;
     }
@@ -92,7 +94,8 @@ class EntryBuilder {
     if (auto* aggregate = llvm::dyn_cast<llvm::StructType>(type)) {
       const auto* place = layout_.getStructLayout(aggregate);
       for (unsigned i = 0; i < aggregate->getNumElements(); ++i) {
-        Store(builder_.CreateExtractValue(value, i), base, offset + place->getElementOffset(i).getFixedValue(), alignment);
+        Store(builder_.CreateExtractValue(value, i), base, offset + place->getElementOffset(i).getFixedValue(),
+              alignment);
       }
       return;
     }
@@ -110,7 +113,8 @@ class EntryBuilder {
   // The pointer that a cell {offset, length} stands for; kNullOffset is null.
   llvm::Value* PointerFrom(uint64_t slot) {
     auto* offset = builder_.CreateAlignedLoad(builder_.getInt32Ty(), At(frame_, slot), llvm::Align(8));
-    auto* pointer = builder_.CreateGEP(builder_.getInt8Ty(), frame_, builder_.CreateZExt(offset, builder_.getInt64Ty()));
+    auto* pointer =
+        builder_.CreateGEP(builder_.getInt8Ty(), frame_, builder_.CreateZExt(offset, builder_.getInt64Ty()));
     auto* is_null = builder_.CreateICmpEQ(offset, builder_.getInt32(types::kNullOffset));
     return builder_.CreateSelect(is_null, llvm::Constant::getNullValue(builder_.getPtrTy()), pointer);
   }
@@ -150,11 +154,13 @@ class EntryBuilder {
     alignment = std::max(alignment, value.alignment);
     auto* copy = Scratch(size, alignment);
     if (size > value.size) builder_.CreateMemSet(copy, builder_.getInt8(0), size, llvm::Align(alignment));
-    builder_.CreateMemCpy(copy, llvm::Align(alignment), At(frame_, slot), AlignmentAt(kBufferAlignment, slot), value.size);
+    builder_.CreateMemCpy(copy, llvm::Align(alignment), At(frame_, slot), AlignmentAt(kBufferAlignment, slot),
+                          value.size);
     return copy;
   }
 
-  // Where a function that takes a pointer to its result writes: memory of the entry, which the optimiser does away with.
+  // Where a function that takes a pointer to its result writes: memory of the entry, which the optimiser does away
+  // with.
   llvm::Value* ResultMemory() {
     const uint64_t size = std::max<uint64_t>(match_.result.size, 8);
     const uint64_t alignment = std::max<uint64_t>(match_.result.alignment, 16);
@@ -175,7 +181,8 @@ class EntryBuilder {
   void CopyResult(llvm::Value* from, uint64_t alignment) {
     ClearPadding();
     for (const Leaf& leaf : match_.result.leaves) {
-      Store(Load(leaf.is_bool ? builder_.getInt1Ty() : leaf.type, from, leaf.offset, alignment), result_, leaf.offset, kBufferAlignment);
+      Store(Load(leaf.is_bool ? builder_.getInt1Ty() : leaf.type, from, leaf.offset, alignment), result_, leaf.offset,
+            kBufferAlignment);
     }
   }
 

@@ -7,12 +7,14 @@
 
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/AttributeMask.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DebugInfo.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/PassInstrumentation.h"
 #include "llvm/IR/PassManager.h"
 #include "llvm/TargetParser/Triple.h"
 #include "llvm/Transforms/IPO/GlobalDCE.h"
@@ -29,11 +31,21 @@ bool IsKeptAttribute(llvm::StringRef name) {
 
 // Attributes whose effect needs a runtime library or a pass of an instrumented build.
 constexpr llvm::Attribute::AttrKind kDroppedAttributes[] = {
-    llvm::Attribute::StackProtect,     llvm::Attribute::StackProtectReq,  llvm::Attribute::StackProtectStrong,
-    llvm::Attribute::SanitizeAddress,  llvm::Attribute::SanitizeThread,   llvm::Attribute::SanitizeMemory,
-    llvm::Attribute::SanitizeHWAddress, llvm::Attribute::SanitizeMemTag,  llvm::Attribute::SanitizeRealtime,
-    llvm::Attribute::SafeStack,        llvm::Attribute::ShadowCallStack,  llvm::Attribute::NoCfCheck,
-    llvm::Attribute::JumpTable,        llvm::Attribute::PresplitCoroutine, llvm::Attribute::CoroDestroyOnlyWhenComplete,
+    llvm::Attribute::StackProtect,
+    llvm::Attribute::StackProtectReq,
+    llvm::Attribute::StackProtectStrong,
+    llvm::Attribute::SanitizeAddress,
+    llvm::Attribute::SanitizeThread,
+    llvm::Attribute::SanitizeMemory,
+    llvm::Attribute::SanitizeHWAddress,
+    llvm::Attribute::SanitizeMemTag,
+    llvm::Attribute::SanitizeRealtime,
+    llvm::Attribute::SafeStack,
+    llvm::Attribute::ShadowCallStack,
+    llvm::Attribute::NoCfCheck,
+    llvm::Attribute::JumpTable,
+    llvm::Attribute::PresplitCoroutine,
+    llvm::Attribute::CoroDestroyOnlyWhenComplete,
     llvm::Attribute::NullPointerIsValid,
 };
 
@@ -88,7 +100,8 @@ void ScrubGlobal(llvm::GlobalObject& global) {
 
 void EraseReserved(llvm::Module& module) {
   for (const char* name : {"llvm.used", "llvm.compiler.used", "llvm.global.annotations"}) {
-    if (auto* variable = module.getNamedGlobal(name); variable != nullptr && variable->use_empty()) variable->eraseFromParent();
+    if (auto* variable = module.getNamedGlobal(name); variable != nullptr && variable->use_empty())
+      variable->eraseFromParent();
   }
 }
 

@@ -35,8 +35,8 @@ struct PrepareOptions {
 void PrepareModule(llvm::Module& module, const llvm::Triple& triple, const llvm::DataLayout& layout,
                    const PrepareOptions& options);
 
-// Makes every definition internal but `keep`, removes the dead, and makes extern_weak references to what `symbols` lacks
-// null. Internal definitions that share a library function's name are renamed.
+// Makes every definition internal but `keep`, removes the dead, and makes extern_weak references to what `symbols`
+// lacks null. Internal definitions that share a library function's name are renamed.
 void KeepOnly(llvm::Module& module, std::span<const std::string> keep, const RuntimeSymbols& symbols,
               const llvm::TargetLibraryInfoImpl& library);
 // Makes one definition internal, as KeepOnly() does with those that are not kept.

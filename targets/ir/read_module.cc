@@ -31,9 +31,10 @@ unsigned VersionBehind(std::string_view text, std::string_view prefix) {
 }
 
 Error NewerProducer(std::string_view producer) {
-  return Error(ErrorKind::kUnsupportedProducer,
-               fmt::format("the module is made by {}, newer than the LLVM {} of this farm; emit it with LLVM {} or older",
-                           Bounded(producer, 80), LLVM_VERSION_STRING, LLVM_VERSION_MAJOR));
+  return Error(
+      ErrorKind::kUnsupportedProducer,
+      fmt::format("the module is made by {}, newer than the LLVM {} of this farm; emit it with LLVM {} or older",
+                  Bounded(producer, 80), LLVM_VERSION_STRING, LLVM_VERSION_MAJOR));
 }
 
 // Deepest nesting of brackets outside of comments and strings.

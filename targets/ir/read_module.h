@@ -21,7 +21,6 @@ inline constexpr uint32_t kMaxTextNesting = 256;
 
 // Reads text or bitcode of this LLVM or an older one, typed pointers included. `ir` is hostile.
 // kUnsupportedProducer: written by a newer LLVM; kInvalidModule: anything else that does not read.
-Expected<std::unique_ptr<llvm::Module>> ReadModule(std::string_view ir, llvm::LLVMContext& context,
-                                                   DiagnosticLog* log);
+Expected<std::unique_ptr<llvm::Module>> ReadModule(std::string_view ir, llvm::LLVMContext& context, DiagnosticLog* log);
 
 }  // namespace rbc::ir

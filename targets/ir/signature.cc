@@ -79,7 +79,8 @@ bool AppendFound(llvm::Type* type, uint64_t offset, const llvm::DataLayout& layo
     if (aggregate->isOpaque()) return false;
     const auto* place = layout.getStructLayout(aggregate);
     for (unsigned i = 0; i < aggregate->getNumElements(); ++i) {
-      if (!AppendFound(aggregate->getElementType(i), offset + place->getElementOffset(i), layout, found, budget)) return false;
+      if (!AppendFound(aggregate->getElementType(i), offset + place->getElementOffset(i), layout, found, budget))
+        return false;
     }
     return true;
   }

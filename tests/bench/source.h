@@ -25,5 +25,7 @@ struct Source {
 // Thrift's own servers and gRPC (peer_sources.cc, grpc_sources.cc).
 std::span<const Source> PeerSources();
 std::span<const Source> GrpcSources();
+// The farm, by a stock Thrift client (farm_sources.cc).
+std::span<const Source> FarmSources();
 
 }  // namespace rbc::bench

@@ -21,7 +21,7 @@ using apache::thrift::protocol::TBinaryProtocol;
 using apache::thrift::transport::TFramedTransport;
 using apache::thrift::transport::TSocket;
 
-constexpr int kWarmUpCompiles = 5;
+constexpr int kWarmUpCompiles = 20;
 
 // A connection with a session of its own.
 class FarmClient {
@@ -53,8 +53,7 @@ wire::CompileRequest AddModule(const std::string& name) {
   function.symbol = name;
   function.signature = "float64(float64, float64)";
   request.functions = {function};
-  request.__set_ir("define double @" + name +
-                   "(double %a, double %b) {\n  %s = fadd double %a, %b\n  ret double %s\n}\n");
+  request.__set_ir(AddIr(name));
   const Digest digest = HandleOf(request.target, request.functions, request.options, request.ir);
   request.handle.assign(Bytes(digest));
   return request;

@@ -37,6 +37,26 @@ constexpr Row kRows[] = {
     {.name = "call, daemon, Unix / bare relay", .ours = "farm_relay_unix", .floor = "relay_unix", .goal = 1.4},
     {.name = "call, daemon, TCP / bare relay", .ours = "farm_relay_tcp", .floor = "relay_tcp", .goal = 1.4},
     {.name = "call, daemon, Unix / gRPC unary", .ours = "farm_relay_unix", .floor = "grpc_unary_unix", .goal = 0.5},
+    // The same by librbc, which polls before it blocks, on two CPUs, against a socket that both sides poll.
+    {.name = "librbc, lent, Unix / both spin",
+     .ours = "client_call_unix",
+     .floor = "raw_unix_both_spin",
+     .goal = 1.2,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "librbc, lent, TCP / both spin",
+     .ours = "client_call_tcp",
+     .floor = "raw_tcp_both_spin",
+     .goal = 1.2,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "librbc, daemon, Unix / both spin",
+     .ours = "client_relay_unix",
+     .floor = "raw_unix_both_spin",
+     .goal = 2,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "librbc, lent, Unix / raw socket", .ours = "client_call_unix", .floor = "raw_unix", .goal = 1.3},
     // Goal 6, a module that the farm knows, by its handle; a scalar call through the daemon is the measure.
     {.name = "known module, small / call", .ours = "farm_known_small", .floor = "farm_relay_unix", .goal = 3},
     {.name = "known module, 1 MB / call", .ours = "farm_known_large", .floor = "farm_relay_unix", .goal = 3},
@@ -91,7 +111,7 @@ struct Options {
 
 std::optional<Sample> RunSource(std::string_view name, const Work& work) {
   if (const Floor* floor = FindFloor(name)) return Run(*floor, work.mode, work.calls);
-  for (const auto sources : {FarmSources(), InProcessSources(), PeerSources(), GrpcSources()}) {
+  for (const auto sources : {FarmSources(), ClientSources(), InProcessSources(), PeerSources(), GrpcSources()}) {
     for (const Source& source : sources) {
       if (source.name != name) continue;
       if (!PinTo(0)) return Sample{.error = "this process cannot be pinned to CPU 0"};

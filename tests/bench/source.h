@@ -27,6 +27,8 @@ std::span<const Source> PeerSources();
 std::span<const Source> GrpcSources();
 // The farm, by a stock Thrift client (farm_sources.cc).
 std::span<const Source> FarmSources();
+// The farm, by librbc (client_sources.cc).
+std::span<const Source> ClientSources();
 // The host target without a farm (inprocess_source.cc).
 std::span<const Source> InProcessSources();
 

@@ -19,9 +19,9 @@ struct CancelToken {
 };
 
 struct CompileTask {
-  std::string domain;   // workers are reused within it only
-  uint64_t client = 0;  // session id, for fairness
-  Digest key{};         // of the artifact, for the quarantine
+  std::string domain;                       // workers are reused within it only
+  uint64_t client = 0;                      // session id, for fairness
+  Digest key{};                             // of the artifact, for the quarantine
   const worker::CompileJob* job = nullptr;  // outlives the call
   uint32_t deadline_ms = 0;                 // of the compile itself; 0: the configured one, which is also the most
   std::shared_ptr<CancelToken> cancel;      // may be null

@@ -18,10 +18,10 @@ namespace rbc::server {
 
 // A lent connection that is the daemon's again.
 struct LentReturn {
-  uint64_t cookie = 0;        // as given to Lend
-  std::string unread;         // bytes that the worker received but did not serve; the daemon goes on with them
+  uint64_t cookie = 0;         // as given to Lend
+  std::string unread;          // bytes that the worker received but did not serve; the daemon goes on with them
   bool end_of_stream = false;  // the client closed it
-  bool close = false;         // what became of the reply is in doubt: close it, the client asks outcome()
+  bool close = false;          // what became of the reply is in doubt: close it, the client asks outcome()
   // The worker died in this connection's call: the daemon sends worker::ErrorReply(seqid, *error) unless `close`, and
   // keeps the error for outcome(request_id).
   std::optional<Error> error;

@@ -17,13 +17,13 @@ namespace rbc::server {
 
 // From the configuration; documented in docs/configuration.md.
 struct SupervisorOptions {
-  std::string worker_path;           // rbc-worker; opened once, at start
-  bool strict_sandbox = false;       // refuse to start without a complete lock-down
-  uint32_t lanes = 16;               // calls of one session that run at once
-  uint32_t lent_lanes = 8;           // of these, how many may be bound to a client's connection
-  uint32_t spin_us = 50;             // polling before blocking, where more than one CPU is allowed; 0: never
-  uint64_t arena_size = 1ull << 30;  // bytes of address space a session's bulk data may take; pages come when touched
-  uint64_t memory_limit = 4ull << 30;          // private memory of an execution worker
+  std::string worker_path;             // rbc-worker; opened once, at start
+  bool strict_sandbox = false;         // refuse to start without a complete lock-down
+  uint32_t lanes = 16;                 // calls of one session that run at once
+  uint32_t lent_lanes = 8;             // of these, how many may be bound to a client's connection
+  uint32_t spin_us = 50;               // polling before blocking, where more than one CPU is allowed; 0: never
+  uint64_t arena_size = 1ull << 30;    // bytes of address space a session's bulk data may take; pages come when touched
+  uint64_t memory_limit = 4ull << 30;  // private memory of an execution worker
   uint64_t compile_memory_limit = 4ull << 30;  // of a compile worker
   uint64_t max_message = 64ull << 20;
   uint64_t max_string = 1ull << 20;
@@ -41,7 +41,7 @@ struct SupervisorOptions {
 
 struct WorkerStatus {
   int pid = 0;
-  std::string role;    // "nursery", "compile", "execute"
+  std::string role;  // "nursery", "compile", "execute"
   std::string domain;
   std::string target;
   uint64_t session = 0;

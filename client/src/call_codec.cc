@@ -1,0 +1,267 @@
+// The bytes of `call`. tests/client/call_codec_test.cc holds them against the generated code, both ways.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/call_codec.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
+
+namespace rbc::client {
+namespace {
+
+// TBinaryProtocol's type bytes.
+enum Type : uint8_t {
+  kStop = 0,
+  kBool = 2,
+  kByte = 3,
+  kDouble = 4,
+  kI16 = 6,
+  kI32 = 8,
+  kI64 = 10,
+  kString = 11,
+  kStruct = 12,
+  kMap = 13,
+  kSet = 14,
+  kList = 15,
+};
+constexpr uint32_t kVersion = 0x80010000;
+constexpr uint32_t kCall = 1, kReply = 2, kException = 3;
+constexpr char kMethod[] = "call";
+constexpr size_t kMethodSize = sizeof kMethod - 1;
+// Everything of the longest request but its frame: length, header, five scalar fields, the frame's head, two stops.
+constexpr size_t kMostOverhead = 4 + 12 + kMethodSize + 3 + 2 * 11 + 3 * 7 + 7 + 2;
+constexpr int kDepth = 16;
+
+char* Put32(char* p, uint32_t value) {
+  value = __builtin_bswap32(value);
+  std::memcpy(p, &value, 4);
+  return p + 4;
+}
+char* Put64(char* p, uint64_t value) {
+  value = __builtin_bswap64(value);
+  std::memcpy(p, &value, 8);
+  return p + 8;
+}
+char* PutField(char* p, Type type, uint8_t id) {
+  p[0] = static_cast<char>(type);
+  p[1] = 0;
+  p[2] = static_cast<char>(id);
+  return p + 3;
+}
+char* PutI64(char* p, uint8_t id, int64_t value) { return Put64(PutField(p, kI64, id), static_cast<uint64_t>(value)); }
+char* PutI32(char* p, uint8_t id, int32_t value) { return Put32(PutField(p, kI32, id), static_cast<uint32_t>(value)); }
+
+// Walks over a message. After the first read past the end ok() is false and every read gives 0 or an empty view.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view in) : in_(in) {}
+  uint8_t Get8() { return static_cast<uint8_t>(*Take(1)); }
+  uint16_t Get16() {
+    uint16_t value;
+    std::memcpy(&value, Take(2), 2);
+    return __builtin_bswap16(value);
+  }
+  uint32_t Get32() {
+    uint32_t value;
+    std::memcpy(&value, Take(4), 4);
+    return __builtin_bswap32(value);
+  }
+  uint64_t Get64() {
+    uint64_t value;
+    std::memcpy(&value, Take(8), 8);
+    return __builtin_bswap64(value);
+  }
+  std::string_view GetString() {
+    const uint32_t size = Get32();
+    if (size > in_.size()) Fail();
+    const auto bytes = in_.substr(0, ok_ ? size : 0);
+    in_.remove_prefix(bytes.size());
+    return bytes;
+  }
+  // The header of the next field; kStop at the end of a struct or of the bytes.
+  Type GetField(uint16_t& id) {
+    const auto type = static_cast<Type>(Get8());
+    id = type == kStop ? 0 : Get16();
+    return ok_ ? type : kStop;
+  }
+  void Skip(Type type, int depth = kDepth) {
+    if (depth == 0) return Fail();
+    switch (type) {
+      case kBool:
+      case kByte: return SkipBytes(1);
+      case kI16: return SkipBytes(2);
+      case kI32: return SkipBytes(4);
+      case kDouble:
+      case kI64: return SkipBytes(8);
+      case kString: GetString(); return;
+      case kStruct: return SkipStruct(depth);
+      case kList:
+      case kSet: return SkipElements(static_cast<Type>(Get8()), kStop, depth);
+      case kMap: {
+        const auto key = static_cast<Type>(Get8());
+        return SkipElements(key, static_cast<Type>(Get8()), depth);
+      }
+      default: return Fail();
+    }
+  }
+  void Fail() {
+    ok_ = false;
+    in_ = {};
+  }
+  bool ok() const { return ok_; }
+  bool AtEnd() const { return ok_ && in_.empty(); }
+  // Elements of at least one byte that can still follow.
+  size_t left() const { return in_.size(); }
+
+ private:
+  const char* Take(size_t size) {
+    static constexpr char kZeros[8] = {};
+    if (in_.size() < size) {
+      Fail();
+      return kZeros;
+    }
+    const char* p = in_.data();
+    in_.remove_prefix(size);
+    return p;
+  }
+  void SkipBytes(size_t size) {
+    if (in_.size() < size) return Fail();
+    in_.remove_prefix(size);
+  }
+  void SkipStruct(int depth) {
+    uint16_t id;
+    for (Type type = GetField(id); type != kStop; type = GetField(id)) Skip(type, depth - 1);
+  }
+  void SkipElements(Type first, Type second, int depth) {
+    const uint32_t count = Get32();
+    if (count > in_.size()) return Fail();  // every element takes a byte or more
+    for (uint32_t i = 0; i < count && ok_; ++i) {
+      Skip(first, depth - 1);
+      if (second != kStop) Skip(second, depth - 1);
+    }
+  }
+
+  std::string_view in_;
+  bool ok_ = true;
+};
+
+// Calls read(id, type) for each field of a struct; a field that it does not take (false) is skipped.
+template <typename Read>
+void ReadStruct(Cursor& in, Read read) {
+  uint16_t id;
+  for (Type type = in.GetField(id); type != kStop; type = in.GetField(id))
+    if (!read(id, type)) in.Skip(type);
+}
+
+void ReadReply(Cursor& in, CallAnswer& answer) {
+  ReadStruct(in, [&](uint16_t id, Type type) {
+    if (id == 1 && type == kString) return answer.result = in.GetString(), true;
+    if (id == 2 && type == kI32) return answer.status = static_cast<int32_t>(in.Get32()), true;
+    if (id == 3 && type == kString) return answer.data = in.GetString(), true;
+    if (id == 4 && type == kString) return answer.output = in.GetString(), true;
+    return false;
+  });
+}
+
+Diagnostic ReadDiagnostic(Cursor& in) {
+  Diagnostic out;
+  ReadStruct(in, [&](uint16_t id, Type type) {
+    if (id == 1 && type == kI32) return out.severity = static_cast<Severity>(std::min(in.Get32(), 3u)), true;
+    if (id == 2 && type == kString) return out.message = in.GetString(), true;
+    if (id == 3 && type == kI32) return out.line = in.Get32(), true;
+    if (id == 4 && type == kI32) return out.column = in.Get32(), true;
+    if (id == 5 && type == kString) return out.source_line = in.GetString(), true;
+    return false;
+  });
+  return out;
+}
+
+void ReadDiagnostics(Cursor& in, std::vector<Diagnostic>& out) {
+  const auto element = static_cast<Type>(in.Get8());
+  const uint32_t count = in.Get32();
+  if (element != kStruct || count > in.left()) return in.Fail();
+  for (uint32_t i = 0; i < count && in.ok(); ++i) out.push_back(ReadDiagnostic(in));
+}
+
+std::unique_ptr<Error> ReadError(Cursor& in) {
+  auto out = std::make_unique<Error>();
+  ReadStruct(in, [&](uint16_t id, Type type) {
+    if (id == 1 && type == kI32) return out->kind = ErrorKindFromNumber(static_cast<int32_t>(in.Get32())), true;
+    if (id == 2 && type == kString) return out->message = in.GetString(), true;
+    if (id == 3 && type == kString) return out->role = in.GetString(), true;
+    if (id == 4 && type == kString) return out->function = in.GetString(), true;
+    if (id == 5 && type == kString) return out->cause = in.GetString(), true;
+    if (id == 6 && type == kString) return out->address = in.GetString(), true;
+    if (id == 7 && type == kString) return out->output = in.GetString(), true;
+    if (id == 8 && type == kI32) return out->signal = static_cast<int32_t>(in.Get32()), true;
+    if (id == 9 && type == kBool) return out->may_have_run = in.Get8() != 0, true;
+    if (id == 10 && type == kBool) return out->retry_safe = in.Get8() != 0, true;
+    if (id == 11 && type == kI64) return out->retry_after_ms = static_cast<int64_t>(in.Get64()), true;
+    if (id == 12 && type == kList) return ReadDiagnostics(in, out->diagnostics), true;
+    return false;
+  });
+  return out;
+}
+
+Error Mismatch(std::string_view what) {
+  return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm's answer to a call {}; update the older of the two sides", what));
+}
+
+// What a Thrift server says of a message that it cannot serve.
+Error ReadApplicationException(Cursor& in) {
+  std::string text;
+  ReadStruct(in, [&](uint16_t id, Type type) {
+    if (id == 1 && type == kString) return text = in.GetString(), true;
+    return false;
+  });
+  return Mismatch(fmt::format("is '{}'", text));
+}
+
+}  // namespace
+
+void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out) {
+  if (out.size() < call.frame.size() + kMostOverhead) out.resize(call.frame.size() + kMostOverhead);
+  char* const start = out.data();
+  char* p = Put32(start + 4, kVersion | kCall);
+  p = Put32(p, kMethodSize);
+  std::memcpy(p, kMethod, kMethodSize);
+  p = Put32(p + kMethodSize, static_cast<uint32_t>(sequence));
+  p = PutField(p, kStruct, 1);
+  p = PutI64(p, 1, call.request_id);
+  p = PutI64(p, 2, call.function_id);
+  p = Put32(PutField(p, kString, 3), static_cast<uint32_t>(call.frame.size()));
+  std::memcpy(p, call.frame.data(), call.frame.size());
+  p += call.frame.size();
+  if (call.deadline_ms > 0) p = PutI32(p, 4, call.deadline_ms);
+  if (call.out_bytes > 0) p = PutI32(p, 5, call.out_bytes);
+  if (call.return_from >= 0) p = PutI32(p, 6, call.return_from);
+  *p++ = kStop;
+  *p++ = kStop;
+  Put32(start, static_cast<uint32_t>(p - start - 4));
+  out.resize(static_cast<size_t>(p - start));
+}
+
+Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence) {
+  Cursor in(message);
+  const uint32_t head = in.Get32();
+  const std::string_view method = in.GetString();
+  const auto number = static_cast<int32_t>(in.Get32());
+  if (!in.ok() || (head & 0xffff0000u) != kVersion) return Mismatch("is no message of the protocol");
+  if (method != std::string_view(kMethod, kMethodSize) || number != sequence) return Mismatch("belongs to another request");
+  const uint32_t kind = head & 0xff;
+  if (kind == kException) return ReadApplicationException(in);
+  if (kind != kReply) return Mismatch("is no reply");
+  CallAnswer answer;
+  bool answered = false;
+  ReadStruct(in, [&](uint16_t id, Type type) {
+    if (id > 1 || type != kStruct) return false;
+    answered = true;
+    if (id == 0) return ReadReply(in, answer), true;
+    return answer.error = ReadError(in), true;
+  });
+  if (!in.AtEnd() || !answered) return Mismatch("is cut short or holds no result");
+  return answer;
+}
+
+}  // namespace rbc::client

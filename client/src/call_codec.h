@@ -1,0 +1,38 @@
+// The bytes of `call`: framed, strict TBinaryProtocol, written by hand for this one message.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/expected.h"
+
+namespace rbc::client {
+
+// CallRequest of thrift/rbc.thrift. Optional fields are absent where they have the value given here.
+struct CallMessage {
+  int64_t request_id = 0;
+  int64_t function_id = 0;
+  std::string_view frame;
+  int32_t deadline_ms = 0;
+  int32_t out_bytes = 0;
+  int32_t return_from = -1;
+};
+
+// CallReply, or the error in its place. The views point into the message that was decoded.
+struct CallAnswer {
+  std::string_view result;
+  int32_t status = 0;
+  std::string_view data;
+  std::string_view output;
+  std::unique_ptr<Error> error;
+};
+
+// Makes `out` the whole message, length first. What it held before is lost, its capacity is kept.
+void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out);
+// `message` without its length; hostile. kProtocolMismatch: it is no reply to `call` number `sequence`.
+Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence);
+
+}  // namespace rbc::client

@@ -1,0 +1,70 @@
+// One connection to a farm: the generated client for most requests, the hand-written codec for calls.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "base/expected.h"
+#include "client/src/call_codec.h"
+#include "client/src/channel.h"
+#include "client/src/deadline.h"
+#include "client/src/frame_socket.h"
+#include "gen/Farm.h"
+
+namespace rbc::client {
+
+// One thread at a time. No exception of Thrift's leaves Ask() and Call().
+class Connection {
+ public:
+  Connection(UniqueFd fd, std::string peer, bool same_machine);
+
+  // Runs `request(wire::FarmClient&)` and gives what it gives, or the error: the farm's own, or that of the connection.
+  template <typename F>
+  auto Ask(const Deadline& deadline, F&& request) -> Expected<std::invoke_result_t<F, wire::FarmClient&>> {
+    using Result = std::invoke_result_t<F, wire::FarmClient&>;
+    channel_->Begin(deadline);
+    Error error;
+    try {
+      if constexpr (std::is_void_v<Result>) {
+        request(client_);
+        return Expected<void>();
+      } else {
+        return request(client_);
+      }
+    } catch (...) {
+      error = Caught();
+    }
+    return error;
+  }
+
+  // The answer's views are valid until the next request on this connection.
+  Expected<CallAnswer> Call(const CallMessage& call, const Deadline& deadline);
+
+  // True after an error that was not the farm's answer: the connection is of no more use.
+  bool broken() const { return broken_; }
+  // Whether any byte of the last request left this machine.
+  bool sent() const { return socket_.sent() != 0; }
+  bool Alive() const { return socket_.Alive(); }
+  int fd() const { return socket_.fd(); }
+  const std::string& peer() const { return socket_.peer(); }
+  // What hello agreed on, for requests and replies alike.
+  void SetLimit(size_t bytes);
+
+  uint64_t epoch = 0;           // of the session that this connection belongs to; the Farm's
+  Clock::time_point last_used;  // the Farm's
+
+ private:
+  // The exception in flight as an error. Never throws.
+  Error Caught();
+
+  FrameSocket socket_;
+  std::shared_ptr<Channel> channel_;
+  wire::FarmClient client_;
+  std::string out_;
+  int32_t sequence_ = 0;
+  bool broken_ = false;
+};
+
+}  // namespace rbc::client

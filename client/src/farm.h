@@ -1,0 +1,183 @@
+// A farm as one RemoteJIT sees it: its session, pooled connections, modules, and what happens when any of it is lost.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/expected.h"
+#include "base/hash.h"
+#include "client/src/address.h"
+#include "client/src/connection.h"
+#include "client/src/deadline.h"
+#include "client/src/tunnel.h"
+
+namespace rbc::client {
+
+class Farm;
+
+// A function of a module as the farm knows it, in the session `epoch`.
+struct Loaded {
+  uint64_t epoch = 0;  // 0: not loaded
+  int64_t module_id = 0;
+  bool repeatable = false;
+  bool stateful = false;
+  std::shared_ptr<const wire::CompileReply> reply;  // of that compile; one FunctionInfo a declaration
+};
+
+// What is sent to the farm under one handle, or a function that somebody published. Made by Farm::Add and
+// Farm::Connect; unloaded with its last reference. Thread-safe: what changes is guarded by the farm.
+class Module {
+ public:
+  ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  const std::string& ir() const { return ir_; }
+  const std::string& target() const { return target_; }
+  const std::vector<wire::FunctionDeclaration>& declarations() const { return declarations_; }
+  const Digest& handle() const { return handle_; }
+  const std::string& published_name() const { return published_name_; }  // empty: a module of our own
+
+ private:
+  friend class Farm;
+  Module() = default;
+  std::shared_ptr<Farm> farm_;
+  std::string ir_, target_, published_name_;
+  std::vector<wire::FunctionDeclaration> declarations_;
+  wire::CompileOptions options_;
+  Digest handle_{};
+  Loaded loaded_;  // guarded by farm_->mutex_
+};
+
+struct FarmOptions {
+  int64_t connect_timeout_ms = 10'000;
+  int64_t timeout_ms = 120'000;  // of a request that has none of its own: the farm's limits and some air
+};
+
+// Thread-safe and fork-safe: a forked child starts with no session and no sockets of its parent's.
+// All waiting is outside of the one mutex, which guards short steps only.
+class Farm : public std::enable_shared_from_this<Farm> {
+ public:
+  static std::shared_ptr<Farm> Create(Endpoint endpoint, FarmOptions options);
+  ~Farm();
+  Farm(const Farm&) = delete;
+  Farm& operator=(const Farm&) = delete;
+
+  // A connection lent to one thread; goes back to the pool, or is closed if it broke.
+  class Lease {
+   public:
+    Lease() = default;
+    Lease(Farm* farm, std::unique_ptr<Connection> connection) : farm_(farm), connection_(std::move(connection)) {}
+    Lease(Lease&& other) noexcept = default;
+    Lease& operator=(Lease&& other) noexcept {
+      Return();
+      farm_ = other.farm_;
+      connection_ = std::move(other.connection_);
+      return *this;
+    }
+    ~Lease() { Return(); }
+    Connection* operator->() const { return connection_.get(); }
+    explicit operator bool() const { return connection_ != nullptr; }
+    void Return() {
+      if (connection_) farm_->Take(std::move(connection_));
+    }
+
+   private:
+    Farm* farm_ = nullptr;
+    std::unique_ptr<Connection> connection_;
+  };
+
+  // The answer of a call, valid while the connection is lent (or in `kept`, where it came by `outcome`).
+  struct Answered {
+    Lease lease;
+    CallAnswer answer;
+    std::unique_ptr<wire::CallReply> kept;
+  };
+
+  // Opens nothing. Identical modules are one.
+  std::shared_ptr<Module> Add(std::string ir, std::string target, std::vector<wire::FunctionDeclaration> declarations, wire::CompileOptions options);
+  // Looks the published name up. kUnknownName.
+  Expected<std::shared_ptr<Module>> Connect(const std::string& name, const Deadline& deadline);
+  // Compiles `module` in the current session if that has not been done, or in any case to get a reply of now (`again`).
+  Expected<Loaded> Load(Module& module, const Deadline& deadline, bool again = false);
+
+  // Calls function number `index` of `module`, loading it where needed. `call` has all but function and request id.
+  // At most once: what may have run is only sent again if the module is repeatable. An explicit deadline travels to the
+  // farm, a little shortened, so that its answer comes before ours. `request_id` (may be nullptr) is published before
+  // the call is sent, for Cancel().
+  Expected<Answered> Call(Module& module, size_t index, CallMessage call, const Deadline& deadline, bool explicit_deadline,
+                          std::atomic<int64_t>* request_id = nullptr);
+
+  // Sends a request that may be repeated: over a fresh connection if one breaks, in a new session if the old one is gone.
+  template <typename F>
+  auto Ask(const Deadline& deadline, F&& request) -> Expected<std::invoke_result_t<F, wire::FarmClient&>> {
+    for (int attempt = 0;; ++attempt) {
+      RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline));
+      auto reply = lease->Ask(deadline, request);
+      if (reply.has_value() || !MayRepeat(reply.error(), lease, attempt)) return reply;
+    }
+  }
+
+  // hello's reply of the current session; says hello if there is none.
+  Expected<std::shared_ptr<const wire::HelloReply>> Hello(const Deadline& deadline);
+  // False: no such request runs.
+  Expected<bool> Cancel(int64_t request_id, const Deadline& deadline);
+  int64_t NextRequestId() { return next_request_.fetch_add(1, std::memory_order_relaxed); }
+  // Ends the session at once and closes every idle connection. The next request starts a new one.
+  void Close();
+  const Address& address() const { return endpoint_.address; }
+  const FarmOptions& options() const { return options_; }
+
+ private:
+  friend class Module;
+  friend class Lease;
+  friend struct ForkHandlers;
+
+  // What a forked child must not share with its parent.
+  struct State {
+    uint64_t epoch = 0;  // counts sessions; 0: none yet
+    std::shared_ptr<const wire::HelloReply> session;
+    std::vector<std::unique_ptr<Connection>> idle;  // the last one used is the last
+    std::vector<int> open;                          // every socket, lent ones too
+    std::vector<int64_t> unloads;                   // modules to be unloaded when a connection is at hand
+    std::shared_ptr<Tunnel> tunnel;
+    bool connecting = false;  // somebody says hello or starts the tunnel
+    std::condition_variable connected;
+  };
+
+  Farm(Endpoint endpoint, FarmOptions options);
+  Expected<Lease> Acquire(const Deadline& deadline, Module* module = nullptr, Loaded* loaded = nullptr);
+  Expected<Lease> Connect(const Deadline& deadline);
+  Expected<std::unique_ptr<Connection>> Open(const Address& address, const Deadline& deadline);
+  Expected<Lease> SayHello(const Deadline& deadline);
+  // An empty lease: the session is gone, say hello.
+  Expected<Lease> Attach(uint64_t epoch, std::shared_ptr<const wire::HelloReply> session, const Deadline& deadline);
+  Expected<Address> Near(const Deadline& deadline);
+  void Take(std::unique_ptr<Connection> connection);
+  void Drop(std::unique_ptr<Connection> connection);
+  void ForgetSession(uint64_t epoch);
+  void Forget(Module& module, uint64_t epoch);
+  bool MayRepeat(const Error& error, const Lease& lease, int attempt);
+  Expected<Loaded> LoadOver(Module& module, Lease& lease, const Deadline& deadline);
+  Expected<wire::CompileReply> Compile(const Module& module, Connection& connection, const Deadline& deadline);
+  // Empty: it never started and may be sent again.
+  Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, Error lost, const Deadline& deadline);
+  void Unload(Module& module);
+  void FlushUnloads(Lease& lease);
+  void BecomeChild();
+
+  const Endpoint endpoint_;
+  const FarmOptions options_;
+  std::atomic<int64_t> next_request_;
+  std::mutex mutex_;
+  std::unique_ptr<State> state_;                                      // guarded by mutex_
+  std::unordered_map<Digest, std::weak_ptr<Module>, DigestHash> modules_;  // guarded by mutex_
+};
+
+}  // namespace rbc::client

@@ -1,0 +1,166 @@
+// A connected socket that carries length-prefixed frames.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/frame_socket.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+namespace rbc::client {
+namespace {
+
+constexpr size_t kFirstBuffer = 4096;
+constexpr size_t kKeptBuffer = size_t{1} << 18;   // a larger one is given back after its frame
+constexpr size_t kStep = size_t{1} << 20;         // memory grows at most so far ahead of what arrived
+constexpr size_t kLimitBeforeHello = size_t{1} << 20;
+// A wake across CPUs costs 60 us and more, a reply of a small call 3 (spec/performance.md): worth polling so long.
+constexpr auto kSpin = std::chrono::microseconds(50);
+constexpr uint32_t kMostSkipped = 256;
+
+uint32_t LengthAt(const char* p) {
+  uint32_t big;
+  std::memcpy(&big, p, sizeof big);
+  return __builtin_bswap32(big);
+}
+
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+bool CountCpus() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
+}
+
+}  // namespace
+
+bool ManyCpus() {
+  static std::atomic<uint32_t> asked{0};
+  static std::atomic<bool> many{false};
+  if (asked.fetch_add(1, std::memory_order_relaxed) % 1024 == 0) many.store(CountCpus(), std::memory_order_relaxed);
+  return many.load(std::memory_order_relaxed);
+}
+
+FrameSocket::FrameSocket(UniqueFd fd, std::string peer, bool same_machine)
+    : fd_(std::move(fd)), peer_(std::move(peer)), limit_(kLimitBeforeHello), may_spin_(same_machine) {
+  buffer_.resize(kFirstBuffer);
+}
+
+Error FrameSocket::Silent(const Deadline& deadline) const {
+  return Error(ErrorKind::kDeadlineExceeded,
+               fmt::format("the farm at {} does not answer within {} ms; raise the deadline or see whether it is stopped",
+                           peer_, deadline.GivenMs()));
+}
+
+Error FrameSocket::Lost(std::string_view what, int code) const {
+  const std::string why = code == 0 ? std::string() : fmt::format(": {}", std::strerror(code));
+  return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} {}{}; see whether it still runs", peer_, what, why));
+}
+
+Status FrameSocket::Send(std::string_view frame, const Deadline& deadline) {
+  sent_ = 0;
+  while (sent_ < frame.size()) {
+    const ssize_t n = ::send(fd_.get(), frame.data() + sent_, frame.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0) {
+      sent_ += static_cast<size_t>(n);
+    } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      const int ms = deadline.RemainingMs();
+      if (ms == 0) return Silent(deadline);
+      pollfd wait{fd_.get(), POLLOUT, 0};
+      ::poll(&wait, 1, ms);
+    } else if (n < 0 && errno != EINTR) {
+      return Lost("broke while a request was sent", errno);
+    }
+  }
+  return {};
+}
+
+void FrameSocket::Grow(size_t size) {
+  if (buffer_.size() < size) buffer_.resize(size);
+}
+
+Expected<std::string_view> FrameSocket::Receive(const Deadline& deadline) {
+  if (buffer_.size() > kKeptBuffer) {
+    buffer_.resize(kKeptBuffer);
+    buffer_.shrink_to_fit();
+  }
+  size_t have = 0;
+  while (have < 4) {
+    RBC_ASSIGN_OR_RETURN(const size_t n, ReceiveSome(have, deadline));
+    have += n;
+  }
+  const size_t whole = size_t{LengthAt(buffer_.data())} + 4;
+  if (whole - 4 > limit_)
+    return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm at {} announces a message of {} bytes, more than the limit of {}", peer_, whole - 4, limit_));
+  while (have < whole) {
+    Grow(std::min(whole, have + kStep));
+    RBC_ASSIGN_OR_RETURN(const size_t n, ReceiveSome(have, deadline));
+    have += n;
+  }
+  if (have > whole) return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm at {} sends {} bytes that nobody asked for", peer_, have - whole));
+  return std::string_view(buffer_).substr(4, whole - 4);
+}
+
+Expected<size_t> FrameSocket::ReceiveSome(size_t have, const Deadline& deadline) {
+  char* const to = buffer_.data() + have;
+  const size_t room = buffer_.size() - have;
+  if (may_spin_ && ManyCpus()) {
+    const ssize_t n = Poll(to, room);
+    if (n > 0) return static_cast<size_t>(n);
+    if (n == 0) return Lost("was closed by the farm", 0);
+  }
+  return Block(to, room, deadline);
+}
+
+// Polls for a short while: > 0 bytes, 0 closed, -1 nothing came or an error that Block() will see again.
+ssize_t FrameSocket::Poll(char* to, size_t room) {
+  if (skip_ > 0) {
+    --skip_;
+    return -1;
+  }
+  const auto until = Clock::now() + kSpin;
+  do {
+    const ssize_t n = ::recv(fd_.get(), to, room, MSG_DONTWAIT);
+    if (n >= 0) {
+      back_off_ = 0;
+      return n;
+    }
+    if (errno != EAGAIN && errno != EINTR) return -1;
+    Pause();
+  } while (Clock::now() < until);
+  back_off_ = std::min(back_off_ == 0 ? 1 : back_off_ * 2, kMostSkipped);
+  skip_ = back_off_;
+  return -1;
+}
+
+Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadline) {
+  for (;;) {
+    const int ms = deadline.RemainingMs();
+    if (ms == 0) return Silent(deadline);
+    if (ms != receive_timeout_ms_) {
+      const timeval time{ms / 1000, ms % 1000 * 1000};
+      if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0) return Lost("takes no timeout", errno);
+      receive_timeout_ms_ = ms;
+    }
+    const ssize_t n = ::recv(fd_.get(), to, room, 0);
+    if (n > 0) return static_cast<size_t>(n);
+    if (n == 0) return Lost("was closed by the farm", 0);
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return Lost("broke", errno);
+  }
+}
+
+bool FrameSocket::Alive() const {
+  char byte;
+  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+}  // namespace rbc::client

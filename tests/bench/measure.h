@@ -24,7 +24,7 @@ struct Sample {
   double p50 = 0;
   double p99 = 0;
   double switches = 0;
-  std::string error;  // empty: every result was right
+  std::string error = {};  // empty: every result was right
 };
 
 // Pins the calling thread and what it forks; false if the machine does not let us.

@@ -65,9 +65,9 @@ class ServerProcess {
 };
 
 // Times `calls` calls of add(a, b) after a warm-up and checks each sum. `add` is double(double, double) and gives NaN
-// for a call that failed.
-template <typename Add>
-Sample TimeCalls(const Work& work, ServerProcess& server, Add add) {
+// for a call that failed. `server` has Stop(), which gives the context switches of its life.
+template <typename Server, typename Add>
+Sample TimeCalls(const Work& work, Server& server, Add add) {
   constexpr int kWarmUp = 500;
   Sample sample;
   std::vector<int32_t> latencies;

@@ -25,5 +25,16 @@ struct Source {
 // Thrift's own servers and gRPC (peer_sources.cc, grpc_sources.cc).
 std::span<const Source> PeerSources();
 std::span<const Source> GrpcSources();
+// The farm, by a stock Thrift client (farm_sources.cc).
+std::span<const Source> FarmSources();
+// The farm, by librbc (client_sources.cc).
+std::span<const Source> ClientSources();
+// The host target without a farm (inprocess_source.cc).
+std::span<const Source> InProcessSources();
+
+// double NAME(double, double), which adds: what the farm and the in-process compile are both given.
+inline std::string AddIr(const std::string& name) {
+  return "define double @" + name + "(double %a, double %b) {\n  %s = fadd double %a, %b\n  ret double %s\n}\n";
+}
 
 }  // namespace rbc::bench

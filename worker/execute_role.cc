@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/error_serial.h"
 #include "worker/call_context.h"
 #include "worker/control_messages.h"
 #include "worker/control_socket.h"

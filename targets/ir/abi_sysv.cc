@@ -78,7 +78,8 @@ llvm::Type* ScalarPiece(const Value& value, llvm::LLVMContext& context) {
 
 SysvPassing SysvLowering::Result(const Value& value) {
   if (value.leaves.empty()) return {};
-  if (!IsAggregate(value)) return {Way::kPieces, {{ScalarPiece(value, context_), 0}}};
+  const bool wide = value.leaves[0].type->isIntegerTy(128);
+  if (!IsAggregate(value) && !wide) return {Way::kPieces, {{ScalarPiece(value, context_), 0}}};
   if (HasX87(value)) {
     // A complex of long doubles comes back on the x87 stack, and so does a struct of one long double.
     if (value.type.is(types::Kind::kComplex))

@@ -105,7 +105,6 @@
   X(kSort, ldiv) X(kSort, lldiv) \
   X(kNumber, atoi) X(kNumber, atol) X(kNumber, atoll) X(kNumber, atof) X(kNumber, strtol) X(kNumber, strtoll) \
   X(kNumber, strtoul) X(kNumber, strtoull) X(kNumber, strtod) X(kNumber, strtof) X(kNumber, strtold) \
-  X(kNumber, __isoc23_strtol) X(kNumber, __isoc23_strtoll) X(kNumber, __isoc23_strtoul) X(kNumber, __isoc23_strtoull) \
   X(kNumber, snprintf) X(kNumber, vsnprintf) X(kNumber, sprintf) X(kNumber, vsprintf) X(kNumber, asprintf) \
   X(kNumber, vasprintf) X(kNumber, sscanf) X(kNumber, vsscanf) X(kNumber, __isoc99_sscanf) \
   X(kNumber, __isoc99_vsscanf) \
@@ -151,6 +150,8 @@
   X(kCxx, _ZSt24__throw_out_of_range_fmtPKcz, EndByLibraryError) \
   X(kCxx, _ZSt24__throw_invalid_argumentPKc, EndByLibraryError) \
   X(kCxx, _ZSt25__throw_bad_function_callv, EndByBadFunction) \
+  X(kNumber, __isoc23_strtol, strtol) X(kNumber, __isoc23_strtoll, strtoll) X(kNumber, __isoc23_strtoul, strtoul) \
+  X(kNumber, __isoc23_strtoull, strtoull) X(kNumber, __isoc23_sscanf, sscanf) \
   X(kCompiler, __truncsfbf2, TruncateFloatToBfloat) X(kCompiler, __truncdfbf2, TruncateDoubleToBfloat)
 
 // Well-known names that are refused, and why.

@@ -3,6 +3,8 @@
 #include "worker/runtime/symbols.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <unordered_map>
 #include <vector>

@@ -25,7 +25,7 @@ inline constexpr uint64_t kMaxCallBytes = 0xFFFFFFF0u;  // fixed part and payloa
 enum class SlotOp : uint8_t { kFloat64, kFloat32, kInt64, kInt32, kBool, kPlain, kText, kBytes, kPointer };
 
 struct FrameSlot {
-  Type type;
+  Type type{};
   SlotOp op = SlotOp::kPlain;
   uint32_t offset = 0;
   uint32_t size = 0;

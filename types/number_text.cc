@@ -201,7 +201,8 @@ std::optional<std::complex<T>> ReadComplex(std::string_view text) {
   }
   text.remove_suffix(1);
   const size_t split = SplitOfComplex(text);
-  std::string_view imaginary_text = text.substr(split);
+  std::string imaginary_text(text.substr(split));
+  if (split != 0) imaginary_text = text[split] + std::string(Trim(text.substr(split + 1)));  // `2 + 1j`
   std::optional<T> real = T{0};
   if (split != 0) real = ReadFloat<T>(text.substr(0, split));
   std::optional<T> imaginary;

@@ -116,10 +116,10 @@ class Parser {
     const size_t open = partner_[end - 1];
     std::string_view inside = Trim(text_.substr(open + 1, end - open - 2));
     uint32_t rank = 1;
-    while (!inside.empty()) {
+    for (bool last = inside.empty(); !last;) {
       const size_t comma = inside.find(',');
       const std::string_view dimension = Trim(inside.substr(0, comma));
-      const bool last = comma == std::string_view::npos;
+      last = comma == std::string_view::npos;
       if (dimension != ":" && !(last && dimension == "::1")) {
         return Invalid("array type " + Quote(text_.substr(begin, end - begin)) + " has the dimension " +
                        Quote(dimension) + "; write `:` for each dimension, or `::1` for the last (C order)");

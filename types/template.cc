@@ -48,15 +48,17 @@ std::optional<std::string> FirstName(const Type& type, const Choices& choices) {
   return names.empty() ? std::nullopt : std::optional(names.front());
 }
 
+Error VoidChoice(std::string_view name) {
+  return Invalid("template `" + std::string(name) + "` stands for void where a value is needed; give it another type");
+}
+
 Expected<Type> Substitute(const Type& type, std::string_view name, const Type& choice);
 
 Expected<std::vector<Type>> SubstituteAll(std::span<const Type> types, std::string_view name, const Type& choice) {
   std::vector<Type> out;
   for (const Type& type : types) {
     RBC_ASSIGN_OR_RETURN(Type replaced, Substitute(type, name, choice));
-    if (replaced.is(Kind::kVoid))
-      return Invalid("template `" + std::string(name) +
-                     "` stands for void where a value is needed; give it another type");
+    if (replaced.is(Kind::kVoid)) return VoidChoice(name);
     out.push_back(std::move(replaced));
   }
   return out;
@@ -74,9 +76,7 @@ Expected<Type> Rebuild(const Type& type, std::string_view name, const Type& choi
   }
   RBC_ASSIGN_OR_RETURN(Type element, Substitute(type.element(), name, choice));
   if (type.is(Kind::kPointer)) return Type::Pointer(element.WithName({}));
-  if (element.is(Kind::kVoid))
-    return Invalid("template `" + std::string(name) +
-                   "` stands for void where a value is needed; give it another type");
+  if (element.is(Kind::kVoid)) return VoidChoice(name);
   return Type::Array(element.WithName({}), type.rank());
 }
 
@@ -85,9 +85,10 @@ Expected<Type> Substitute(const Type& type, std::string_view name, const Type& c
   if (type.is(Kind::kUnknown)) return type.atom() == name ? choice.WithName(type.name()) : type;
   if (type.depth() == 0) return type;
   RBC_ASSIGN_OR_RETURN(const Type rebuilt, Rebuild(type, name, choice));
-  if (rebuilt.depth() > kMaxTypeDepth) {
+  if (rebuilt.depth() > kMaxTypeDepth || rebuilt.size() > kMaxTypeText) {
     return Invalid("template `" + std::string(name) + "` makes a type that nests deeper than the limit of " +
-                   std::to_string(kMaxTypeDepth) + "; use a flatter type");
+                   std::to_string(kMaxTypeDepth) + " or has more than " + std::to_string(kMaxTypeText) +
+                   " parts; use a smaller type");
   }
   return rebuilt.WithName(type.name());
 }
@@ -132,22 +133,42 @@ Status RefuseCycles(const std::string& name, const Choices& choices, std::vector
   return {};
 }
 
-Status Expand(const Type& type, const Choices& choices, std::vector<Type>& out) {
-  const std::optional<std::string> name = FirstName(type, choices);
-  if (!name) {
-    if (out.size() == kMaxExpansions) {
+// Branches on each placeholder when it is first met; from then on it stands for that choice.
+class Expander {
+ public:
+  explicit Expander(const Choices& choices) : choices_(choices) {}
+
+  Status Expand(const Type& type) {
+    const std::optional<std::string> name = FirstName(type, choices_);
+    if (!name) return Add(type);
+    if (const auto bound = bound_.find(*name); bound != bound_.end()) return ExpandWith(type, *name, bound->second);
+    for (const Type& choice : choices_.at(*name)) {
+      bound_[*name] = choice;
+      RBC_RETURN_IF_ERROR(ExpandWith(type, *name, choice));
+    }
+    bound_.erase(*name);
+    return {};
+  }
+  std::vector<Type> Take() { return std::move(out_); }
+
+ private:
+  Status ExpandWith(const Type& type, const std::string& name, Type choice) {
+    RBC_ASSIGN_OR_RETURN(const Type next, Substitute(type, name, choice));
+    return Expand(next);
+  }
+  Status Add(const Type& type) {
+    if (out_.size() == kMaxExpansions) {
       return Invalid("a template expands to more than the limit of " + std::to_string(kMaxExpansions) +
                      " signatures; give fewer types");
     }
-    out.push_back(type);
+    out_.push_back(type);
     return {};
   }
-  for (const Type& choice : choices.at(*name)) {
-    RBC_ASSIGN_OR_RETURN(const Type next, Substitute(type, *name, choice));
-    RBC_RETURN_IF_ERROR(Expand(next, choices, out));
-  }
-  return {};
-}
+
+  const Choices& choices_;
+  std::map<std::string, Type> bound_;
+  std::vector<Type> out_;
+};
 
 }  // namespace
 
@@ -156,9 +177,9 @@ Expected<std::vector<Type>> ExpandTemplates(const Type& signature, const Templat
   std::vector<std::string> names, path, done;
   CollectNames(signature, choices, names);
   for (const std::string& name : names) RBC_RETURN_IF_ERROR(RefuseCycles(name, choices, path, done));
-  std::vector<Type> expanded;
-  RBC_RETURN_IF_ERROR(Expand(signature, choices, expanded));
-  return expanded;
+  Expander expander(choices);
+  RBC_RETURN_IF_ERROR(expander.Expand(signature));
+  return expander.Take();
 }
 
 Expected<std::vector<Type>> ExpandTemplates(std::string_view signature, const Templates& templates,

@@ -93,6 +93,7 @@ Type Type::Make(Kind kind, uint32_t bits, uint32_t rank, std::string_view atom, 
   size_t hash = Mix(Mix(Mix(static_cast<size_t>(kind), bits), rank), std::hash<std::string_view>()(atom));
   for (const Type& child : children) {
     node->depth = std::max(node->depth, child.depth() + 1);
+    if (__builtin_add_overflow(node->size, child.size(), &node->size)) node->size = SIZE_MAX;
     hash = Mix(hash, child.hash());
   }
   node->hash = Mix(hash, children.size());

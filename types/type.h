@@ -93,6 +93,8 @@ class Type {
   std::span<const Type> parameters() const { return std::span(node_->children).subspan(1); }
   // 0 for atoms.
   size_t depth() const { return node_->depth; }
+  // Of its text, counted in types: itself and all that it is made of.
+  size_t size() const { return node_->size; }
 
   // The C-style name; empty if it has none.
   std::string_view name() const { return name_ ? std::string_view(*name_) : std::string_view(); }
@@ -109,6 +111,7 @@ class Type {
     uint32_t bits = 0;
     uint32_t rank = 0;
     size_t depth = 0;
+    size_t size = 1;
     size_t hash = 0;
     std::string atom;
     std::vector<Type> children;  // element; members; result, then parameters

@@ -51,8 +51,8 @@ struct Buffer {
   void* data = nullptr;
   size_t bytes = 0;
   Direction direction = Direction::kInOut;
-  Type element;  // void: not known, fits every pointer parameter
-  std::shared_ptr<void> owner;
+  Type element{};  // void: not known, fits every pointer parameter
+  std::shared_ptr<void> owner{};
   // Only the same memory is equal.
   friend bool operator==(const Buffer& a, const Buffer& b) {
     return a.data == b.data && a.bytes == b.bytes && a.direction == b.direction && a.element == b.element;

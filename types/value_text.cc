@@ -1,6 +1,6 @@
 // Values from a command line, and values as Python prints them.
 // SPDX-License-Identifier: Apache-2.0
-#include <cstring>
+#include <algorithm>
 
 #include "types/frame.h"
 #include "types/number_text.h"
@@ -120,12 +120,13 @@ Expected<Value> ParseBuffer(const Type& type, std::string_view text) {
   const auto items = SplitItems(text.substr(1, text.size() - 2));
   if (!items) return NoSuchValue(type, text);
   RBC_ASSIGN_OR_RETURN(const SizeAndAlignment layout, LayoutOf(element));
-  const auto memory = std::make_shared<std::vector<char>>(layout.size * items->size());
+  const size_t bytes = layout.size * items->size();
+  const auto memory = std::make_shared<std::vector<char>>(std::max<size_t>(bytes, 1));  // empty is not null
   for (size_t i = 0; i < items->size(); ++i) {
     RBC_ASSIGN_OR_RETURN(const Value item, ParseValue(element, (*items)[i]));
     RBC_RETURN_IF_ERROR(StoreValue(item, element, memory->data() + i * layout.size));
   }
-  return Value(Buffer{memory->data(), memory->size(), Direction::kInOut, element, memory});
+  return Value(Buffer{memory->data(), bytes, Direction::kInOut, element, memory});
 }
 
 Expected<Value> ParsePointer(const Type& type, std::string_view text) {

@@ -24,7 +24,8 @@ Expected<size_t> Choose(std::initializer_list<std::string_view> signatures, std:
 }
 
 TEST(Match, PenaltyTable) {
-  for (const char* same : {"bool", "int64", "string", "char8*", "{int32, float64}", "foo", "int8(int8)*", "float64[:]"}) {
+  for (const char* same :
+       {"bool", "int64", "string", "char8*", "{int32, float64}", "foo", "int8(int8)*", "float64[:]"}) {
     EXPECT_EQ(PenaltyOf(same, same), 0) << same;
   }
   EXPECT_EQ(PenaltyOf("int64", "int8"), 0);
@@ -44,10 +45,21 @@ TEST(Match, PenaltyTable) {
   EXPECT_EQ(PenaltyOf("complex128", "float64"), 1000);
   EXPECT_EQ(PenaltyOf("complex64", "int64"), 1000);
   EXPECT_EQ(PenaltyOf("complex64", "uint8"), 1000);
-  for (const auto& [parameter, argument] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"int64", "float64"}, {"float64", "complex128"}, {"int64", "bool"}, {"bool", "int64"}, {"string", "char8*"},
-           {"char8*", "string"}, {"int32*", "int64*"}, {"void*", "int32*"}, {"{int32}", "{int64}"}, {"char8", "int8"},
-           {"int8", "char8"}, {"foo", "bar"}, {"float64[:]", "float64[:,:]"}, {"void", "int8"}}) {
+  for (const auto& [parameter, argument] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"int64", "float64"},
+                                                                  {"float64", "complex128"},
+                                                                  {"int64", "bool"},
+                                                                  {"bool", "int64"},
+                                                                  {"string", "char8*"},
+                                                                  {"char8*", "string"},
+                                                                  {"int32*", "int64*"},
+                                                                  {"void*", "int32*"},
+                                                                  {"{int32}", "{int64}"},
+                                                                  {"char8", "int8"},
+                                                                  {"int8", "char8"},
+                                                                  {"foo", "bar"},
+                                                                  {"float64[:]", "float64[:,:]"},
+                                                                  {"void", "int8"}}) {
     EXPECT_EQ(PenaltyOf(parameter, argument), -1) << parameter << " from " << argument;
   }
 }
@@ -60,8 +72,7 @@ TEST(Match, NotebookCalls) {
   const Expected<size_t> none = Choose(add, {std::complex<double>(0, 1), 2});
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().kind, ErrorKind::kNoMatch);
-  EXPECT_EQ(none.error().message,
-            "could not find matching function to given argument types: `complex128, int64`");
+  EXPECT_EQ(none.error().message, "could not find matching function to given argument types: `complex128, int64`");
   EXPECT_EQ(*Choose({"f64(f64,f64)", "i64(i64,i64)", "c128(c128,c128)"}, {std::complex<double>(0, 1), 2}), 2u);
 }
 
@@ -92,6 +103,8 @@ TEST(Match, ValuesMustFit) {
   EXPECT_FALSE(Choose({"f32(f32)"}, {1e300}));
   EXPECT_TRUE(Choose({"f32(f32)"}, {std::numeric_limits<double>::infinity()}));
   EXPECT_TRUE(Choose({"f32(f32)"}, {0.1}));
+  EXPECT_TRUE(Choose({"f32(f32)"}, {Uint128{1} << 127}));
+  EXPECT_FALSE(Choose({"f32(f32)"}, {~Uint128{0}}));  // rounds to 2^128, which float32 has not
   EXPECT_FALSE(Choose({"f16(f16)"}, {65520}));
   EXPECT_TRUE(Choose({"f16(f16)"}, {65519}));
   EXPECT_FALSE(Choose({"c64(c64)"}, {std::complex<double>(0, 1e300)}));
@@ -124,8 +137,7 @@ TEST(Match, SignaturesAreChecked) {
   const Expected<std::string> arity = list.Add(T("f64(f64)"));
   ASSERT_FALSE(arity);
   EXPECT_EQ(arity.error().kind, ErrorKind::kInvalidArgument);
-  EXPECT_EQ(arity.error().message,
-            "mismatch of the number of arguments: function 2, signature 1 (`float64(float64)`)");
+  EXPECT_EQ(arity.error().message, "mismatch of the number of arguments: function 2, signature 1 (`float64(float64)`)");
   const Expected<std::string> kind = list.Add(T("int64"));
   ASSERT_FALSE(kind);
   EXPECT_EQ(kind.error().message, "expected signature with function kind, got `int64`");

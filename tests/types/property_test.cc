@@ -88,8 +88,9 @@ void Fuzz(std::string_view alphabet, Read read, Write write) {
 }
 
 TEST(Property, ParseSurvivesRandomText) {
-  Fuzz("(){}[]*,: idfab_1", [](const std::string& text) { return Type::Parse(text); },
-       [](const Type& type) { return type.ToString(); });
+  Fuzz(
+      "(){}[]*,: idfab_1", [](const std::string& text) { return Type::Parse(text); },
+      [](const Type& type) { return type.ToString(); });
 }
 
 TEST(Property, NamesSurviveTheRoundTrip) {
@@ -108,8 +109,9 @@ TEST(Property, NamesSurviveTheRoundTrip) {
 }
 
 TEST(Property, DemangleSurvivesRandomText) {
-  Fuzz("__iidPKaAN1V3vx", [](const std::string& text) { return Type::Demangle(text); },
-       [](const Type& type) { return type.Mangle(); });
+  Fuzz(
+      "__iidPKaAN1V3vx", [](const std::string& text) { return Type::Demangle(text); },
+      [](const Type& type) { return type.Mangle(); });
 }
 
 // Good texts with a few bytes changed reach deeper than noise does.
@@ -121,8 +123,12 @@ TEST(Property, DamagedTextsAreTypesOrErrors) {
     for (std::string* damaged : {&text, &mangled}) {
       for (int n = 1 + random() % 3; n > 0; --n) (*damaged)[random() % damaged->size()] = static_cast<char>(random());
     }
-    if (const Expected<Type> parsed = Type::Parse(text)) ASSERT_EQ(*Type::Parse(parsed->ToString()), *parsed) << text;
-    if (const Expected<Type> back = Type::Demangle(mangled)) ASSERT_EQ(back->Mangle(), mangled);
+    if (const Expected<Type> parsed = Type::Parse(text)) {
+      ASSERT_EQ(*Type::Parse(parsed->ToString()), *parsed) << text;
+    }
+    if (const Expected<Type> back = Type::Demangle(mangled)) {
+      ASSERT_EQ(back->Mangle(), mangled);
+    }
   }
 }
 

@@ -27,8 +27,9 @@ TEST(Template, EveryCombinationInOrder) {
 }
 
 TEST(Template, NestedNamesAreCorrelated) {
-  EXPECT_EQ(Expand("U(T)", {{"T", {"U*", "bool"}}, {"U", {"i8", "{U2, U2}"}}, {"U2", {"f32"}}}),
-            (Texts{"int8(int8*)", "int8(bool)", "{float32, float32}({float32, float32}*)", "{float32, float32}(bool)"}));
+  EXPECT_EQ(
+      Expand("U(T)", {{"T", {"U*", "bool"}}, {"U", {"i8", "{U2, U2}"}}, {"U2", {"f32"}}}),
+      (Texts{"int8(int8*)", "int8(bool)", "{float32, float32}({float32, float32}*)", "{float32, float32}(bool)"}));
 }
 
 TEST(Template, KeepsNamesAndUnknownAtoms) {
@@ -71,6 +72,13 @@ TEST(Template, NumberAndDepthOfExpansionsAreBounded) {
   Templates deep;
   for (int i = 0; i < 1000; ++i) deep["T" + std::to_string(i)] = {"T" + std::to_string(i + 1) + "**"};
   EXPECT_NE(Expand("T0", deep)[0].find("error"), std::string::npos);
+
+  Templates doubling;
+  for (int i = 0; i < 60; ++i) {
+    const std::string next = "T" + std::to_string(i + 1);
+    doubling["T" + std::to_string(i)] = {"{" + next + "," + next + "}"};
+  }
+  EXPECT_NE(Expand("i(T0)", doubling)[0].find("65536 parts"), std::string::npos);
 }
 
 }  // namespace

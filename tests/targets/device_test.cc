@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <thread>
 
 #include "targets/host/code_memory.h"
@@ -21,18 +20,6 @@ namespace rbc::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Bytes of this process that it shares with nobody. Reads a file: not under a filter.
-uint64_t PrivateBytes() {
-  std::ifstream in("/proc/self/smaps_rollup");
-  std::string word;
-  uint64_t total = 0;
-  while (in >> word) {
-    uint64_t kilobytes = 0;
-    if ((word == "Private_Dirty:" || word == "Private_Clean:") && in >> kilobytes) total += kilobytes * 1024;
-  }
-  return total;
-}
 
 Artifact CompileConstant(int number) {
   return std::move(

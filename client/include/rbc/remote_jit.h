@@ -36,8 +36,8 @@ struct Emitted {
 
 // How a function is compiled. The target and the ABI can be left to the RemoteJIT and the source.
 struct FunctionOptions {
-  std::string target;
-  std::optional<CallAbi> abi;
+  std::string target{};
+  std::optional<CallAbi> abi{};
   int opt_level = 2;            // 0..3
   bool debug = false;           // keeps DWARF
   bool allow_contract = false;  // a*b+c may be fused

@@ -25,10 +25,10 @@ enum class Abi : uint8_t {
 enum class Emit : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3 };
 
 struct TargetInfo {
-  std::string name;         // "host"
+  std::string name;  // "host"
   std::string triple;
   std::string data_layout;
-  std::string cpu;          // "skylake-avx512", "sm_90"
+  std::string cpu;  // "skylake-avx512", "sm_90"
   uint32_t pointer_bits = 64;
   std::string llvm_version;  // "22.1.8"
   std::vector<std::string> devices;
@@ -71,9 +71,9 @@ struct EntryPoint {
 
 // What a compile gives. Self-contained: needs nothing but runtime symbols to be loaded.
 struct Artifact {
-  std::string code;  // relocatable object, assembly or IR text, by options.emit
+  std::string code;                 // relocatable object, assembly or IR text, by options.emit
   std::vector<EntryPoint> entries;  // one a declaration, in order; empty unless emit is kObject
-  std::string constructors;  // symbol of void() that runs the module's static constructors in order, or ""
+  std::string constructors;         // symbol of void() that runs the module's static constructors in order, or ""
   std::string destructors;
   bool stateful = false;    // has writable globals that survive a call
   bool repeatable = false;  // a call may be repeated: no writable global, no pointer argument, no outside effects

@@ -16,6 +16,27 @@ bool HasWidth(Kind kind) {
   return IsInteger(kind) || kind == Kind::kFloat || kind == Kind::kComplex || kind == Kind::kChar;
 }
 
+struct Scalar {
+  Kind kind;
+  uint32_t bits;
+};
+
+std::optional<uint32_t> ScalarPenalty(Scalar to, Scalar from) {
+  if (to.kind == from.kind && HasWidth(to.kind)) return from.bits > to.bits ? from.bits - to.bits : 0;
+  if (IsInteger(to.kind) && IsInteger(from.kind)) return kSignChange;
+  if (to.kind == Kind::kFloat && IsInteger(from.kind)) return kKindChange;
+  if (to.kind == Kind::kComplex && (from.kind == Kind::kFloat || IsInteger(from.kind))) return kKindChange;
+  return std::nullopt;
+}
+
+// TypeOf() of the numbers that most calls have, without making a Type.
+std::optional<Scalar> CommonScalar(const Value& value) {
+  if (value.As<double>() != nullptr) return Scalar{Kind::kFloat, 64};
+  if (value.As<int64_t>() != nullptr) return Scalar{Kind::kInt, 64};
+  if (value.As<std::complex<double>>() != nullptr) return Scalar{Kind::kComplex, 128};
+  return std::nullopt;
+}
+
 Error NoMatch(const std::string& arguments) {
   return Error(ErrorKind::kNoMatch, "could not find matching function to given argument types: `" + arguments + "`");
 }
@@ -49,16 +70,15 @@ std::optional<size_t> Best(std::span<const Type> signatures, std::span<const Arg
 }  // namespace
 
 std::optional<uint32_t> Penalty(const Type& parameter, const Type& argument) {
-  const Kind to = parameter.kind(), from = argument.kind();
-  if (to == from && HasWidth(to)) return argument.bits() > parameter.bits() ? argument.bits() - parameter.bits() : 0;
-  if (IsInteger(to) && IsInteger(from)) return kSignChange;
-  if (to == Kind::kFloat && IsInteger(from)) return kKindChange;
-  if (to == Kind::kComplex && (from == Kind::kFloat || IsInteger(from))) return kKindChange;
-  if (parameter == argument) return 0;
-  return std::nullopt;
+  const Scalar from{argument.kind(), argument.bits()};
+  if (const std::optional<uint32_t> penalty = ScalarPenalty({parameter.kind(), parameter.bits()}, from)) return penalty;
+  return parameter == argument ? std::optional<uint32_t>(0) : std::nullopt;
 }
 
 std::optional<uint32_t> Penalty(const Type& parameter, const Value& argument) {
+  if (const std::optional<Scalar> from = CommonScalar(argument)) {
+    return ScalarPenalty({parameter.kind(), parameter.bits()}, *from);
+  }
   const bool is_pointer = parameter.is(Kind::kPointer);
   if (argument.As<NullPointer>() != nullptr) {
     return is_pointer || parameter.is(Kind::kString) ? std::optional<uint32_t>(0) : std::nullopt;
@@ -90,6 +110,9 @@ Expected<size_t> BestMatch(std::span<const Type> signatures, std::span<const Val
 }
 
 Status CheckFits(const Type& parameter, const Value& argument, size_t index) {
+  const bool exact = (parameter.bits() == 64 && parameter.is(Kind::kFloat) && argument.As<double>() != nullptr) ||
+                     (parameter.bits() == 64 && parameter.is(Kind::kInt) && argument.As<int64_t>() != nullptr);
+  if (exact) return {};
   if (!IsPlain(parameter)) return {};
   std::string scratch(SizeOf(parameter).value(), '\0');
   Status stored = StoreValue(argument, parameter, scratch.data());

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "types/pack.h"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -38,11 +39,21 @@ bool StoreInt32(const Value& value, char* out) {
   return true;
 }
 
+bool StoreFloat32(const Value& value, char* out) {
+  const double* wide = value.As<double>();
+  if (wide == nullptr) return false;
+  const auto narrow = static_cast<float>(*wide);
+  std::memcpy(out, &narrow, sizeof narrow);
+  return std::isfinite(narrow);
+}
+
 // The common scalars without a look at the type. false: take the long way, which also makes the messages.
 bool StoreFast(const FrameSlot& slot, const Value& value, char* out) {
   switch (slot.op) {
     case SlotOp::kFloat64:
       return StoreAs<double>(value, out);
+    case SlotOp::kFloat32:
+      return StoreFloat32(value, out);
     case SlotOp::kInt64:
       return StoreAs<int64_t>(value, out);
     case SlotOp::kInt32:

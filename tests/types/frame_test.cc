@@ -158,6 +158,17 @@ TEST(Pack, PayloadInOrderOfDirection) {
   EXPECT_EQ(in[0], 1);
 }
 
+// The example of docs/types.md.
+TEST(Pack, DocumentedExample) {
+  double numbers[2] = {1, 2};
+  const PackedCall call = Pack("void(int32, float64*, string)", {7, Buffer{numbers, sizeof numbers}, "hi"});
+  constexpr uint8_t kHead[] = {7, 0, 0, 0, 0, 0, 0, 0, 0x30, 0, 0, 0, 0x10, 0, 0,   0,   0x20, 0,
+                               0, 0, 2, 0, 0, 0, 0, 0, 0,    0, 0, 0, 0,    0, 'h', 'i', 0};
+  ASSERT_EQ(call.frame.size(), 64u);
+  EXPECT_EQ(std::memcmp(call.frame.data(), kHead, sizeof kHead), 0);
+  EXPECT_EQ(call.return_from, 48u);
+}
+
 TEST(Pack, OnlyOutBuffers) {
   double out[2] = {};
   const PackedCall call = Pack("void(i, d*)", {1, Buffer{out, sizeof out, Direction::kOut}});

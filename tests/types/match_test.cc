@@ -103,6 +103,8 @@ TEST(Match, ValuesMustFit) {
   EXPECT_FALSE(Choose({"f32(f32)"}, {1e300}));
   EXPECT_TRUE(Choose({"f32(f32)"}, {std::numeric_limits<double>::infinity()}));
   EXPECT_TRUE(Choose({"f32(f32)"}, {0.1}));
+  EXPECT_TRUE(Choose({"f32(f32)"}, {Uint128{1} << 127}));
+  EXPECT_FALSE(Choose({"f32(f32)"}, {~Uint128{0}}));  // rounds to 2^128, which float32 has not
   EXPECT_FALSE(Choose({"f16(f16)"}, {65520}));
   EXPECT_TRUE(Choose({"f16(f16)"}, {65519}));
   EXPECT_FALSE(Choose({"c64(c64)"}, {std::complex<double>(0, 1e300)}));

@@ -123,8 +123,12 @@ TEST(Property, DamagedTextsAreTypesOrErrors) {
     for (std::string* damaged : {&text, &mangled}) {
       for (int n = 1 + random() % 3; n > 0; --n) (*damaged)[random() % damaged->size()] = static_cast<char>(random());
     }
-    if (const Expected<Type> parsed = Type::Parse(text)) ASSERT_EQ(*Type::Parse(parsed->ToString()), *parsed) << text;
-    if (const Expected<Type> back = Type::Demangle(mangled)) ASSERT_EQ(back->Mangle(), mangled);
+    if (const Expected<Type> parsed = Type::Parse(text)) {
+      ASSERT_EQ(*Type::Parse(parsed->ToString()), *parsed) << text;
+    }
+    if (const Expected<Type> back = Type::Demangle(mangled)) {
+      ASSERT_EQ(back->Mangle(), mangled);
+    }
   }
 }
 

@@ -1,0 +1,124 @@
+// The farm: start, stop, housekeeping.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/farm.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "server/names/state_files.h"
+#include "server/wire_reply.h"
+
+namespace rbc::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kHousekeeping{200};
+
+LoopOptions LoopOptionsOf(const FarmConfig& config) {
+  LoopOptions options;
+  options.max_message = config.max_message;
+  options.receive_memory = config.receive_memory;
+  options.message_timeout = milliseconds(config.message_timeout_ms);
+  options.hot_wait = milliseconds(config.hot_wait_ms);
+  options.max_threads = static_cast<uint32_t>(config.max_threads);
+  options.hot_threads = static_cast<uint32_t>(config.hot_threads);
+  options.spin_us = static_cast<uint32_t>(config.spin_us);
+  options.max_connections = static_cast<uint32_t>(config.max_connections);
+  return options;
+}
+
+}  // namespace
+
+Error NoThread(uint64_t threads) {
+  Error error(ErrorKind::kBusy, fmt::format("all {} threads of this farm serve other requests; try again later", threads));
+  error.role = "daemon";
+  error.retry_safe = true;
+  error.retry_after_ms = 20;
+  return error;
+}
+
+Farm::Farm(FarmConfig config, Backend& backend)
+    : config_(std::move(config)),
+      backend_(backend),
+      store_(backend.compiles(), config_.store_bytes, milliseconds(config_.queue_deadline_ms + config_.compile_deadline_ms)),
+      names_(config_.state_dir + "/names", {config_.max_names, config_.max_names_per_owner, config_.names_bytes}),
+      host_{config_, backend, store_, [this](uint64_t, LentReturn returned) { loop_.Return(std::move(returned)); }},
+      sessions_(host_),
+      loop_(LoopOptionsOf(config_), *this) {}
+
+Farm::~Farm() { Stop(); }
+
+Status Farm::Start(std::vector<Listener> listeners) {
+  RBC_ASSIGN_OR_RETURN(id_, FarmId(config_.state_dir));
+  if (!config_.advertise.empty()) id_ += "@" + config_.advertise;
+  RBC_RETURN_IF_ERROR(names_.Open());
+  RBC_RETURN_IF_ERROR(loop_.Start(std::move(listeners)));
+  housekeeper_ = std::thread([this] { Housekeep(); });
+  return {};
+}
+
+bool Farm::AllIdle() const {
+  if (loop_.serving() != 0) return false;
+  const auto all = sessions_.All();
+  return std::all_of(all.begin(), all.end(), [](const auto& session) { return session->Idle(); });
+}
+
+bool Farm::Drain(milliseconds grace, const std::atomic<bool>& hurry) {
+  loop_.BeginDrain();
+  const auto until = std::chrono::steady_clock::now() + grace;
+  while (!AllIdle()) {
+    if (hurry || std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
+}
+
+void Farm::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(stopping_, true)) return;
+    changed_.notify_all();
+  }
+  if (housekeeper_.joinable()) housekeeper_.join();
+  loop_.BeginDrain();
+  sessions_.EndAll();  // calls in flight end with their workers, so the loop's threads come back
+  loop_.Stop();
+  sessions_.EndAll();
+}
+
+void Farm::Housekeep() {
+  std::unique_lock lock(mutex_);
+  for (uint64_t tick = 0; !changed_.wait_for(lock, kHousekeeping, [this] { return stopping_; }); ++tick) {
+    lock.unlock();
+    sessions_.Expire();
+    if (tick % 25 == 0) names_.Expire();
+    // Nobody waits for a compile whose client has gone. Calls go on: the client may ask for their outcome.
+    for (const uint64_t connection : loop_.GoneWhileServed())
+      for (const auto& session : sessions_.All()) session->CancelOf(connection);
+    lock.lock();
+  }
+}
+
+int64_t Farm::uptime_ms() const {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - started_).count();
+}
+
+Expected<std::shared_ptr<Session>> Farm::SessionOf(const Connection& connection) const {
+  if (connection.session == nullptr)
+    return {ErrorKind::kUnknownSession, "this connection has no session; say hello or attach first"};
+  if (connection.session->ended()) return {ErrorKind::kUnknownSession, "the session has ended; say hello again"};
+  return connection.session;
+}
+
+std::string Farm::Refusal(std::string_view framed, const Error& error) { return RefusalTo(framed, error); }
+
+void Farm::Closed(Connection& connection) {
+  connection.lend_to = nullptr;
+  if (connection.session != nullptr) sessions_.Detach(connection.session, connection.in_doubt);
+  connection.session = nullptr;
+}
+
+}  // namespace rbc::server

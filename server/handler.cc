@@ -1,0 +1,503 @@
+// The service's methods behind Thrift's generated processor; all but the usual `call`.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <thrift/protocol/TBinaryProtocol.h>
+#include <thrift/transport/TBufferTransports.h>
+
+#include <cstring>
+
+#include "gen/Farm.h"
+#include "gen/rbc_constants.h"
+#include "server/farm.h"
+#include "server/status.h"
+#include "server/version.h"
+#include "server/wire_reply.h"
+#include "thrift/error_wire.h"
+#include "thrift/handle.h"
+#include "worker/call_message.h"
+
+namespace rbc::server {
+namespace {
+
+using apache::thrift::protocol::TBinaryProtocol;
+using apache::thrift::transport::TMemoryBuffer;
+
+[[noreturn]] void Throw(Error error) {
+  if (error.role.empty()) error.role = "daemon";
+  throw ToWire(error);
+}
+[[noreturn]] void Throw(ErrorKind kind, std::string message) { Throw(Error(kind, std::move(message))); }
+
+template <typename T>
+T OrThrow(Expected<T> value) {
+  if (!value) Throw(std::move(value).error());
+  return *std::move(value);
+}
+void OrThrow(Status status) {
+  if (!status) Throw(std::move(status).error());
+}
+
+wire::TargetInfo ToWire(const TargetInfo& target) {
+  wire::TargetInfo out;
+  out.name = target.name;
+  out.triple = target.triple;
+  out.data_layout = target.data_layout;
+  out.cpu = target.cpu;
+  out.pointer_bits = static_cast<int32_t>(target.pointer_bits);
+  out.devices = target.devices;
+  out.simulated = target.simulated;
+  out.llvm_version = target.llvm_version;
+  return out;
+}
+
+wire::FunctionInfo FunctionInfoOf(const SessionModule& module, size_t index) {
+  const auto& function = module.info->functions[index];
+  wire::FunctionInfo out;
+  out.function_id = static_cast<int64_t>(module.function_ids[index]);
+  out.symbol = function.declaration.symbol;
+  out.signature = function.declaration.signature;
+  out.abi = static_cast<wire::Abi::type>(function.declaration.abi);
+  out.frame_size = static_cast<int32_t>(function.frame_size);
+  out.result_size = static_cast<int32_t>(function.result_size);
+  return out;
+}
+
+std::vector<wire::Timing> ToWire(const std::vector<std::pair<std::string, uint32_t>>& timings) {
+  std::vector<wire::Timing> out(timings.size());
+  for (size_t i = 0; i < timings.size(); ++i) {
+    out[i].phase = timings[i].first;
+    out[i].us = timings[i].second;
+  }
+  return out;
+}
+
+std::vector<FunctionDeclaration> CheckedDeclarations(const std::vector<wire::FunctionDeclaration>& functions) {
+  if (functions.empty()) Throw(ErrorKind::kInvalidArgument, "the module declares no function; declare at least one");
+  std::vector<FunctionDeclaration> out;
+  out.reserve(functions.size());
+  for (const auto& f : functions) {
+    if (f.symbol.empty() || f.signature.empty())
+      Throw(ErrorKind::kInvalidArgument, fmt::format("declaration {} has no symbol or no signature", out.size()));
+    if (f.abi < wire::Abi::Direct || f.abi > wire::Abi::Kernel)
+      Throw(ErrorKind::kInvalidArgument, fmt::format("{} declares abi {}; 0 to 3 are known", f.symbol, +f.abi));
+    out.push_back({f.symbol, f.signature, static_cast<Abi>(f.abi)});
+  }
+  return out;
+}
+
+CompileOptions CheckedOptions(const wire::CompileOptions& options) {
+  if (options.opt_level < 0 || options.opt_level > 3)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("optimisation level {} is none of 0 to 3", options.opt_level));
+  CompileOptions out;
+  out.opt_level = static_cast<uint8_t>(options.opt_level);
+  out.debug = options.debug;
+  out.allow_contract = options.allow_contract;
+  return out;
+}
+
+uint32_t CheckedDeadline(int32_t deadline_ms) {
+  if (deadline_ms < 0) Throw(ErrorKind::kInvalidArgument, fmt::format("the deadline is {} ms; give 0 or more", deadline_ms));
+  return static_cast<uint32_t>(deadline_ms);
+}
+
+// A request that waits in the farm itself, for as long as it does.
+class Waiting {
+ public:
+  Waiting(Session& session, int64_t request_id, uint64_t connection)
+      : session_(session), token_(session.BeginRequest(request_id, connection)) {}
+  ~Waiting() { session_.EndRequest(*token_); }
+  const std::shared_ptr<CancelToken>& token() const { return token_; }
+
+ private:
+  Session& session_;
+  const std::shared_ptr<CancelToken> token_;
+};
+
+class Handler final : public wire::FarmIf {
+ public:
+  void Begin(Farm* farm, Connection* connection, bool may_block) {
+    farm_ = farm;
+    connection_ = connection;
+    may_block_ = may_block;
+  }
+
+  void hello(wire::HelloReply& reply, const wire::HelloRequest& request) override;
+  void attach(wire::HelloReply& reply, const wire::AttachRequest& request) override;
+  void bye() override;
+  void targets(std::vector<wire::TargetInfo>& reply) override;
+  void compile(wire::CompileReply& reply, const wire::CompileRequest& request) override;
+  void emit(wire::EmitReply& reply, const wire::EmitRequest& request) override;
+  void call(wire::CallReply& reply, const wire::CallRequest& request) override;
+  void call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) override;
+  void unload(const int64_t module_id) override;
+  void publish(const wire::PublishRequest& request) override;
+  void withdraw(const std::string& name) override;
+  void lookup(wire::PublishedFunction& reply, const std::string& name) override;
+  void get_ir(std::string& reply, const int64_t module_id) override;
+  bool cancel(const int64_t request_id) override;
+  void outcome(wire::CallOutcome& reply, const int64_t request_id) override;
+  void status(wire::FarmStatus& reply) override;
+
+ private:
+  std::shared_ptr<Session> session() const { return OrThrow(farm_->SessionOf(*connection_)); }
+  std::shared_ptr<SessionModule> ModuleOf(Session& session, int64_t id) const;
+  const TargetInfo& TargetOf(const std::string& name) const;
+  StoredModule Stored(const Session& session, const wire::CompileRequest& request, const TargetInfo& target,
+                      const CompileOptions& options);
+  StoredModule StoredOf(const SessionModule& module) const;
+  StoredModule CompileSource(Session& session, ModuleSource& source, int64_t request_id, bool* cached);
+  void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
+  wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request);
+
+  Farm* farm_ = nullptr;
+  Connection* connection_ = nullptr;
+  bool may_block_ = true;
+};
+
+void Handler::Join(std::shared_ptr<Session> session, wire::HelloReply* reply) {
+  if (connection_->session != nullptr) farm_->sessions().Detach(connection_->session, false);
+  const auto& identity = session->identity();
+  reply->protocol_major = wire::g_rbc_constants.PROTOCOL_MAJOR;
+  reply->protocol_minor = wire::g_rbc_constants.PROTOCOL_MINOR;
+  reply->farm_id = farm_->id();
+  reply->session_id = static_cast<int64_t>(identity.id);
+  reply->secret.assign(identity.secret.data(), identity.secret.size());
+  reply->lease_ms = farm_->sessions().LeaseMs(identity.local);
+  reply->farm_version = kFarmVersion;
+  const auto& all = farm_->backend().targets();
+  reply->llvm_version = all.empty() ? "" : all.front().llvm_version;
+  for (const auto& target : all) reply->targets.push_back(ToWire(target));
+  reply->max_message = static_cast<int64_t>(farm_->config().max_message);
+  connection_->session = std::move(session);
+}
+
+void Handler::hello(wire::HelloReply& reply, const wire::HelloRequest& request) {
+  const auto& ours = wire::g_rbc_constants;
+  if (request.protocol_major != ours.PROTOCOL_MAJOR)
+    Throw(ErrorKind::kProtocolMismatch,
+          fmt::format("the client speaks protocol {}.{}, this farm {}.{}; update the older side", request.protocol_major,
+                      request.protocol_minor, ours.PROTOCOL_MAJOR, ours.PROTOCOL_MINOR));
+  if (connection_->over_limit)
+    Throw(ErrorKind::kResourceExhausted,
+          fmt::format("connections of this farm: {} in use, 1 asked for, {} allowed; close some or try again later",
+                      farm_->loop_counters().open - 1, farm_->config().max_connections));
+  const std::string name_space = request.__isset.name_space ? request.name_space : "default";
+  OrThrow(CheckName("namespace", name_space));
+  Join(OrThrow(farm_->sessions().Create(connection_->peer, name_space, request.client)), &reply);
+  spdlog::debug("session {} of {} begins", connection_->session->id(), connection_->peer.domain);
+}
+
+void Handler::attach(wire::HelloReply& reply, const wire::AttachRequest& request) {
+  if (request.farm_id != farm_->id()) {
+    Error error(ErrorKind::kWrongFarm, "the session lives on another farm; go there or say hello here");
+    if (const auto at = request.farm_id.find('@'); at != std::string::npos) error.address = request.farm_id.substr(at + 1);
+    Throw(error);
+  }
+  if (connection_->over_limit) Throw(NoThread(farm_->config().max_threads));
+  Join(OrThrow(farm_->sessions().Attach(connection_->peer, static_cast<uint64_t>(request.session_id), request.secret)),
+       &reply);
+}
+
+void Handler::bye() {
+  const auto ending = session();
+  connection_->session = nullptr;
+  farm_->sessions().End(ending);
+}
+
+void Handler::targets(std::vector<wire::TargetInfo>& reply) {
+  session();
+  for (const auto& target : farm_->backend().targets()) reply.push_back(ToWire(target));
+}
+
+const TargetInfo& Handler::TargetOf(const std::string& name) const {
+  std::string known;
+  for (const auto& target : farm_->backend().targets()) {
+    if (target.name == name) return target;
+    known += (known.empty() ? "" : ", ") + target.name;
+  }
+  Throw(ErrorKind::kUnknownTarget, fmt::format("this farm has no target \"{}\"; it has {}", name, known));
+}
+
+std::shared_ptr<SessionModule> Handler::ModuleOf(Session& session, int64_t id) const {
+  auto module = session.FindModule(static_cast<uint64_t>(id));
+  if (module == nullptr) Throw(ErrorKind::kUnknownModule, fmt::format("this session has no module {}", id));
+  return module;
+}
+
+StoredModule Handler::StoredOf(const SessionModule& module) const {
+  auto stored = farm_->store().Find(module.info->key);
+  if (!stored)
+    Throw(ErrorKind::kUnknownModule, fmt::format("the IR of module {} is no longer kept; send it again", module.id));
+  return *std::move(stored);
+}
+
+StoredModule Handler::Stored(const Session& session, const wire::CompileRequest& request, const TargetInfo& target,
+                             const CompileOptions& options) {
+  Digest handle;
+  std::memcpy(handle.data(), request.handle.data(), handle.size());
+  const auto key = ArtifactKey(session.domain(), handle, target, options, request.options.serial);
+  auto stored = farm_->store().Find(key);
+  if (!stored || request.recache) Throw(ErrorKind::kUnknownModule, "the farm does not have this module; send its IR");
+  return *std::move(stored);
+}
+
+StoredModule Handler::CompileSource(Session& session, ModuleSource& source, int64_t request_id, bool* cached) {
+  if (!may_block_) {
+    const auto key = ArtifactKey(source.domain, source.handle, *source.target, source.options, source.serial);
+    auto stored = farm_->store().Find(key);
+    if (!stored || source.recache) Throw(NoThread(farm_->config().max_threads));
+    *cached = true;
+    return *std::move(stored);
+  }
+  const Waiting waiting(session, request_id, connection_->id);
+  auto stored = farm_->store().Compile(source, waiting.token(), cached);
+  if (!stored) {
+    spdlog::info("session {}: compile {}: {}: {}", session.id(), Hex(source.handle).substr(0, 16),
+                 Name(stored.error().kind), stored.error().message);
+    Throw(std::move(stored).error());
+  }
+  return *std::move(stored);
+}
+
+void Handler::compile(wire::CompileReply& reply, const wire::CompileRequest& request) {
+  const auto mine = session();
+  if (request.handle.size() != sizeof(Digest))
+    Throw(ErrorKind::kInvalidArgument, fmt::format("the handle has {} bytes; it must have 32", request.handle.size()));
+  const auto& target = TargetOf(request.target);
+  const auto options = CheckedOptions(request.options);
+  StoredModule stored;
+  reply.cached = true;
+  if (request.__isset.ir) {
+    const auto functions = CheckedDeclarations(request.functions);
+    const Digest handle = HandleOf(request.target, request.functions, request.options, request.ir);
+    if (Bytes(handle) != request.handle)
+      Throw(ErrorKind::kInvalidArgument, "the handle does not match the module; it may have been damaged on its way");
+    ModuleSource source;
+    source.domain = mine->domain();
+    source.session = mine->id();
+    source.handle = handle;
+    source.target = &target;
+    source.functions = &functions;
+    source.options = options;
+    source.serial = request.options.serial;
+    source.ir = request.ir;
+    source.deadline_ms = CheckedDeadline(request.deadline_ms);
+    source.recache = request.recache;
+    stored = CompileSource(*mine, source, request.request_id, &reply.cached);
+  } else {
+    stored = Stored(*mine, request, target, options);
+  }
+  const auto module = OrThrow(mine->Add(stored));
+  reply.handle = request.handle;
+  reply.module_id = static_cast<int64_t>(module->id);
+  for (size_t i = 0; i < module->function_ids.size(); ++i) reply.functions.push_back(FunctionInfoOf(*module, i));
+  reply.warnings = rbc::ToWire(stored.payload->artifact.warnings);
+  if (!reply.cached) reply.timings = ToWire(stored.payload->artifact.timings_us);
+  reply.stateful = module->info->stateful;
+  reply.repeatable = module->info->repeatable;
+}
+
+void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
+  const auto mine = session();
+  const auto& target = TargetOf(request.target);
+  auto options = CheckedOptions(request.options);
+  const auto functions = CheckedDeclarations(request.functions);
+  if (request.emit < wire::Emit::Object || request.emit > wire::Emit::Ptx)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 3", +request.emit));
+  options.emit = static_cast<Emit>(request.emit);
+  if (!may_block_) Throw(NoThread(farm_->config().max_threads));
+  const Waiting waiting(*mine, request.request_id, connection_->id);
+  const worker::CompileJob job{request.target, functions, options, request.ir};
+  const Digest handle = HandleOf(request.target, request.functions, request.options, request.ir);
+  CompileTask task;
+  task.domain = mine->domain();
+  task.client = mine->id();
+  task.key = Hasher().Add(Bytes(ArtifactKey(task.domain, handle, target, options, false))).Add(uint64_t(request.emit)).Finish();
+  task.job = &job;
+  task.deadline_ms = CheckedDeadline(request.deadline_ms);
+  task.cancel = waiting.token();
+  auto artifact = OrThrow(farm_->backend().compiles().Compile(task));
+  reply.code = std::move(artifact.code);
+  reply.warnings = rbc::ToWire(artifact.warnings);
+  reply.timings = ToWire(artifact.timings_us);
+}
+
+wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request) {
+  wire::CallOutcome outcome;
+  const auto framed = FrameCall(request);
+  worker::CallView view;
+  if (worker::ParseCall(std::string_view(framed).substr(4), &view) != worker::CallParse::kCall) {
+    outcome.__set_error(rbc::ToWire(Error(ErrorKind::kInvalidArgument, "the call has negative sizes")));
+    return outcome;
+  }
+  std::string reply;
+  std::shared_ptr<ExecutionWorker> worker;
+  session.outcomes().Begin(request.request_id);
+  const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker);
+  if (!status) reply = worker::ErrorReply(0, status.error());
+  session.outcomes().Finish(request.request_id, reply);
+  auto parsed = ParseCallReply(reply, farm_->config());
+  if (parsed) return *std::move(parsed);
+  outcome.__set_error(rbc::ToWire(parsed.error()));
+  return outcome;
+}
+
+void Handler::call(wire::CallReply& reply, const wire::CallRequest& request) {
+  auto outcome = RunOne(*session(), request);
+  if (outcome.__isset.error) throw outcome.error;
+  reply = std::move(outcome.reply);
+}
+
+void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) {
+  const auto mine = session();
+  reply.reserve(requests.size());
+  uint64_t bytes = 0;
+  for (const auto& request : requests) {
+    if (bytes > farm_->config().max_message) {
+      wire::CallOutcome full;
+      full.__set_error(rbc::ToWire(Error(ErrorKind::kResourceExhausted,
+                                         fmt::format("the replies of the batch have more than {} bytes; send fewer calls",
+                                                     farm_->config().max_message))));
+      reply.push_back(std::move(full));
+      continue;
+    }
+    reply.push_back(RunOne(*mine, request));
+    const auto& last = reply.back().reply;
+    bytes += last.result.size() + last.data.size() + last.output.size();
+  }
+}
+
+void Handler::unload(const int64_t module_id) { OrThrow(session()->Unload(static_cast<uint64_t>(module_id))); }
+
+void Handler::publish(const wire::PublishRequest& request) {
+  const auto mine = session();
+  const auto module = ModuleOf(*mine, request.module_id);
+  uint32_t index = 0;
+  if (mine->FindFunction(static_cast<uint64_t>(request.function_id), &index) != module)
+    Throw(ErrorKind::kInvalidArgument,
+          fmt::format("function {} is none of module {}", request.function_id, request.module_id));
+  OrThrow(CheckName("name", request.name));
+  if (request.__isset.expires_ms && request.expires_ms <= 0)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("the name expires in {} ms; give more than 0", request.expires_ms));
+  PublishedName name;
+  name.name_space = mine->identity().name_space;
+  name.name = request.name;
+  name.owner = mine->domain();
+  constexpr int64_t kLongest = 100ll * 365 * 24 * 3'600'000;
+  if (request.__isset.expires_ms) name.expires_ms = WallClockMs() + std::min(request.expires_ms, kLongest);
+  name.target = module->info->target;
+  name.handle = module->info->handle;
+  name.options = module->info->options;
+  name.serial = module->info->serial;
+  for (const auto& function : module->info->functions) name.functions.push_back(function.declaration);
+  name.function = index;
+  name.ir = StoredOf(*module).payload->ir;
+  OrThrow(farm_->names().Publish(name));
+  spdlog::info("{} publishes {} in namespace {}", name.owner, name.name, name.name_space);
+}
+
+void Handler::withdraw(const std::string& name) {
+  const auto mine = session();
+  OrThrow(farm_->names().Withdraw(mine->identity().name_space, name, mine->domain()));
+}
+
+void Handler::lookup(wire::PublishedFunction& reply, const std::string& name) {
+  const auto mine = session();
+  const auto published = OrThrow(farm_->names().Lookup(mine->identity().name_space, name));
+  const auto& target = TargetOf(published.target);
+  const auto ir = OrThrow(published.ir.Unpack());
+  ModuleSource source;
+  source.domain = mine->domain();
+  source.session = mine->id();
+  source.handle = published.handle;
+  source.target = &target;
+  source.functions = &published.functions;
+  source.options = published.options;
+  source.serial = published.serial;
+  source.ir = ir;
+  bool cached = false;
+  const auto module = OrThrow(mine->Add(CompileSource(*mine, source, 0, &cached)));
+  reply.name = published.name;
+  reply.owner = published.owner;
+  reply.info = FunctionInfoOf(*module, published.function);
+  reply.handle.assign(Bytes(published.handle));
+  reply.target = published.target;
+  reply.module_id = static_cast<int64_t>(module->id);
+}
+
+void Handler::get_ir(std::string& reply, const int64_t module_id) {
+  const auto mine = session();
+  reply = OrThrow(StoredOf(*ModuleOf(*mine, module_id)).payload->ir.Unpack());
+}
+
+bool Handler::cancel(const int64_t request_id) { return session()->Cancel(request_id); }
+
+void Handler::outcome(wire::CallOutcome& reply, const int64_t request_id) {
+  const auto found = session()->outcomes().Find(request_id);
+  switch (found.state) {
+    case Outcome::kNever:
+      Throw(ErrorKind::kUnknownName, fmt::format("no call {} of this session has started", request_id));
+    case Outcome::kRunning: {
+      Error error(ErrorKind::kBusy, fmt::format("call {} is still running; ask again later", request_id));
+      error.retry_after_ms = 20;
+      Throw(error);
+    }
+    case Outcome::kUnclear: {
+      Error error(ErrorKind::kWorkerLost, fmt::format("the reply of call {} is lost; it may have run", request_id));
+      error.may_have_run = true;
+      reply.__set_error(rbc::ToWire(error));
+      return;
+    }
+    case Outcome::kReplied:
+      reply = OrThrow(ParseCallReply(found.reply, farm_->config()));
+  }
+}
+
+void Handler::status(wire::FarmStatus& reply) {
+  session();
+  reply.farm_id = farm_->id();
+  reply.farm_version = kFarmVersion;
+  const auto& all = farm_->backend().targets();
+  reply.llvm_version = all.empty() ? "" : all.front().llvm_version;
+  reply.pid = getpid();
+  reply.uptime_ms = farm_->uptime_ms();
+  reply.json = StatusJson(*farm_);
+}
+
+}  // namespace
+
+bool Dispatch(Farm& farm, Connection& connection, std::string_view framed, bool may_block, std::string* reply) {
+  static thread_local const auto handler = std::make_shared<Handler>();
+  static thread_local wire::FarmProcessor processor(handler);
+  const auto message = framed.substr(4);
+  const auto& config = farm.config();
+  try {
+    auto limits = std::make_shared<apache::thrift::TConfiguration>();
+    limits->setMaxMessageSize(static_cast<int>(message.size()));
+    limits->setRecursionLimit(static_cast<int>(config.max_depth));
+    const auto in = std::make_shared<TMemoryBuffer>(reinterpret_cast<uint8_t*>(const_cast<char*>(message.data())),
+                                                    static_cast<uint32_t>(message.size()), TMemoryBuffer::OBSERVE, limits);
+    const auto out = std::make_shared<TMemoryBuffer>();
+    const auto read = std::make_shared<TBinaryProtocol>(in, static_cast<int32_t>(message.size()),
+                                                        static_cast<int32_t>(config.max_list), true, true);
+    const auto write = std::make_shared<TBinaryProtocol>(out);
+    constexpr uint8_t kRoom[4] = {};
+    out->write(kRoom, sizeof kRoom);
+    handler->Begin(&farm, &connection, may_block);
+    processor.process(read, write, nullptr);
+    uint8_t* bytes;
+    uint32_t size;
+    out->getBuffer(&bytes, &size);
+    if (size <= sizeof kRoom) return false;
+    const uint32_t length = __builtin_bswap32(size - static_cast<uint32_t>(sizeof kRoom));
+    std::memcpy(bytes, &length, sizeof length);
+    reply->assign(reinterpret_cast<const char*>(bytes), size);
+    return true;
+  } catch (const std::exception& malformed) {
+    spdlog::debug("connection {}: {}", connection.id, malformed.what());
+    return false;
+  }
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,191 @@
+// rbc-farm: the daemon.
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <malloc.h>
+#include <poll.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+
+#include "server/config/config.h"
+#include "server/farm.h"
+#include "server/net/address.h"
+#include "server/supervisor_backend.h"
+#include "server/version.h"
+
+namespace rbc::server {
+namespace {
+
+constexpr int kUsage = 2;
+
+struct Arguments {
+  std::string config;
+  std::vector<std::string> listen;
+  bool check = false;
+  bool print = false;
+};
+
+Expected<FarmConfig> Configure(const Arguments& arguments) {
+  FarmConfig config;
+  if (!arguments.config.empty()) {
+    RBC_ASSIGN_OR_RETURN(config, ReadConfig(arguments.config));
+  }
+  if (!arguments.listen.empty()) config.listen = arguments.listen;
+  RBC_RETURN_IF_ERROR(Complete(&config));
+  return config;
+}
+
+// Refuses, before anything is bound, what other machines would reach without leave.
+Status CheckAddresses(const FarmConfig& config) {
+  for (const auto& text : config.listen) {
+    RBC_ASSIGN_OR_RETURN(const auto address, ParseAddress(text));
+    if (!address.is_loopback() && !config.insecure)
+      return {ErrorKind::kInvalidArgument,
+              fmt::format("{} is reachable from other machines, and nothing is encrypted or authenticated; listen on "
+                          "loopback or a Unix socket, or set insecure = true",
+                          text)};
+  }
+  return {};
+}
+
+Expected<std::vector<Listener>> Listen(const FarmConfig& config) {
+  std::vector<Listener> listeners;
+  for (const auto& text : config.listen) {
+    RBC_ASSIGN_OR_RETURN(auto listener, Listener::Open(text));
+    listeners.push_back(std::move(listener));
+  }
+  return listeners;
+}
+
+// The domain whose first request is the likeliest: its nursery is ready before anybody asks.
+std::string FirstDomain(const FarmConfig& config) {
+  return config.listen.front().rfind("unix:", 0) == 0 ? fmt::format("uid:{}", getuid()) : "loopback";
+}
+
+// Signals become bytes in a pipe: handlers, unlike masks, do not outlive an exec, so workers start with a clean slate.
+int g_signal_pipe[2] = {-1, -1};
+void OnSignal(int signal) {
+  const auto byte = static_cast<unsigned char>(signal);
+  (void)!write(g_signal_pipe[1], &byte, 1);
+}
+
+bool CatchSignals() {
+  if (pipe2(g_signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return false;
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGTERM, SIGINT, SIGPIPE}) sigaction(signal, &action, nullptr);
+  return true;
+}
+
+// Blocks until TERM or INT; returns which.
+int WaitForStop() {
+  for (;;) {
+    pollfd wait{.fd = g_signal_pipe[0], .events = POLLIN, .revents = 0};
+    poll(&wait, 1, -1);
+    unsigned char signal = 0;
+    while (read(g_signal_pipe[0], &signal, 1) == 1)
+      if (signal == SIGTERM || signal == SIGINT) return signal;
+  }
+}
+
+void Tune() {
+  // One small arena per thread would keep what a burst of large messages needed; two serve all.
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
+
+// Serves until a signal. The exit status.
+int Run(const FarmConfig& config, Backend& backend, std::vector<Listener> listeners) {
+  Farm farm(config, backend);
+  if (const auto status = farm.Start(std::move(listeners)); !status) {
+    spdlog::error("{}", status.error().message);
+    return 1;
+  }
+  const auto ready = fmt::format("ready {}\n", fmt::join(farm.addresses(), " "));
+  std::fputs(ready.c_str(), stdout);
+  std::fflush(stdout);
+  spdlog::info("farm {} {} serves {}", kFarmVersion, farm.id(), fmt::join(farm.addresses(), " "));
+  const int signal = WaitForStop();
+  spdlog::info("{}: calls in flight are waited for {} ms", signal == SIGTERM ? "TERM" : "INT",
+               signal == SIGTERM ? config.grace_ms : 0);
+  std::atomic<bool> hurry{signal == SIGINT};
+  std::thread second([&hurry] {
+    WaitForStop();
+    hurry = true;
+  });
+  const bool all = farm.Drain(std::chrono::milliseconds(config.grace_ms), hurry);
+  OnSignal(SIGTERM);  // ends the watch for a second signal
+  second.join();
+  farm.Stop();
+  spdlog::info("stopped{}", all ? "" : "; calls in flight were ended");
+  return 0;
+}
+
+int Main(const Arguments& arguments) {
+  auto config = Configure(arguments);
+  auto good = config ? CheckAddresses(*config) : Status(config.error());
+  if (!good) {
+    fmt::print(stderr, "rbc-farm: {}\n", good.error().message);
+    return 1;
+  }
+  if (arguments.print) {
+    fmt::print("{}", PrintConfig(*config));
+    return 0;
+  }
+  if (arguments.check) {
+    fmt::print("the configuration is good\n");
+    return 0;
+  }
+  spdlog::set_level(spdlog::level::from_str(config->log_level == "warn" ? "warning" : config->log_level));
+  Tune();
+  if (!CatchSignals()) return 1;
+  auto listeners = Listen(*config);
+  if (!listeners) {
+    spdlog::error("{}", listeners.error().message);
+    return 1;
+  }
+  auto backend = StartSupervisor(*config, FirstDomain(*config));
+  if (!backend) {
+    spdlog::error("{}", backend.error().message);
+    return 1;
+  }
+  if (const auto notes = (*backend)->sandbox_notes(); !notes.empty()) spdlog::warn("sandbox: {}", notes);
+  return Run(*config, **backend, *std::move(listeners));
+}
+
+}  // namespace
+}  // namespace rbc::server
+
+int main(int argc, char** argv) {
+  rbc::server::Arguments arguments;
+  CLI::App app("rbc-farm: compiles functions and runs them for its clients.");
+  app.set_version_flag("--version", rbc::server::kFarmVersion);
+  app.add_option("--config", arguments.config, "Configuration file (TOML)");
+  app.add_option("--listen", arguments.listen, "HOST:PORT or unix:PATH; may be repeated; instead of the configured ones")
+      ->allow_extra_args(false);
+  app.add_flag("--check-config", arguments.check, "Check the configuration and exit");
+  app.add_flag("--print-config", arguments.print, "Print the configuration with all keys and exit");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int status = app.exit(error);
+    return status == 0 ? 0 : rbc::server::kUsage;
+  }
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("rbc-farm"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  return rbc::server::Main(arguments);
+}

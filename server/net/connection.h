@@ -1,0 +1,54 @@
+// A client's connection as the daemon keeps it: small while idle.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "server/net/byte_buffer.h"
+#include "server/net/listener.h"
+#include "server/workers/execution_worker.h"
+
+namespace rbc::server {
+
+class Session;
+
+// Who may touch a connection: the loop's wait (kArmed: nobody), the one thread that serves it, or a worker.
+enum class Holder : uint8_t { kArmed, kServing, kLent };
+
+// Owned by the loop's table; all but `holder`, `in_request`, `since_ms` and `returned` belong to the serving thread.
+struct Connection {
+  uint64_t id = 0;
+  UniqueFd fd;  // blocking; its open file description is shared with a worker while lent
+  Peer peer;
+  bool over_limit = false;   // more connections than allowed: its first request is refused
+  bool started = false;      // the first four bytes are seen and are no raw channel's
+  bool discarding = false;   // the answer is out; what still arrives is thrown away until the peer closes
+  bool in_doubt = false;     // closed by us without knowing what became of a reply
+
+  ByteBuffer in;         // an incomplete message
+  std::string out;       // what of a reply the socket did not take
+  size_t out_sent = 0;
+  uint64_t progress = 0;  // bytes moved since since_ms was set
+
+  std::shared_ptr<Session> session;
+  // Lending: calls in a row for one worker (compared only, never followed), and how many it takes.
+  const ExecutionWorker* streak_worker = nullptr;
+  uint32_t streak = 0;
+  uint32_t lend_after = 0;
+  std::shared_ptr<ExecutionWorker> lend_to;  // set by the call path where the next lend would go
+  std::chrono::steady_clock::time_point lent_at;
+  uint8_t spin_misses = 0;
+
+  std::atomic<Holder> holder{Holder::kServing};
+  std::atomic<bool> in_request{false};
+  std::atomic<int64_t> since_ms{0};  // monotonic; when the unfinished message or reply began, 0: none
+  std::unique_ptr<LentReturn> returned;  // written before it is armed again, read by who is woken by that
+};
+
+}  // namespace rbc::server

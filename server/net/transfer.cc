@@ -1,0 +1,262 @@
+// The loop's reading and writing: frames out of bytes, replies into sockets, and what is refused.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "server/net/channel.h"
+#include "server/net/loop.h"
+#include "server/net/loop_thread.h"
+
+namespace rbc::server {
+namespace {
+
+constexpr size_t kLengthBytes = 4;
+constexpr size_t kFirstPart = 64 * 1024;  // what a message in parts is given at first, then twice as much each time
+constexpr uint8_t kSpinMisses = 3;        // in a row, then every 16th time only
+constexpr uint8_t kSpinAgain = 16;
+
+uint32_t FrameLength(std::string_view bytes) {
+  uint32_t word;
+  std::memcpy(&word, bytes.data(), sizeof word);
+  return __builtin_bswap32(word);
+}
+
+ssize_t ReceiveNow(int fd, void* to, size_t size) { return recv(fd, to, size, MSG_DONTWAIT); }
+
+}  // namespace
+
+bool Loop::ServeBuffered(Connection* connection, Thread& thread) {
+  for (;;) {
+    const bool parts = !connection->in.empty();
+    const auto bytes = parts ? connection->in.view() : thread.view();
+    if (connection->discarding) {
+      connection->in.Consume(connection->in.view().size());
+      thread.begin = thread.end = 0;
+      return true;
+    }
+    if (bytes.size() < kLengthBytes) return true;
+    if (!connection->started && bytes.substr(0, kLengthBytes) == kChannelMagic) return StartChannel(connection, thread);
+    connection->started = true;
+    const size_t length = FrameLength(bytes);
+    if (length > options_.max_message) {
+      ++malformed_;
+      return Refuse(connection, thread,
+                    Error(ErrorKind::kResourceExhausted, fmt::format("the message has {} bytes; this farm takes {}",
+                                                                     length, options_.max_message)));
+    }
+    if (bytes.size() < kLengthBytes + length) return true;
+    if (!ServeOne(connection, bytes.substr(0, kLengthBytes + length), thread)) return false;
+    if (parts) {
+      connection->in.Consume(kLengthBytes + length);
+      if (connection->in.empty()) FreeInput(connection);
+    } else {
+      thread.begin += kLengthBytes + length;
+    }
+    if (draining_ && connection->out.empty()) {
+      Close(connection, nullptr);
+      return false;
+    }
+  }
+}
+
+bool Loop::ServeOne(Connection* connection, std::string_view framed, Thread& thread) {
+  messages_.fetch_add(1, std::memory_order_relaxed);
+  thread.reply.clear();
+  in_request_.fetch_add(1, std::memory_order_relaxed);
+  connection->in_request.store(true, std::memory_order_relaxed);
+  const bool good = service_.Serve(*connection, framed, !thread.last, &thread.reply);
+  connection->in_request.store(false, std::memory_order_relaxed);
+  bool kept = false;
+  if (good) {
+    kept = Send(connection, thread.reply);
+  } else {
+    ++malformed_;
+    Close(connection, "a malformed message");
+  }
+  in_request_.fetch_sub(1, std::memory_order_relaxed);
+  if (!kept) return false;
+  if (connection->out_sent < connection->out.size()) {
+    // The client does not read: the rest waits for it, and so does what it sent.
+    if (connection->in.empty()) {
+      thread.begin += framed.size();
+    } else {
+      connection->in.Consume(framed.size());
+    }
+    Arm(connection, &thread);
+    return false;
+  }
+  return true;
+}
+
+bool Loop::Send(Connection* connection, std::string_view reply) {
+  if (reply.empty()) return true;
+  const ssize_t sent = connection->out.empty()
+                           ? send(connection->fd.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+                           : 0;
+  if (sent == static_cast<ssize_t>(reply.size())) {
+    service_.Replied(*connection, true);
+    return true;
+  }
+  if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+    service_.Replied(*connection, false);
+    Close(connection, nullptr);
+    return false;
+  }
+  service_.Replied(*connection, false);
+  connection->out.append(reply.substr(static_cast<size_t>(std::max<ssize_t>(sent, 0))));
+  return true;
+}
+
+bool Loop::FlushOut(Connection* connection) {
+  auto& out = connection->out;
+  while (connection->out_sent < out.size()) {
+    const ssize_t sent = send(connection->fd.get(), out.data() + connection->out_sent, out.size() - connection->out_sent,
+                              MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      Arm(connection, nullptr);
+      return false;
+    }
+    if (sent <= 0) {
+      Close(connection, nullptr);
+      return false;
+    }
+    connection->out_sent += static_cast<size_t>(sent);
+    connection->progress += static_cast<uint64_t>(sent);
+  }
+  std::string().swap(out);
+  connection->out_sent = 0;
+  if (connection->discarding) {
+    shutdown(connection->fd.get(), SHUT_WR);
+  } else {
+    service_.Replied(*connection, true);
+  }
+  return true;
+}
+
+Loop::Read Loop::Receive(Connection* connection, Thread& thread, bool hot) {
+  if (!connection->in.empty() || thread.left() != 0) return ReceivePart(connection, thread);
+  thread.begin = thread.end = 0;
+  const ssize_t got = hot ? ReceiveHot(connection, thread)
+                          : ReceiveNow(connection->fd.get(), thread.buffer.get(), Thread::kBuffer);
+  if (got > 0) {
+    thread.end = static_cast<size_t>(got);
+    if (connection->discarding) connection->progress = 0;  // no credit for what is thrown away
+    return Read::kSome;
+  }
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return Read::kNothing;
+  return Read::kEnd;
+}
+
+// The next request of a connection that was just served: polls, then blocks for a short time.
+ssize_t Loop::ReceiveHot(Connection* connection, Thread& thread) {
+  const int fd = connection->fd.get();
+  if (thread.last || draining_) return ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
+  if (hot_.fetch_add(1) >= options_.hot_threads) {
+    --hot_;
+    return ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
+  }
+  ssize_t got = -1;
+  errno = EAGAIN;
+  const bool spin = options_.spin_us != 0 && cpus_ > 1 && (connection->spin_misses < kSpinMisses ||
+                    connection->spin_misses++ == kSpinMisses + kSpinAgain);
+  if (spin && spinning_.fetch_add(1) < static_cast<uint32_t>(cpus_) / 2) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(options_.spin_us);
+    do got = ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
+    while (got < 0 && errno == EAGAIN && std::chrono::steady_clock::now() < until);
+    if (got > 0) {
+      connection->spin_misses = 0;
+    } else if (connection->spin_misses >= kSpinMisses) {
+      connection->spin_misses = kSpinMisses;
+    } else {
+      ++connection->spin_misses;
+    }
+  }
+  if (spin) --spinning_;
+  if (got < 0 && errno == EAGAIN) got = recv(fd, thread.buffer.get(), Thread::kBuffer, 0);  // SO_RCVTIMEO bounds it
+  const int failure = errno;
+  --hot_;
+  errno = failure;
+  return got;
+}
+
+// More of a message that did not fit one read. Memory grows with what has arrived, never with what is announced.
+Loop::Read Loop::ReceivePart(Connection* connection, Thread& thread) {
+  KeepRest(connection, thread);
+  auto& in = connection->in;
+  const size_t have = in.view().size();
+  const size_t want = have < kLengthBytes ? kLengthBytes : kLengthBytes + FrameLength(in.view());
+  if (in.room() == 0 || want > have + in.room()) {
+    const size_t room = std::min(std::max(have, kFirstPart), want > have ? want - have : kFirstPart);
+    const size_t before = in.capacity();
+    if (receive_bytes_ + room > options_.receive_memory) {
+      const Error error(ErrorKind::kBusy,
+                        fmt::format("requests in arrival hold {} of {} bytes; try again later", receive_bytes_.load(),
+                                    options_.receive_memory));
+      return Refuse(connection, thread, error) ? Read::kNothing : Read::kGone;
+    }
+    in.Reserve(room);
+    receive_bytes_ += in.capacity() - before;
+  }
+  const ssize_t got = ReceiveNow(connection->fd.get(), in.tail(), in.room());
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return Read::kNothing;
+  if (got <= 0) return Read::kEnd;
+  in.Added(static_cast<size_t>(got));
+  connection->progress += static_cast<uint64_t>(got);
+  return Read::kSome;
+}
+
+// Answers what cannot be read, and reads on only to let the answer arrive.
+bool Loop::Refuse(Connection* connection, Thread& thread, const Error& error) {
+  const auto bytes = connection->in.empty() ? thread.view() : connection->in.view();
+  spdlog::info("connection {} of {}: {}", connection->id, connection->peer.domain, error.message);
+  const auto reply = service_.Refusal(bytes, error);
+  if (reply.empty()) {
+    Close(connection, nullptr);
+    return false;
+  }
+  connection->discarding = true;
+  thread.begin = thread.end = 0;
+  FreeInput(connection);
+  if (!Send(connection, reply)) return false;
+  if (connection->out.empty()) shutdown(connection->fd.get(), SHUT_WR);
+  return true;
+}
+
+bool Loop::StartChannel(Connection* connection, Thread& thread) {
+  spdlog::info("connection {} of {}: a raw channel, which this farm does not offer", connection->id,
+               connection->peer.domain);
+  connection->discarding = true;
+  thread.begin = thread.end = 0;
+  FreeInput(connection);
+  if (!Send(connection, ChannelError(Error(ErrorKind::kUnsupported, "this farm offers no raw channels; use Thrift"))))
+    return false;
+  if (connection->out.empty()) shutdown(connection->fd.get(), SHUT_WR);
+  return true;
+}
+
+void Loop::KeepRest(Connection* connection, Thread& thread) {
+  auto& in = connection->in;
+  if (in.empty() && thread.left() == 0) {
+    FreeInput(connection);
+    return;
+  }
+  const size_t before = in.capacity();
+  in.Append(thread.view());
+  receive_bytes_ += in.capacity() - before;
+  thread.begin = thread.end = 0;
+}
+
+void Loop::FreeInput(Connection* connection) {
+  receive_bytes_ -= connection->in.capacity();
+  connection->in.Free();
+}
+
+}  // namespace rbc::server

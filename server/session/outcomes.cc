@@ -1,0 +1,58 @@
+// What became of a session's latest calls.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session/outcomes.h"
+
+namespace rbc::server {
+
+OutcomeTable::Entry* OutcomeTable::FindLocked(int64_t request_id) {
+  // The latest is nearly always the one.
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    auto& entry = entries_[(next_ + entries_.size() - 1 - i) % entries_.size()];
+    if (entry.request_id == request_id && entry.outcome.state != Outcome::kNever) return &entry;
+  }
+  return nullptr;
+}
+
+void OutcomeTable::Begin(int64_t request_id) {
+  if (request_id == 0) return;
+  const std::lock_guard lock(mutex_);
+  if (entries_.size() < kKept) {
+    next_ = entries_.size();
+    entries_.emplace_back();
+  } else {
+    forgot_ = true;
+  }
+  auto& entry = entries_[next_];
+  entry.request_id = request_id;
+  entry.outcome.state = Outcome::kRunning;
+  entry.outcome.reply.clear();
+  next_ = (next_ + 1) % kKept;
+}
+
+void OutcomeTable::Finish(int64_t request_id, std::string_view reply) {
+  if (request_id == 0) return;
+  const std::lock_guard lock(mutex_);
+  auto* entry = FindLocked(request_id);
+  if (entry == nullptr) return;  // so long ago that others took its place: kUnclear by forgot_
+  if (reply.size() > kMaxReply) {
+    entry->outcome.state = Outcome::kUnclear;
+    return;
+  }
+  entry->outcome.state = Outcome::kReplied;
+  entry->outcome.reply.assign(reply);
+}
+
+void OutcomeTable::LentEnded() {
+  const std::lock_guard lock(mutex_);
+  forgot_ = true;
+}
+
+Outcome OutcomeTable::Find(int64_t request_id) const {
+  const std::lock_guard lock(mutex_);
+  if (const auto* entry = const_cast<OutcomeTable*>(this)->FindLocked(request_id)) return entry->outcome;
+  Outcome none;
+  if (forgot_) none.state = Outcome::kUnclear;
+  return none;
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,116 @@
+// A session: its modules, functions, workers, requests in flight.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/expected.h"
+#include "server/backend.h"
+#include "server/config/config.h"
+#include "server/session/outcomes.h"
+#include "server/session/session_module.h"
+#include "server/store/module_store.h"
+
+namespace rbc::server {
+
+// What sessions share. Outlives them.
+struct SessionHost {
+  const FarmConfig& config;
+  Backend& backend;
+  ModuleStore& store;
+  std::function<void(uint64_t session, LentReturn)> on_return;
+  std::atomic<uint64_t> modules{0};
+  std::atomic<uint64_t> workers{0};
+};
+
+struct SessionIdentity {
+  uint64_t id = 0;
+  std::array<char, 16> secret{};
+  std::string domain;
+  std::string name_space;
+  std::string client;  // as it calls itself, for logs; shortened
+  bool local = false;  // ends with its last connection
+};
+
+// Thread-safe.
+class Session {
+ public:
+  Session(SessionIdentity identity, SessionHost& host);
+  ~Session();  // End()
+
+  const SessionIdentity& identity() const { return identity_; }
+  uint64_t id() const { return identity_.id; }
+  const std::string& domain() const { return identity_.domain; }
+
+  // Adds a module, or counts one use more of it where the session has it already.
+  Expected<std::shared_ptr<SessionModule>> Add(const StoredModule& module);
+  // Ends one use; with the last the module goes. kUnknownModule.
+  Status Unload(uint64_t module_id);
+  std::shared_ptr<SessionModule> FindModule(uint64_t module_id) const;
+  // The module of a function and its index there; null: no such function (any more).
+  std::shared_ptr<SessionModule> FindFunction(uint64_t function_id, uint32_t* index) const {
+    return slots_->Find(function_id, index);
+  }
+
+  // The worker with the module loaded; both are brought up at first use. kStateLost once after a worker's death,
+  // kUnknownModule where the store dropped the code, kBusy, kUnavailable, what Load says.
+  Expected<std::shared_ptr<ExecutionWorker>> Loaded(SessionModule& module);
+
+  // Requests that wait in the farm itself: cancelled by id, by connection, or with the session.
+  std::shared_ptr<CancelToken> BeginRequest(int64_t request_id, uint64_t connection);
+  void EndRequest(const CancelToken& token);
+  // False: no such request runs or waits.
+  bool Cancel(int64_t request_id);
+  void CancelOf(uint64_t connection);
+
+  OutcomeTable& outcomes() { return outcomes_; }
+  // Kills the workers, cancels what waits, forgets the modules. Later requests get kUnknownSession.
+  void End();
+  bool ended() const { return ended_; }
+  bool Idle() const;  // no worker of it runs a call
+  uint64_t calls() const;
+  size_t modules() const;
+  size_t workers() const;
+
+  // Connections and lease; guarded by the session table.
+  uint32_t connections = 0;
+  int64_t expires_ms = 0;  // monotonic, while there is no connection
+
+ private:
+  struct WorkerSlot {
+    std::mutex mutex;  // held while a worker starts
+    std::shared_ptr<ExecutionWorker> worker;
+  };
+  struct Request {
+    int64_t id;
+    uint64_t connection;
+    std::shared_ptr<CancelToken> token;
+  };
+
+  Expected<std::shared_ptr<ExecutionWorker>> WorkerFor(const std::string& target);
+  Status Load(SessionModule& module, std::shared_ptr<ExecutionWorker>* worker);
+  std::vector<std::shared_ptr<ExecutionWorker>> Workers() const;
+
+  const SessionIdentity identity_;
+  SessionHost& host_;
+  const std::shared_ptr<SlotTable> slots_;
+  OutcomeTable outcomes_;
+  std::atomic<bool> ended_{false};
+
+  mutable std::mutex mutex_;
+  uint64_t next_module_;
+  size_t functions_ = 0;
+  std::unordered_map<uint64_t, std::shared_ptr<SessionModule>> modules_;
+  std::unordered_map<Digest, SessionModule*, DigestHash> by_key_;
+  std::map<std::string, std::unique_ptr<WorkerSlot>> workers_;
+  std::vector<Request> requests_;
+};
+
+}  // namespace rbc::server

@@ -1,0 +1,119 @@
+// The farm's state as JSON.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/status.h"
+
+#include <unistd.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "server/version.h"
+
+namespace rbc::server {
+namespace {
+
+using nlohmann::json;
+
+json Targets(const Backend& backend) {
+  json out = json::array();
+  for (const auto& t : backend.targets())
+    out.push_back({{"name", t.name},
+                   {"triple", t.triple},
+                   {"data_layout", t.data_layout},
+                   {"cpu", t.cpu},
+                   {"pointer_bits", t.pointer_bits},
+                   {"llvm_version", t.llvm_version},
+                   {"devices", t.devices},
+                   {"simulated", t.simulated}});
+  return out;
+}
+
+json Workers(const Backend& backend, const std::vector<WorkerStatus>& workers) {
+  json out = json::array();
+  for (const auto& w : workers)
+    out.push_back({{"pid", w.pid},
+                   {"role", w.role},
+                   {"domain", w.domain},
+                   {"target", w.target},
+                   {"session", w.session},
+                   {"sandbox", backend.SandboxNames(w.sandbox)},
+                   {"jobs", w.jobs},
+                   {"state", w.state}});
+  return out;
+}
+
+// Per role, what is active in every worker of it.
+json Sandbox(const Backend& backend, const std::vector<WorkerStatus>& workers) {
+  std::map<std::string, uint32_t> bits;
+  for (const auto& w : workers) {
+    if (w.state == "starting") continue;
+    const auto [at, fresh] = bits.emplace(w.role, w.sandbox);
+    if (!fresh) at->second &= w.sandbox;
+  }
+  json out = {{"notes", backend.sandbox_notes()}};
+  for (const auto& [role, active] : bits) out[role] = backend.SandboxNames(active);
+  return out;
+}
+
+json Sessions(SessionTable& table) {
+  json out = json::array();
+  for (const auto& s : table.All())
+    out.push_back({{"id", s->id()},
+                   {"domain", s->domain()},
+                   {"client", s->identity().client},
+                   {"namespace", s->identity().name_space},
+                   {"local", s->identity().local},
+                   {"modules", s->modules()},
+                   {"workers", s->workers()},
+                   {"calls", s->calls()}});
+  return out;
+}
+
+json Connections(const LoopCounters& c) {
+  return {{"open", c.open},           {"lent", c.lent},           {"accepted", c.accepted},
+          {"messages", c.messages},   {"lends", c.lends},         {"malformed", c.malformed},
+          {"timed_out", c.timed_out}, {"threads", c.threads},     {"receive_bytes", c.receive_bytes}};
+}
+
+json Store(const StoreCounters& c, uint64_t limit) {
+  return {{"modules", c.modules}, {"bytes", c.bytes},   {"max_bytes", limit}, {"hits", c.hits},
+          {"misses", c.misses},   {"joined", c.joined}, {"compiled", c.compiled}, {"evictions", c.evictions}};
+}
+
+json Pool(const PoolCounters& c) {
+  return {{"compiled", c.compiled},       {"failed", c.failed},   {"crashed", c.crashed},
+          {"quarantined", c.quarantined}, {"busy", c.busy},       {"workers_started", c.workers_started},
+          {"queued", c.queued},           {"running", c.running}};
+}
+
+json Highlights(const FarmConfig& c) {
+  return {{"sandbox", c.sandbox},       {"lend", c.lend},
+          {"lanes", c.lanes},           {"compile_workers", c.compile_workers},
+          {"max_message", c.max_message}, {"call_deadline_ms", c.call_deadline_ms},
+          {"compile_deadline_ms", c.compile_deadline_ms}, {"max_threads", c.max_threads}};
+}
+
+}  // namespace
+
+std::string StatusJson(Farm& farm) {
+  const auto& backend = farm.backend();
+  const auto workers = backend.Status();
+  const json out = {{"farm_id", farm.id()},
+                    {"version", kFarmVersion},
+                    {"pid", getpid()},
+                    {"uptime_ms", farm.uptime_ms()},
+                    {"addresses", farm.addresses()},
+                    {"targets", Targets(backend)},
+                    {"sandbox", Sandbox(backend, workers)},
+                    {"workers", Workers(backend, workers)},
+                    {"sessions", Sessions(farm.sessions())},
+                    {"modules", farm.session_host().modules.load()},
+                    {"connections", Connections(farm.loop_counters())},
+                    {"store", Store(farm.store().counters(), farm.config().store_bytes)},
+                    {"compile", Pool(farm.backend().compiles().counters())},
+                    {"names", {{"published", farm.names().size()}, {"bytes", farm.names().bytes()}}},
+                    {"config", Highlights(farm.config())}};
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace rbc::server

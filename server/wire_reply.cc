@@ -1,0 +1,99 @@
+// Replies that are made without the generated processor.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/wire_reply.h"
+
+#include <thrift/protocol/TBinaryProtocol.h>
+#include <thrift/transport/TBufferTransports.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "gen/Farm.h"
+#include "thrift/error_wire.h"
+
+namespace rbc::server {
+namespace {
+
+using apache::thrift::protocol::TBinaryProtocol;
+using apache::thrift::protocol::TMessageType;
+using apache::thrift::protocol::TType;
+using apache::thrift::transport::TMemoryBuffer;
+
+constexpr uint32_t kStrictVersion = 0x80010000;
+constexpr size_t kLongestMethod = 64;
+
+uint32_t BigEndianAt(std::string_view bytes, size_t at) {
+  uint32_t word;
+  std::memcpy(&word, bytes.data() + at, sizeof word);
+  return __builtin_bswap32(word);
+}
+
+std::string Framed(TMemoryBuffer& buffer) {
+  uint8_t* bytes;
+  uint32_t size;
+  buffer.getBuffer(&bytes, &size);
+  const uint32_t length = __builtin_bswap32(size);
+  std::string out(sizeof length + size, '\0');
+  std::memcpy(out.data(), &length, sizeof length);
+  std::memcpy(out.data() + sizeof length, bytes, size);
+  return out;
+}
+
+}  // namespace
+
+std::string RefusalTo(std::string_view framed, const Error& error) {
+  // Length, version and type, then the method's name with its length, then the sequence id.
+  constexpr size_t kNameAt = 12;
+  if (framed.size() < kNameAt || (BigEndianAt(framed, 4) & 0xffff0000) != kStrictVersion) return "";
+  const size_t name = BigEndianAt(framed, 8);
+  if (name > kLongestMethod || framed.size() < kNameAt + name + 4) return "";
+  const auto buffer = std::make_shared<TMemoryBuffer>();
+  TBinaryProtocol protocol(buffer);
+  protocol.writeMessageBegin(std::string(framed.substr(kNameAt, name)), TMessageType::T_REPLY,
+                             static_cast<int32_t>(BigEndianAt(framed, kNameAt + name)));
+  protocol.writeStructBegin("result");
+  protocol.writeFieldBegin("error", TType::T_STRUCT, 1);
+  ToWire(error).write(&protocol);
+  protocol.writeFieldEnd();
+  protocol.writeFieldStop();
+  protocol.writeStructEnd();
+  protocol.writeMessageEnd();
+  return Framed(*buffer);
+}
+
+std::string FrameCall(const wire::CallRequest& request) {
+  const auto buffer = std::make_shared<TMemoryBuffer>();
+  TBinaryProtocol protocol(buffer);
+  protocol.writeMessageBegin("call", TMessageType::T_CALL, 0);
+  wire::Farm_call_pargs arguments;
+  arguments.request = &request;
+  arguments.write(&protocol);
+  protocol.writeMessageEnd();
+  return Framed(*buffer);
+}
+
+Expected<wire::CallOutcome> ParseCallReply(const std::string& framed, const FarmConfig& config) try {
+  auto limits = std::make_shared<apache::thrift::TConfiguration>();
+  limits->setMaxMessageSize(static_cast<int>(config.max_message) + 1024);
+  limits->setRecursionLimit(static_cast<int>(config.max_depth));
+  const auto buffer = std::make_shared<TMemoryBuffer>(
+      reinterpret_cast<uint8_t*>(const_cast<char*>(framed.data())) + 4, static_cast<uint32_t>(framed.size() - 4),
+      TMemoryBuffer::OBSERVE, limits);
+  TBinaryProtocol protocol(buffer, static_cast<int32_t>(framed.size()), static_cast<int32_t>(config.max_list), true, true);
+  std::string name;
+  TMessageType type;
+  int32_t sequence;
+  protocol.readMessageBegin(name, type, sequence);
+  wire::CallOutcome outcome;
+  wire::Farm_call_result result;
+  result.read(&protocol);
+  if (result.__isset.success) outcome.__set_reply(result.success);
+  if (result.__isset.error) outcome.__set_error(result.error);
+  if (type != TMessageType::T_REPLY || outcome.__isset.reply == outcome.__isset.error)
+    return {ErrorKind::kInternal, "the execution worker's reply is malformed"};
+  return outcome;
+} catch (const std::exception&) {
+  return {ErrorKind::kInternal, "the execution worker's reply is malformed"};
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,63 @@
+// A session's worker process as the daemon sees it: loading, relayed calls, lent connections, death.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/expected.h"
+#include "worker/call_message.h"
+#include "worker/control_messages.h"
+
+namespace rbc::server {
+
+// A lent connection that is the daemon's again.
+struct LentReturn {
+  uint64_t cookie = 0;         // as given to Lend
+  std::string unread;          // bytes that the worker received but did not serve; the daemon goes on with them
+  bool end_of_stream = false;  // the client closed it
+  bool close = false;          // what became of the reply is in doubt: close it, the client asks outcome()
+  // The worker died in this connection's call: the daemon sends worker::ErrorReply(seqid, *error) unless `close`, and
+  // keeps the error for outcome(request_id).
+  std::optional<Error> error;
+  int32_t seqid = 0;
+  int64_t request_id = 0;
+};
+
+// Thread-safe. Kept alive by whoever calls into it; the process lives until Kill, Shutdown or its own death.
+class ExecutionWorker {
+ public:
+  virtual ~ExecutionWorker() = default;
+  virtual int pid() const = 0;
+  // True from death on; everything then answers WorkerLost. The owner drops the worker and starts another.
+  virtual bool dead() const = 0;
+
+  // Sends the module and runs its constructors. Blocks; errors: kWorkerLost, kRemoteCrash (in a constructor),
+  // kResourceExhausted, kDeadlineExceeded. Not twice for one module id.
+  virtual Status Load(uint64_t module_id, const worker::LoadBlob& blob) = 0;
+  // Waits until no call is inside, then releases. Dead workers: nothing to do.
+  virtual void Unload(uint64_t module_id) = 0;
+
+  // Runs one call: `framed` is the whole framed message that `call` was parsed from, its function loaded here. Blocks;
+  // on success *reply is the whole framed reply (also when that reply is an exception the worker sent). An error is
+  // one that the daemon shall answer with (kRemoteCrash, kWorkerLost, kDeadlineExceeded, kCancelled, kBusy).
+  virtual Status Call(std::string_view framed, const worker::CallView& call, std::string* reply) = 0;
+
+  // Lends the connection `fd` (a duplicate is sent; the caller keeps its own, unarmed). False: no lane free, or dead.
+  virtual bool Lend(int fd, uint64_t cookie) = 0;
+
+  // Ends the running call with this request id by killing the process. False: no such call.
+  virtual bool Cancel(int64_t request_id) = 0;
+  // Ends the process; calls in flight answer `reason`.
+  virtual void Kill(Error reason) = 0;
+  virtual uint64_t calls() const = 0;
+  // Nothing runs: no relayed call, no lent call inside.
+  virtual bool idle() const = 0;
+};
+
+}  // namespace rbc::server

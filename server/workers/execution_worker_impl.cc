@@ -1,0 +1,515 @@
+// A session's worker process as the daemon sees it.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/workers/execution_worker_impl.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "base/error_serial.h"
+
+namespace rbc::server {
+namespace {
+
+using std::chrono::milliseconds;
+using worker::Lane;
+using worker::MessageType;
+
+constexpr uint32_t kMaxWaitingCalls = 1024;  // for a lane, one session
+constexpr milliseconds kDeathIsSoon{5000};   // from SIGKILL to reaped
+
+uint32_t FrameLength(std::string_view framed) {
+  uint32_t length = 0;
+  if (framed.size() >= sizeof length) std::memcpy(&length, framed.data(), sizeof length);
+  return __builtin_bswap32(length);
+}
+
+Error WorkerLost(std::string message, bool ran) {
+  Error error(ErrorKind::kWorkerLost, std::move(message));
+  error.role = "execution worker";
+  error.may_have_run = ran;
+  error.retry_safe = !ran;
+  return error;
+}
+
+}  // namespace
+
+ExecutionWorkerImpl::ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker, std::string domain, std::string target,
+                                         uint64_t session, std::function<void(LentReturn)> on_return)
+    : host_(host),
+      process_(std::move(worker.process)),
+      control_(std::move(worker.control)),
+      ring_(std::move(worker.ring)),
+      sandbox_(worker.sandbox),
+      domain_(std::move(domain)),
+      target_(std::move(target)),
+      session_(session),
+      on_return_(std::move(on_return)),
+      arena_(std::move(worker.arena)),
+      uses_(host.options().lanes) {
+  for (uint32_t i = 0; i < uses_.size(); ++i) ports_.emplace_back(lane(i), host.options().spin_us);
+}
+
+Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host, const std::string& domain,
+                                                               const std::string& target, uint64_t session,
+                                                               std::function<void(LentReturn)> on_return) {
+  const SupervisorOptions& options = host.options();
+  worker::SpawnBody spawn{};
+  spawn.role = worker::Role::kExecute;
+  spawn.lanes = options.lanes;
+  target.copy(spawn.target, sizeof spawn.target - 1);
+  spawn.memory_limit = options.memory_limit;
+  spawn.spin_us = options.spin_us;
+  spawn.capture_limit = options.capture_limit;
+  spawn.strict = options.strict_sandbox;
+  spawn.max_message = options.max_message;
+  spawn.max_string = options.max_string;
+  RBC_ASSIGN_OR_RETURN(auto spawned, host.Spawn(domain, spawn, worker::RingSize(options.lanes), options.arena_size));
+  const auto process = spawned.process;
+  const int control = spawned.control.get();
+  auto out =
+      std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session, std::move(on_return));
+  host.Watch(process, control, out);
+  return std::shared_ptr<ExecutionWorker>(out);
+}
+
+// ---- Modules -----------------------------------------------------------------------------------------------------
+
+Status ExecutionWorkerImpl::Load(uint64_t module_id, const worker::LoadBlob& blob) {
+  const std::string bytes = worker::Serialize(blob);
+  const auto piece = arena_.Take(bytes.size());
+  if (!piece)
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("a module of {} bytes does not fit into the session's arena of {} bytes", bytes.size(),
+                             arena_.size()));
+  std::memcpy(piece.data(), bytes.data(), bytes.size());
+  std::unique_lock lock(mutex_);
+  if (dead_) return WorkerLost("the worker is gone", false);
+  auto& pending = loads_[module_id];
+  for (size_t i = 0; i < blob.function_ids.size(); ++i) names_[blob.function_ids[i]] = blob.names[i];
+  module_functions_[module_id] = blob.function_ids;
+  lock.unlock();
+  const worker::LoadBody body{module_id, piece.offset(), bytes.size()};
+  if (!SendPacket(control_.get(), MessageType::kLoad, body)) process_->Kill();
+  lock.lock();
+  const auto done = [&] { return pending.done; };
+  if (!changed_.wait_for(lock, host_.options().load_deadline, done)) {
+    lock.unlock();
+    Error late(ErrorKind::kDeadlineExceeded,
+               fmt::format("loading the module and its constructors takes longer than {} ms",
+                           host_.options().load_deadline.count()));
+    late.role = "execution worker";
+    KillFor(worker::kNoLane, late);
+    lock.lock();
+    changed_.wait_for(lock, kDeathIsSoon, done);
+    loads_.erase(module_id);
+    return late;
+  }
+  const std::optional<Error> error = std::move(pending.error);
+  loads_.erase(module_id);
+  if (error) return *error;
+  return {};
+}
+
+void ExecutionWorkerImpl::Unload(uint64_t module_id) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = module_functions_.find(module_id);
+    if (found != module_functions_.end()) {
+      for (const uint64_t id : found->second) names_.erase(id);
+      module_functions_.erase(found);
+    }
+    if (dead_) return;
+  }
+  SendPacket(control_.get(), MessageType::kUnload, worker::ModuleBody{module_id});
+}
+
+void ExecutionWorkerImpl::OnLoaded(const Packet& packet) {
+  worker::LoadedBody body{};
+  if (!packet.As(&body)) return KillFor(worker::kNoLane, Violation("Loaded"));
+  const std::lock_guard lock(mutex_);
+  const auto found = loads_.find(body.module_id);
+  if (found == loads_.end()) return;
+  if (body.failed != 0) {
+    Reader reader(std::string_view(packet.body).substr(sizeof body));
+    found->second.error = GetError(reader);
+  }
+  found->second.done = true;
+  changed_.notify_all();
+}
+
+// ---- Relayed calls -----------------------------------------------------------------------------------------------
+
+Expected<uint32_t> ExecutionWorkerImpl::TakeLane(Clock::time_point until, int64_t request_id) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (dead_) return WorkerLost("the worker ended before the call began: " + WhyDead(), false);
+    for (uint32_t i = 0; i < uses_.size(); ++i) {
+      if (uses_[i].use != Use::kFree) continue;
+      uses_[i].use = Use::kRelay;
+      uses_[i].request_id = request_id;
+      return i;
+    }
+    if (waiting_ >= kMaxWaitingCalls) {
+      Error busy(ErrorKind::kBusy, fmt::format("{} calls of this session wait already, the limit", waiting_));
+      busy.retry_after_ms = 100;
+      busy.retry_safe = true;
+      return busy;
+    }
+    ++waiting_;
+    const auto woken = changed_.wait_until(lock, until);
+    --waiting_;
+    if (woken == std::cv_status::timeout) {
+      Error late(ErrorKind::kDeadlineExceeded, "all lanes of the session are busy until the call's deadline");
+      late.retry_safe = true;
+      return late;
+    }
+  }
+}
+
+void ExecutionWorkerImpl::FreeLane(uint32_t index) {
+  bool wake;
+  {
+    const std::lock_guard lock(mutex_);
+    uses_[index].use = Use::kFree;
+    wake = waiting_ != 0;
+  }
+  if (wake) changed_.notify_all();
+}
+
+Status ExecutionWorkerImpl::Call(std::string_view framed, const worker::CallView& call, std::string* reply) {
+  const auto most = host_.options().call_deadline;
+  const auto given = milliseconds(call.deadline_ms);
+  const auto deadline = call.deadline_ms == 0 ? most : std::min<milliseconds>(given, most);
+  const auto until = Clock::now() + deadline;
+  RBC_ASSIGN_OR_RETURN(const uint32_t index, TakeLane(until, call.request_id));
+  auto status = Relay(index, framed, until, reply);
+  if (!status) status = AfterDeath(index, call.function_id);
+  FreeLane(index);
+  return *std::move(status);
+}
+
+std::optional<Status> ExecutionWorkerImpl::Relay(uint32_t index, std::string_view framed, Clock::time_point until,
+                                                 std::string* reply) {
+  LanePort& port = ports_[index];
+  Lane* const l = port.lane();
+  Arena::Piece piece;
+  l->request_size = static_cast<uint32_t>(framed.size());
+  if (framed.size() <= worker::kLaneRequestBytes) {
+    std::memcpy(l->request, framed.data(), framed.size());
+    l->request_offset = worker::kInline;
+  } else {
+    piece = arena_.Take(framed.size());
+    if (!piece)
+      return Status(
+          Error(ErrorKind::kResourceExhausted,
+                fmt::format("a call of {} bytes does not fit into the session's arena of {} bytes, part of it "
+                            "in use",
+                            framed.size(), arena_.size())));
+    std::memcpy(piece.data(), framed.data(), framed.size());
+    l->request_offset = piece.offset();
+  }
+  l->phase.store(worker::kReceived, std::memory_order_relaxed);
+  l->capture_size.store(0, std::memory_order_relaxed);
+  if (!port.Post()) return std::nullopt;
+  switch (port.Await(until)) {
+    case LaneEvent::kReply:
+      return TakeReply(index, reply);
+    case LaneEvent::kBigReply:
+      return TakeBigReply(index, until, reply);
+    case LaneEvent::kTimeout:
+      return Doom(index, Error(ErrorKind::kDeadlineExceeded, "the call ran longer than its deadline and was stopped"));
+    case LaneEvent::kViolation:
+      return Doom(index, Violation("lane state"));
+    case LaneEvent::kDead:
+      break;
+  }
+  return std::nullopt;
+}
+
+// Kills the worker and waits for its end, since nobody may have the arena's pieces before it.
+std::nullopt_t ExecutionWorkerImpl::Doom(uint32_t index, Error reason) {
+  KillFor(index, std::move(reason));
+  process_->AwaitExit(Clock::now() + kDeathIsSoon);
+  return std::nullopt;
+}
+
+std::optional<Status> ExecutionWorkerImpl::TakeReply(uint32_t index, std::string* reply) {
+  Lane* const l = ports_[index].lane();
+  const uint32_t size = l->reply_size;
+  if (size > worker::kLaneReplyBytes || size < 8) return Doom(index, Violation("reply size"));
+  reply->assign(reinterpret_cast<const char*>(l->reply), size);
+  ports_[index].Release();
+  if (FrameLength(*reply) != size - 4) return Status(Violation("reply length"));
+  return Status();
+}
+
+std::optional<Status> ExecutionWorkerImpl::TakeBigReply(uint32_t index, Clock::time_point until, std::string* reply) {
+  LanePort& port = ports_[index];
+  const uint32_t size = port.lane()->reply_size;
+  const uint64_t most = host_.options().max_message;
+  Arena::Piece piece;
+  if (size <= most) piece = arena_.Take(size);
+  if (!piece) {
+    port.Release();  // the worker drops the reply when it sees the lane idle
+    Error large(ErrorKind::kResourceExhausted,
+                fmt::format("a reply of {} bytes is larger than the limit of {} bytes or does not fit into the "
+                            "session's arena - the call has run",
+                            size, most));
+    large.may_have_run = true;
+    return Status(large);
+  }
+  port.Continue(piece.offset());
+  if (port.Await(std::max(until, Clock::now() + kDeathIsSoon)) != LaneEvent::kReply)
+    return Doom(index, Violation("large reply"));
+  reply->assign(piece.data(), size);
+  port.Release();
+  if (FrameLength(*reply) != size - 4) return Status(Violation("reply length"));
+  return Status();
+}
+
+// ---- Lent connections --------------------------------------------------------------------------------------------
+
+bool ExecutionWorkerImpl::Lend(int fd, uint64_t cookie) {
+  uint32_t index;
+  {
+    const std::lock_guard lock(mutex_);
+    if (dead_ || lent_ >= host_.options().lent_lanes) return false;
+    // From the end, so that relayed calls keep the first lanes and their warm caches.
+    for (index = static_cast<uint32_t>(uses_.size()); index-- > 0;)
+      if (uses_[index].use == Use::kFree) break;
+    if (index >= uses_.size()) return false;
+    Lane* const l = lane(index);
+    l->request[0] = 0xff;
+    l->phase.store(worker::kReceiving);
+    uses_[index] = LaneUse{Use::kLent, cookie, 0, l->calls.load(), Clock::now()};
+    ++lent_;
+  }
+  host_.AddTickUser(1);
+  const int fds[] = {fd};
+  // A worker that cannot be reached is dying: its death gives the connection back.
+  SendPacket(control_.get(), MessageType::kLend, worker::LaneBody{index, 0}, fds);
+  return true;
+}
+
+void ExecutionWorkerImpl::OnReturned(const Packet& packet) {
+  worker::LaneBody body{};
+  LentReturn back;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!packet.As(&body) || body.lane >= uses_.size() || uses_[body.lane].use != Use::kLent ||
+        lane(body.lane)->state.load() != worker::kReturned ||
+        lane(body.lane)->request_size > worker::kLaneRequestBytes) {
+      kill_reason_ = Violation("LaneReturned");
+      process_->Kill();
+      return;
+    }
+    Lane* const l = lane(body.lane);
+    const uint32_t reason = l->return_reason;
+    back.cookie = uses_[body.lane].cookie;
+    back.unread.assign(reinterpret_cast<const char*>(l->request), std::min(l->request_size, worker::kLaneRequestBytes));
+    back.end_of_stream = reason == worker::kEndOfStream;
+    back.close = reason == worker::kSocketError;
+    uses_[body.lane].use = Use::kFree;
+    --lent_;
+    l->state.store(worker::kIdle);
+    changed_.notify_all();
+  }
+  host_.AddTickUser(-1);
+  on_return_(std::move(back));
+}
+
+void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
+  uint32_t late = worker::kNoLane;
+  uint32_t limit_ms = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (lent_ == 0 || dead_) return;
+    const auto most = static_cast<uint32_t>(host_.options().call_deadline.count());
+    for (uint32_t i = 0; i < uses_.size(); ++i) {
+      if (uses_[i].use != Use::kLent) continue;
+      const uint64_t calls = lane(i)->calls.load();
+      if (calls != uses_[i].seen_calls || calls % 2 == 0) {
+        uses_[i].seen_calls = calls;
+        uses_[i].seen_at = now;
+        continue;
+      }
+      const uint32_t asked = lane(i)->deadline_ms;
+      limit_ms = asked == 0 ? most : std::min(asked, most);
+      if (now - uses_[i].seen_at > milliseconds(limit_ms)) late = i;
+      if (late == i) break;
+    }
+  }
+  if (late != worker::kNoLane)
+    KillFor(late, Error(ErrorKind::kDeadlineExceeded,
+                        fmt::format("the call ran longer than its deadline of {} ms and was stopped", limit_ms)));
+}
+
+// ---- Endings -----------------------------------------------------------------------------------------------------
+
+void ExecutionWorkerImpl::KillFor(uint32_t index, Error reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!kill_reason_) {
+      kill_reason_ = std::move(reason);
+      kill_reason_->role = "execution worker";
+      kill_lane_ = index;
+    }
+  }
+  process_->Kill();
+}
+
+bool ExecutionWorkerImpl::Cancel(int64_t request_id) {
+  if (request_id == 0) return false;
+  uint32_t found = worker::kNoLane;
+  {
+    const std::lock_guard lock(mutex_);
+    for (uint32_t i = 0; i < uses_.size() && found == worker::kNoLane; ++i) {
+      const bool relayed = uses_[i].use == Use::kRelay && uses_[i].request_id == request_id;
+      const bool lent =
+          uses_[i].use == Use::kLent && lane(i)->calls.load() % 2 == 1 && lane(i)->request_id == request_id;
+      if (relayed || lent) found = i;
+    }
+  }
+  if (found == worker::kNoLane) return false;
+  KillFor(found, Error(ErrorKind::kCancelled, "the call was cancelled"));
+  return true;
+}
+
+Error ExecutionWorkerImpl::Violation(const char* what) {
+  return Error(ErrorKind::kWorkerLost, fmt::format("the worker broke the protocol ({}) and was stopped", what));
+}
+
+void ExecutionWorkerImpl::OnPacket(const Packet& packet) {
+  switch (packet.type) {
+    case MessageType::kLoaded:
+      return OnLoaded(packet);
+    case MessageType::kLaneReturned:
+      return OnReturned(packet);
+    case MessageType::kUnloaded:
+      return;
+    default:
+      return KillFor(worker::kNoLane, Violation("message type"));
+  }
+}
+
+void ExecutionWorkerImpl::OnControlClosed() { process_->Kill(); }
+
+void ExecutionWorkerImpl::OnExit(int wait_status) {
+  std::vector<LentReturn> returns;
+  {
+    const std::lock_guard lock(mutex_);
+    dead_.store(true, std::memory_order_release);
+    exit_status_ = wait_status;
+    fault_ = ReadFault(*reinterpret_cast<const worker::RingHeader*>(ring_.data()));
+    explained_ = true;
+    for (uint32_t i = 0; i < uses_.size(); ++i) {
+      if (uses_[i].use == Use::kRelay) ports_[i].MarkDead();
+      if (uses_[i].use == Use::kLent) returns.push_back(ExplainLent(i));
+    }
+    for (auto& [id, pending] : loads_) {
+      if (pending.done) continue;
+      pending.done = true;
+      const bool crashed = fault_ && fault_->lane == worker::kNoLane;
+      pending.error =
+          crashed ? CrashOf(*fault_, "") : WorkerLost("the worker ended while it loaded a module: " + WhyDead(), true);
+    }
+    host_.AddTickUser(-static_cast<int>(lent_));
+    lent_ = 0;
+    changed_.notify_all();
+  }
+  for (auto& back : returns) on_return_(std::move(back));
+}
+
+Error ExecutionWorkerImpl::AfterDeath(uint32_t index, uint64_t function_id) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, kDeathIsSoon, [&] { return explained_; });
+  const bool ran = lane(index)->phase.load() >= worker::kRunning;
+  Error error = ExplainDeath(index, FunctionName(function_id), ran);
+  error.output = Captured(index);
+  return error;
+}
+
+Error ExecutionWorkerImpl::ExplainDeath(uint32_t index, const std::string& function, bool ran) const {
+  Error error;
+  if (kill_reason_ && kill_lane_ == index) {
+    error = *kill_reason_;
+    error.may_have_run = ran;
+    error.function = function;
+  } else if (fault_ && fault_->lane == index && !kill_reason_) {
+    return CrashOf(*fault_, function);
+  } else {
+    error = WorkerLost(
+        fmt::format("the worker ended while '{}' {}: {}", function, ran ? "ran" : "waited for it", WhyDead()), ran);
+    error.function = function;
+    error.signal = WIFSIGNALED(exit_status_) ? WTERMSIG(exit_status_) : 0;
+  }
+  return error;
+}
+
+LentReturn ExecutionWorkerImpl::ExplainLent(uint32_t index) const {
+  const Lane& l = *lane(index);
+  LentReturn back;
+  back.cookie = uses_[index].cookie;
+  const uint32_t phase = l.phase.load();
+  if (phase == worker::kReceiving && l.request[0] == 0xff) return back;  // nothing was read: the connection is whole
+  const std::string message(reinterpret_cast<const char*>(l.request),
+                            std::min(l.request_size, worker::kLaneRequestBytes));
+  worker::CallView call;
+  const bool whole = message.size() >= 4 && FrameLength(message) + 4u == message.size() &&
+                     worker::ParseCall(std::string_view(message).substr(4), &call) == worker::CallParse::kCall;
+  const bool ran = phase == worker::kRunning || phase == worker::kSending;
+  back.error = ExplainDeath(index, whole ? FunctionName(call.function_id) : "", ran);
+  back.error->output = Captured(index);
+  back.request_id = call.request_id;
+  back.seqid = call.seqid;
+  back.close = !whole || phase == worker::kReceiving || phase == worker::kSending;
+  return back;
+}
+
+std::string ExecutionWorkerImpl::WhyDead() const {
+  if (kill_reason_) return kill_reason_->message;
+  if (fault_) return fmt::format("another call of this session ended it, {}", CauseText(*fault_));
+  return DescribeExit(exit_status_);
+}
+
+std::string ExecutionWorkerImpl::FunctionName(uint64_t id) const {
+  const auto found = names_.find(id);
+  return found == names_.end() ? std::string() : found->second;
+}
+
+std::string ExecutionWorkerImpl::Captured(uint32_t index) const {
+  const size_t size = std::min<size_t>(lane(index)->capture_size.load(), host_.options().capture_limit);
+  const size_t most = std::min(size, worker::kCaptureSize);
+  return std::string(worker::CaptureAt(ring_.data(), static_cast<uint32_t>(uses_.size()), index), most);
+}
+
+uint64_t ExecutionWorkerImpl::calls() const {
+  uint64_t calls = 0;
+  for (uint32_t i = 0; i < uses_.size(); ++i) calls += lane(i)->calls.load(std::memory_order_relaxed) / 2;
+  return calls;
+}
+
+bool ExecutionWorkerImpl::idle() const {
+  const std::lock_guard lock(mutex_);
+  for (uint32_t i = 0; i < uses_.size(); ++i)
+    if (uses_[i].use == Use::kRelay || (uses_[i].use == Use::kLent && lane(i)->calls.load() % 2 == 1)) return false;
+  return true;
+}
+
+WorkerStatus ExecutionWorkerImpl::Describe() const {
+  WorkerStatus status;
+  status.pid = pid();
+  status.role = "execute";
+  status.domain = domain_;
+  status.target = target_;
+  status.session = session_;
+  status.sandbox = sandbox_;
+  status.jobs = calls();
+  status.state = idle() ? "idle" : "busy";
+  return status;
+}
+
+}  // namespace rbc::server

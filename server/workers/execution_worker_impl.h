@@ -1,0 +1,104 @@
+// A session's worker process: lanes, modules, lent connections, and the explanation of its death.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "server/workers/arena.h"
+#include "server/workers/fault_report.h"
+#include "server/workers/lane_port.h"
+#include "server/workers/watch.h"
+
+namespace rbc::server {
+
+class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
+ public:
+  ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker, std::string domain, std::string target, uint64_t session,
+                      std::function<void(LentReturn)> on_return);
+
+  int pid() const override { return process_->pid(); }
+  bool dead() const override { return dead_.load(std::memory_order_acquire); }
+  Status Load(uint64_t module_id, const worker::LoadBlob& blob) override;
+  void Unload(uint64_t module_id) override;
+  Status Call(std::string_view framed, const worker::CallView& call, std::string* reply) override;
+  bool Lend(int fd, uint64_t cookie) override;
+  bool Cancel(int64_t request_id) override;
+  void Kill(Error reason) override { KillFor(worker::kNoLane, std::move(reason)); }
+  uint64_t calls() const override;
+  bool idle() const override;
+
+  void OnPacket(const Packet& packet) override;
+  void OnControlClosed() override;
+  void OnExit(int wait_status) override;
+  void OnTick(Clock::time_point now) override;
+  WorkerStatus Describe() const override;
+
+ private:
+  enum class Use : uint8_t { kFree, kRelay, kLent };
+  struct LaneUse {
+    Use use = Use::kFree;
+    uint64_t cookie = 0;      // kLent
+    int64_t request_id = 0;   // kRelay
+    uint64_t seen_calls = 0;  // kLent: Lane::calls at the last tick
+    Clock::time_point seen_at;
+  };
+  struct PendingLoad {
+    bool done = false;
+    std::optional<Error> error;
+  };
+
+  worker::Lane* lane(uint32_t index) const { return worker::LaneAt(ring_.data(), index); }
+  std::string FunctionName(uint64_t id) const;  // REQUIRES: mutex_ held
+  std::string Captured(uint32_t index) const;
+  // Waits for a free lane.
+  Expected<uint32_t> TakeLane(Clock::time_point until, int64_t request_id);
+  void FreeLane(uint32_t index);
+  // These give nothing where the worker died, or dies now: AfterDeath() tells why.
+  std::optional<Status> Relay(uint32_t index, std::string_view framed, Clock::time_point until, std::string* reply);
+  std::optional<Status> TakeReply(uint32_t index, std::string* reply);
+  std::optional<Status> TakeBigReply(uint32_t index, Clock::time_point until, std::string* reply);
+  std::nullopt_t Doom(uint32_t index, Error reason);
+  void KillFor(uint32_t index, Error reason);
+  Error Violation(const char* what);
+  // After death: why the call on this lane ended. Blocks until the death is understood (at most seconds).
+  Error AfterDeath(uint32_t index, uint64_t function_id);
+  Error ExplainDeath(uint32_t index, const std::string& function, bool ran) const;  // REQUIRES: mutex_ held
+  LentReturn ExplainLent(uint32_t index) const;                                     // REQUIRES: mutex_ held
+  std::string WhyDead() const;                                                      // REQUIRES: mutex_ held
+  void OnLoaded(const Packet& packet);
+  void OnReturned(const Packet& packet);
+
+  WorkerHost& host_;
+  const std::shared_ptr<ChildProcess> process_;
+  const UniqueFd control_;
+  const SharedMemory ring_;
+  const uint32_t sandbox_;
+  const std::string domain_, target_;
+  const uint64_t session_;
+  const std::function<void(LentReturn)> on_return_;
+  Arena arena_;
+  std::deque<LanePort> ports_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<LaneUse> uses_;
+  uint32_t lent_ = 0;
+  uint32_t waiting_ = 0;
+  std::atomic<bool> dead_{false};
+  bool explained_ = false;
+  int exit_status_ = 0;
+  std::optional<Fault> fault_;
+  uint32_t kill_lane_ = worker::kNoLane;
+  std::optional<Error> kill_reason_;
+  std::map<uint64_t, PendingLoad> loads_;
+  std::unordered_map<uint64_t, std::string> names_;  // function id to the client's symbol
+  std::unordered_map<uint64_t, std::vector<uint64_t>> module_functions_;
+};
+
+}  // namespace rbc::server

@@ -1,0 +1,73 @@
+// The daemon's end of one lane.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/workers/lane_port.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+
+namespace rbc::server {
+namespace {
+
+void FutexWake(std::atomic<uint32_t>* word) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(word), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+void FutexWait(std::atomic<uint32_t>* word, uint32_t value, Clock::duration most) {
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(most).count();
+  const timespec timeout{ns / 1'000'000'000, ns % 1'000'000'000};
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(word), FUTEX_WAIT, value, &timeout, nullptr, 0);
+}
+
+bool IsWorkers(uint32_t state) { return state == worker::kCall || state == worker::kContinue; }
+
+}  // namespace
+
+bool LanePort::Post() {
+  uint32_t idle = worker::kIdle;
+  if (!lane_->state.compare_exchange_strong(idle, worker::kCall)) return false;
+  if (lane_->worker_waits.load() != 0) FutexWake(&lane_->state);
+  return true;
+}
+
+void LanePort::Continue(uint64_t reply_offset) {
+  lane_->reply_offset = reply_offset;
+  uint32_t big = worker::kReplyBig;
+  if (lane_->state.compare_exchange_strong(big, worker::kContinue) && lane_->worker_waits.load() != 0)
+    FutexWake(&lane_->state);
+}
+
+LaneEvent LanePort::Await(Clock::time_point until) {
+  uint32_t state = 0;
+  if (spin_.Until([&] { return !IsWorkers(state = lane_->state.load()); })) return Classify(state);
+  lane_->daemon_waits.store(1);
+  while (IsWorkers(state = lane_->state.load())) {
+    const auto left = until - Clock::now();
+    if (left <= Clock::duration::zero()) break;
+    FutexWait(&lane_->state, state, left);
+  }
+  lane_->daemon_waits.store(0);
+  return IsWorkers(state) ? LaneEvent::kTimeout : Classify(state);
+}
+
+void LanePort::MarkDead() {
+  lane_->state.store(worker::kDead);
+  FutexWake(&lane_->state);
+}
+
+LaneEvent LanePort::Classify(uint32_t state) const {
+  switch (state) {
+    case worker::kReply:
+      return LaneEvent::kReply;
+    case worker::kReplyBig:
+      return LaneEvent::kBigReply;
+    case worker::kDead:
+      return LaneEvent::kDead;
+    default:
+      return LaneEvent::kViolation;
+  }
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,107 @@
+// The daemon's hand on a nursery.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/workers/nursery.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+namespace rbc::server {
+namespace {
+
+using std::chrono::seconds;
+
+// In the child of a vfork: only system calls, nothing that allocates.
+[[noreturn]] void ExecNursery(int program, int control, char* const* argv) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+  static char* const kNoEnvironment[] = {nullptr};
+  // The program's descriptor must survive the move of the control socket to its place.
+  const int kept = fcntl(program, F_DUPFD_CLOEXEC, 16);
+  if (kept >= 0 && dup2(control, worker::kNurseryControlFd) >= 0) {
+    // Everything else of the daemon is close-on-exec; the range is closed all the same.
+    syscall(SYS_close_range, worker::kNurseryControlFd + 1, kept - 1, 0);
+    syscall(SYS_close_range, kept + 1, ~0u, 0);
+    syscall(SYS_execveat, kept, "", argv, kNoEnvironment, AT_EMPTY_PATH);
+  }
+  _exit(127);
+}
+
+}  // namespace
+
+Expected<std::shared_ptr<Nursery>> Nursery::Start(int program, const std::string& build_id, std::string domain) {
+  RBC_ASSIGN_OR_RETURN(auto pair, ControlPair());
+  std::string name = "rbc-worker", flag = "--nursery", id = build_id;
+  char* argv[] = {name.data(), flag.data(), id.data(), nullptr};
+  const pid_t pid = vfork();
+  if (pid == 0) ExecNursery(program, pair.second.get(), argv);
+  if (pid < 0) return Error(ErrorKind::kResourceExhausted, std::string("vfork fails: ") + std::strerror(errno));
+  pair.second.Reset();
+  RBC_ASSIGN_OR_RETURN(auto process, ChildProcess::Open(pid));
+  std::shared_ptr<Nursery> nursery(new Nursery(process, std::move(pair.first), std::move(domain)));
+  Packet packet;
+  if (AwaitPacket(nursery->control_.get(), Clock::now() + seconds(20), &packet) == Receive::kPacket) {
+    if (packet.type == worker::MessageType::kNurseryReady) {
+      auto ready = worker::ParseNurseryReady(packet.body);
+      if (ready && ready->build_id == build_id) {
+        nursery->ready_ = *std::move(ready);
+        return nursery;
+      }
+      process->KillAndReap();
+      return Error(ErrorKind::kUnavailable, "rbc-worker is of another build than rbc-farm - install both together");
+    }
+    Reader reader(packet.body);
+    process->KillAndReap();
+    return Error(ErrorKind::kUnavailable, "rbc-worker does not start: " + reader.GetString());
+  }
+  process->KillAndReap();
+  return Error(ErrorKind::kUnavailable, "rbc-worker does not answer within 20 s of its start");
+}
+
+Expected<SpawnedWorker> Nursery::Spawn(worker::SpawnBody spawn, size_t ring_size, size_t arena_size) {
+  SpawnedWorker out;
+  RBC_ASSIGN_OR_RETURN(out.ring, SharedMemory::Create("rbc-ring", ring_size));
+  RBC_ASSIGN_OR_RETURN(out.arena, SharedMemory::Create("rbc-arena", arena_size));
+  RBC_ASSIGN_OR_RETURN(auto pair, ControlPair());
+  spawn.ring_size = ring_size;
+  spawn.arena_size = arena_size;
+  auto* header = reinterpret_cast<worker::RingHeader*>(out.ring.data());
+  header->magic = worker::kRingMagic;
+  header->lanes = spawn.lanes;
+  header->role = spawn.role;
+  {
+    const std::lock_guard lock(mutex_);
+    spawn.worker_id = next_worker_++;
+    const int fds[] = {pair.second.get(), out.ring.fd(), out.arena.fd()};
+    Packet packet;
+    worker::SpawnedBody spawned{};
+    if (!SendPacket(control_.get(), worker::MessageType::kSpawn, spawn, fds) ||
+        AwaitPacket(control_.get(), Clock::now() + seconds(10), &packet) != Receive::kPacket || !packet.As(&spawned) ||
+        spawned.worker_id != spawn.worker_id) {
+      process_->Kill();
+      return Error(ErrorKind::kUnavailable, "the nursery of domain " + domain_ + " does not answer");
+    }
+    if (packet.type != worker::MessageType::kSpawned)
+      return Error(ErrorKind::kResourceExhausted,
+                   std::string("a worker cannot be forked: ") + std::strerror(spawned.error));
+    RBC_ASSIGN_OR_RETURN(out.process, ChildProcess::Open(spawned.pid));
+  }
+  out.control = std::move(pair.first);
+  pair.second.Reset();
+  Packet packet;
+  worker::WorkerReadyBody ready{};
+  if (AwaitPacket(out.control.get(), Clock::now() + seconds(10), &packet) != Receive::kPacket ||
+      packet.type != worker::MessageType::kWorkerReady || !packet.As(&ready)) {
+    out.process->KillAndReap();
+    return Error(ErrorKind::kUnavailable, "a worker ends before it is locked down");
+  }
+  out.sandbox = ready.sandbox;
+  return out;
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,256 @@
+// Compiles modules for the processor it runs on.
+// SPDX-License-Identifier: Apache-2.0
+#include "targets/host/host_target.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <map>
+
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+#include "targets/host/emit.h"
+#include "targets/host/machine.h"
+#include "targets/host/optimize.h"
+#include "targets/ir/check_module.h"
+#include "targets/ir/check_symbols.h"
+#include "targets/ir/constructors.h"
+#include "targets/ir/declarations.h"
+#include "targets/ir/diagnostics.h"
+#include "targets/ir/effects.h"
+#include "targets/ir/entry_point.h"
+#include "targets/ir/prepare_module.h"
+#include "targets/ir/read_module.h"
+
+namespace rbc::host {
+namespace {
+
+// What is kept between compiles for one set of options: with it a small function takes half the time.
+struct Toolchain {
+  explicit Toolchain(const CodegenOptions& wanted, const llvm::TargetLibraryInfoImpl& library)
+      : options(wanted),
+        machine(MakeTargetMachine(wanted)),
+        optimizer(*machine, library, wanted.opt_level),
+        objects(*machine, library, Emitter::Output::kObject) {}
+
+  CodegenOptions options;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  Optimizer optimizer;
+  Emitter objects;
+};
+
+// Phases of one compile: breadcrumbs for the fault record and times for the client.
+class Phases {
+ public:
+  Phases(CompileProgress* progress, Artifact* artifact) : progress_(progress), artifact_(artifact) {}
+  void Begin(const char* phase) {
+    End();
+    phase_ = phase;
+    start_ = std::chrono::steady_clock::now();
+    if (progress_ != nullptr) progress_->Phase(phase);
+  }
+  void End() {
+    if (phase_ == nullptr) return;
+    const auto spent = std::chrono::steady_clock::now() - start_;
+    artifact_->timings_us.emplace_back(phase_, std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
+    phase_ = nullptr;
+  }
+
+ private:
+  CompileProgress* progress_;
+  Artifact* artifact_;
+  const char* phase_ = nullptr;
+  std::chrono::steady_clock::time_point start_;
+};
+
+// One compile: owns context and module; the toolchain stays with the target.
+class Compilation {
+ public:
+  Compilation(Toolchain& tools, const llvm::TargetLibraryInfoImpl& library, const RuntimeSymbols& symbols,
+              const Module& input, const CompileOptions& options, CompileProgress* progress)
+      : tools_(tools),
+        library_(library),
+        symbols_(symbols),
+        input_(input),
+        options_(options),
+        progress_(progress),
+        phases_(progress, &artifact_) {
+    log_.Install(context_);
+  }
+
+  Expected<Artifact> Run() {
+    RBC_RETURN_IF_ERROR(Read());
+    RBC_RETURN_IF_ERROR(Check());
+    RBC_RETURN_IF_ERROR(Declare());
+    RBC_RETURN_IF_ERROR(Optimize());
+    RBC_RETURN_IF_ERROR(Emit());
+    phases_.End();
+    artifact_.warnings = log_.TakeWarnings();
+    return std::move(artifact_);
+  }
+
+ private:
+  Status Read() {
+    phases_.Begin("parse");
+    RBC_ASSIGN_OR_RETURN(module_, ir::ReadModule(input_.ir, context_, &log_));
+    phases_.Begin("verify");
+    RBC_RETURN_IF_ERROR(ir::VerifyModule(*module_, &log_));
+    return ir::CheckWholeModule(*module_);
+  }
+
+  Status Check() {
+    phases_.Begin("check");
+    const ir::PrepareOptions prepare{options_.debug, options_.allow_contract};
+    ir::PrepareModule(*module_, tools_.machine->getTargetTriple(), tools_.machine->createDataLayout(), prepare);
+    // Named but not kept with a context that forgets names: what comes from here on needs none.
+    if (options_.emit == Emit::kObject) context_.setDiscardValueNames(true);
+    RBC_RETURN_IF_ERROR(ir::CheckDefined(*module_, input_.functions));
+    RBC_ASSIGN_OR_RETURN(const auto statics, ir::CollectStaticFunctions(*module_));
+    artifact_.constructors = statics.constructors;
+    artifact_.destructors = statics.destructors;
+    // Without declarations a module is translated as it is, for a look at its code.
+    if (!input_.functions.empty()) ir::KeepOnly(*module_, KeptNames(), symbols_, library_);
+    RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm));
+    return Status();
+  }
+
+  std::vector<std::string> KeptNames() const {
+    std::vector<std::string> names;
+    for (const auto& function : input_.functions) names.push_back(function.symbol);
+    if (!artifact_.constructors.empty()) names.push_back(artifact_.constructors);
+    if (!artifact_.destructors.empty()) names.push_back(artifact_.destructors);
+    return names;
+  }
+
+  Status Declare() {
+    phases_.Begin("declare");
+    std::vector<ir::MatchedFunction> matches;
+    for (const auto& declaration : input_.functions) {
+      RBC_ASSIGN_OR_RETURN(auto match, ir::MatchDeclaration(*module_, declaration));
+      for (const auto& slot : match.frame.slots()) {
+        has_pointers_ |= slot.type.is(types::Kind::kPointer) || slot.type.is(types::Kind::kString);
+      }
+      matches.push_back(std::move(match));
+    }
+    RBC_RETURN_IF_ERROR(ir::CheckSymbols(*module_, symbols_));
+    if (options_.emit == Emit::kObject) MakeEntries(matches);
+    return {};
+  }
+
+  // The entries take the place of the client's functions, which become internal and mostly vanish into them.
+  void MakeEntries(const std::vector<ir::MatchedFunction>& matches) {
+    for (size_t i = 0; i < matches.size(); ++i) {
+      artifact_.entries.push_back(ir::MakeEntryPoint(matches[i], i, input_.functions[i].symbol));
+    }
+    for (const auto& declaration : input_.functions) {
+      auto* global = module_->getNamedValue(declaration.symbol);
+      if (global != nullptr && !global->hasLocalLinkage()) ir::Hide(*global, symbols_, library_);
+    }
+  }
+
+  Status Optimize() {
+    phases_.Begin("optimize");
+    tools_.optimizer.Run(*module_, progress_);
+    artifact_.stateful = ir::HasWritableGlobals(*module_);
+    artifact_.repeatable = !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, library_);
+    return Refused();
+  }
+
+  Status Emit() {
+    phases_.Begin("emit");
+    switch (options_.emit) {
+      case Emit::kIr:
+        artifact_.code = PrintIr(*module_);
+        return {};
+      case Emit::kObject:
+        artifact_.code = tools_.objects.Run(*module_);
+        RBC_RETURN_IF_ERROR(Refused());
+        return ir::CheckObjectSymbols(artifact_.code, symbols_);
+      case Emit::kAssembly: {
+        Emitter assembly(*tools_.machine, library_, Emitter::Output::kAssembly);
+        artifact_.code = assembly.Run(*module_);
+        return Refused();
+      }
+      case Emit::kPtx:
+        break;
+    }
+    return Error(ErrorKind::kUnsupported, "the host target emits objects, assembly and IR, no PTX");
+  }
+
+  // LLVM reports an error and may yet go on.
+  Status Refused() const {
+    if (!log_.HasError()) return {};
+    return log_.MakeError(ErrorKind::kCompileFailed, "the compiler refuses the module");
+  }
+
+  Toolchain& tools_;
+  const llvm::TargetLibraryInfoImpl& library_;
+  const RuntimeSymbols& symbols_;
+  const Module& input_;
+  const CompileOptions& options_;
+  CompileProgress* progress_;
+  ir::DiagnosticLog log_;
+  llvm::LLVMContext context_;
+  std::unique_ptr<llvm::Module> module_;
+  Artifact artifact_;
+  Phases phases_;
+  bool has_pointers_ = false;
+};
+
+class HostTarget : public Target {
+ public:
+  explicit HostTarget(const RuntimeSymbols& symbols)
+      : symbols_(symbols), library_(llvm::Triple(ThisMachine().triple)) {}
+
+  TargetInfo Info() const override {
+    TargetInfo info;
+    info.name = "host";
+    info.triple = ThisMachine().triple;
+    info.data_layout = MakeTargetMachine({})->createDataLayout().getStringRepresentation();
+    info.cpu = ThisMachine().cpu;
+    info.pointer_bits = 64;
+    info.llvm_version = LLVM_VERSION_STRING;
+    info.devices = {ThisMachine().cpu};
+    return info;
+  }
+
+  Expected<Artifact> Compile(const Module& module, const CompileOptions& options, CompileProgress* progress) override {
+    if (options.opt_level > 3) {
+      return {ErrorKind::kInvalidArgument,
+              fmt::format("optimisation level {} is not one of 0 to 3", options.opt_level)};
+    }
+    return Compilation(ToolchainFor(options), library_, symbols_, module, options, progress).Run();
+  }
+
+  Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) override {
+    if (ordinal != 0)
+      return {ErrorKind::kUnavailable, fmt::format("the host target has one device, 0, and no {}", ordinal)};
+    return OpenHostDevice(symbols_);
+  }
+
+ private:
+  Toolchain& ToolchainFor(const CompileOptions& options) {
+    const CodegenOptions wanted{options.opt_level, options.allow_contract, options.debug};
+    for (auto& tools : toolchains_) {
+      if (tools->options == wanted) return *tools;
+    }
+    return *toolchains_.emplace_back(std::make_unique<Toolchain>(wanted, library_));
+  }
+
+  const RuntimeSymbols& symbols_;
+  const llvm::TargetLibraryInfoImpl library_;
+  std::vector<std::unique_ptr<Toolchain>> toolchains_;  // at most one for each set of options: 16
+};
+
+}  // namespace
+
+void Initialize() { InitializeMachine(); }
+
+std::unique_ptr<Target> CreateHostTarget(const RuntimeSymbols& symbols) {
+  return std::make_unique<HostTarget>(symbols);
+}
+
+}  // namespace rbc::host

@@ -1,0 +1,87 @@
+// Runs the O0..O3 pipelines.
+// SPDX-License-Identifier: Apache-2.0
+#include "targets/host/optimize.h"
+
+#include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/PassInstrumentation.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/TargetMachine.h"
+#include "targets/target.h"
+
+namespace rbc::host {
+namespace {
+
+llvm::PipelineTuningOptions TuningFor(uint8_t level) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = level >= 2;
+  tuning.SLPVectorization = level >= 2;
+  tuning.LoopInterleaving = level >= 2;
+  return tuning;
+}
+
+llvm::OptimizationLevel LevelOf(uint8_t level) {
+  switch (level) {
+    case 0:
+      return llvm::OptimizationLevel::O0;
+    case 1:
+      return llvm::OptimizationLevel::O1;
+    case 2:
+      return llvm::OptimizationLevel::O2;
+    default:
+      return llvm::OptimizationLevel::O3;
+  }
+}
+
+}  // namespace
+
+struct Optimizer::State {
+  State(llvm::TargetMachine& machine, const llvm::TargetLibraryInfoImpl& library, uint8_t wanted)
+      : level(wanted), builder(&machine, TuningFor(wanted), std::nullopt, &callbacks) {
+    callbacks.registerBeforeNonSkippedPassCallback([this](llvm::StringRef, llvm::Any unit) {
+      if (progress == nullptr) return;
+      if (const auto* function = llvm::any_cast<const llvm::Function*>(&unit))
+        progress->Function((*function)->getName());
+    });
+    functions.registerPass([&library] { return llvm::TargetLibraryAnalysis(library); });
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(components);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, components, modules);
+  }
+
+  // Made anew for each module: LLVM's inliner pass takes itself apart when it runs.
+  llvm::ModulePassManager MakePipeline() {
+    if (level == 0) return builder.buildO0DefaultPipeline(llvm::OptimizationLevel::O0);
+    return builder.buildPerModuleDefaultPipeline(LevelOf(level));
+  }
+
+  const uint8_t level;
+  CompileProgress* progress = nullptr;
+  llvm::PassInstrumentationCallbacks callbacks;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder;
+};
+
+Optimizer::Optimizer(llvm::TargetMachine& machine, const llvm::TargetLibraryInfoImpl& library, uint8_t opt_level)
+    : state_(std::make_unique<State>(machine, library, opt_level)) {}
+
+Optimizer::~Optimizer() = default;
+
+void Optimizer::Run(llvm::Module& module, CompileProgress* progress) {
+  state_->progress = progress;
+  state_->MakePipeline().run(module, state_->modules);
+  state_->progress = nullptr;
+  // The results refer to the module, which ends before the next one comes.
+  state_->modules.clear();
+  state_->components.clear();
+  state_->functions.clear();
+  state_->loops.clear();
+}
+
+}  // namespace rbc::host

@@ -1,0 +1,35 @@
+// LLVM's middle end at a named level, kept warm.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+namespace llvm {
+class Module;
+class TargetLibraryInfoImpl;
+class TargetMachine;
+}  // namespace llvm
+
+namespace rbc {
+class CompileProgress;
+}
+
+namespace rbc::host {
+
+// The default pipeline of one level with its analyses, which are kept. One thread at a time.
+class Optimizer {
+ public:
+  // `machine` and `library` outlive it.
+  Optimizer(llvm::TargetMachine& machine, const llvm::TargetLibraryInfoImpl& library, uint8_t opt_level);
+  ~Optimizer();
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  void Run(llvm::Module& module, CompileProgress* progress);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rbc::host

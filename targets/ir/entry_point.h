@@ -1,0 +1,22 @@
+// The function beside a client's own that takes its arguments from a frame.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "targets/ir/declarations.h"
+#include "targets/target.h"
+
+namespace rbc::ir {
+
+// The name of the entry of declaration `index`; the loader takes it off again to name the client's function.
+std::string EntrySymbol(size_t index, std::string_view symbol);
+// The client's name in an entry's symbol, a renamed definition's or any other.
+std::string_view ClientName(std::string_view symbol);
+
+// Adds `int32_t entry(void* frame, void* result)` to the module of `match`, externally visible. Frame and result are
+// aligned to 16 bytes. A result's padding is zero.
+EntryPoint MakeEntryPoint(const MatchedFunction& match, size_t index, std::string_view symbol);
+
+}  // namespace rbc::ir

@@ -1,0 +1,287 @@
+// The `call` message of rbc.thrift by hand.
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/call_message.h"
+
+#include <bit>
+#include <cstring>
+#include <vector>
+
+namespace rbc::worker {
+namespace {
+
+// Thrift's binary protocol: type numbers and the first word of a strict message.
+enum : uint8_t {
+  kStop = 0,
+  kBool = 2,
+  kByte = 3,
+  kDouble = 4,
+  kI16 = 6,
+  kI32 = 8,
+  kI64 = 10,
+  kString = 11,
+  kStruct = 12,
+  kList = 15
+};
+constexpr uint32_t kVersionCall = 0x80010001;
+constexpr uint32_t kVersionReply = 0x80010002;
+constexpr std::string_view kMethod = "call";
+
+// Big-endian reads with bounds. After a failure every read gives zero.
+class In {
+ public:
+  explicit In(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+  bool ok() const { return ok_; }
+  size_t left() const { return static_cast<size_t>(end_ - at_); }
+
+  uint8_t Byte() { return Need(1) ? static_cast<uint8_t>(*at_++) : 0; }
+  uint16_t U16() {
+    return Load<uint16_t>([](uint16_t v) { return __builtin_bswap16(v); });
+  }
+  uint32_t U32() {
+    return Load<uint32_t>([](uint32_t v) { return __builtin_bswap32(v); });
+  }
+  uint64_t U64() {
+    return Load<uint64_t>([](uint64_t v) { return __builtin_bswap64(v); });
+  }
+  std::string_view String() {
+    const uint32_t size = U32();
+    if (!Need(size)) return {};
+    const std::string_view view(at_, size);
+    at_ += size;
+    return view;
+  }
+  // A field of a type that has a fixed size or is a string; false for others.
+  bool Skip(uint8_t type) {
+    switch (type) {
+      case kBool:
+      case kByte:
+        Byte();
+        return true;
+      case kI16:
+        U16();
+        return true;
+      case kI32:
+        U32();
+        return true;
+      case kI64:
+      case kDouble:
+        U64();
+        return true;
+      case kString:
+        String();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+ private:
+  template <typename T, typename Swap>
+  T Load(Swap swap) {
+    if (!Need(sizeof(T))) return 0;
+    T value;
+    std::memcpy(&value, at_, sizeof value);
+    at_ += sizeof value;
+    return swap(value);
+  }
+  bool Need(size_t size) {
+    if (left() >= size) return true;
+    ok_ = false;
+    at_ = end_;
+    return false;
+  }
+  const char* at_;
+  const char* end_;
+  bool ok_ = true;
+};
+
+// The fields of a CallRequest up to its stop. False: a field that this reader does not know how to skip.
+bool ParseFields(In& in, CallView* call) {
+  for (uint8_t type = in.Byte(); type != kStop; type = in.Byte()) {
+    const uint16_t id = in.U16();
+    if (id == 1 && type == kI64)
+      call->request_id = static_cast<int64_t>(in.U64());
+    else if (id == 2 && type == kI64)
+      call->function_id = in.U64();
+    else if (id == 3 && type == kString)
+      call->frame = in.String();
+    else if (id == 4 && type == kI32)
+      call->deadline_ms = in.U32();
+    else if (id == 5 && type == kI32)
+      call->out_bytes = in.U32();
+    else if (id == 6 && type == kI32)
+      call->return_from = in.U32();
+    else if (!in.Skip(type))
+      return false;
+    if (!in.ok()) return true;
+  }
+  return true;
+}
+
+bool IsNegative(uint32_t value) { return static_cast<int32_t>(value) < 0; }
+
+// Big-endian writes; the room was counted before.
+class Out {
+ public:
+  explicit Out(uint8_t* at) : at_(at) {}
+  uint8_t* at() const { return at_; }
+  void Byte(uint8_t value) { *at_++ = value; }
+  void U32(uint32_t value) { Store(__builtin_bswap32(value)); }
+  void U64(uint64_t value) { Store(__builtin_bswap64(value)); }
+  void Raw(std::string_view bytes) {
+    std::memcpy(at_, bytes.data(), bytes.size());
+    at_ += bytes.size();
+  }
+  void String(std::string_view bytes) {
+    U32(static_cast<uint32_t>(bytes.size()));
+    Raw(bytes);
+  }
+  void Field(uint8_t type, uint16_t id) {
+    Byte(type);
+    Store(__builtin_bswap16(id));
+  }
+
+ private:
+  template <typename T>
+  void Store(T value) {
+    std::memcpy(at_, &value, sizeof value);
+    at_ += sizeof value;
+  }
+  uint8_t* at_;
+};
+
+// The frame length goes in front once the end is known.
+void PutHeader(Out& out, int32_t seqid) {
+  out.U32(kVersionReply);
+  out.String(kMethod);
+  out.U32(static_cast<uint32_t>(seqid));
+}
+
+size_t Finish(uint8_t* begin, const uint8_t* end) {
+  const auto size = static_cast<uint32_t>(end - begin - 4);
+  const uint32_t swapped = __builtin_bswap32(size);
+  std::memcpy(begin, &swapped, sizeof swapped);
+  return size + 4;
+}
+
+size_t ErrorSize(const Error& error) {
+  size_t size = 256;
+  for (const auto* text : {&error.message, &error.role, &error.function, &error.cause, &error.address, &error.output})
+    size += text->size() + 8;
+  for (const auto& d : error.diagnostics) size += 64 + d.message.size() + d.source_line.size();
+  return size;
+}
+
+void PutText(Out& out, uint16_t id, const std::string& text) {
+  if (text.empty()) return;
+  out.Field(kString, id);
+  out.String(text);
+}
+
+void PutDiagnostic(Out& out, const Diagnostic& diagnostic) {
+  out.Field(kI32, 1);
+  out.U32(static_cast<uint32_t>(diagnostic.severity));
+  out.Field(kString, 2);
+  out.String(diagnostic.message);
+  out.Field(kI32, 3);
+  out.U32(diagnostic.line);
+  out.Field(kI32, 4);
+  out.U32(diagnostic.column);
+  out.Field(kString, 5);
+  out.String(diagnostic.source_line);
+  out.Byte(kStop);
+}
+
+void PutErrorFields(Out& out, const Error& error) {
+  out.Field(kI32, 1);
+  out.U32(static_cast<uint32_t>(error.kind));
+  out.Field(kString, 2);
+  out.String(error.message);
+  PutText(out, 3, error.role);
+  PutText(out, 4, error.function);
+  PutText(out, 5, error.cause);
+  PutText(out, 6, error.address);
+  PutText(out, 7, error.output);
+  if (error.signal != 0) {
+    out.Field(kI32, 8);
+    out.U32(static_cast<uint32_t>(error.signal));
+  }
+  if (error.may_have_run) {
+    out.Field(kBool, 9);
+    out.Byte(1);
+  }
+  if (error.retry_safe) {
+    out.Field(kBool, 10);
+    out.Byte(1);
+  }
+  if (error.retry_after_ms != 0) {
+    out.Field(kI64, 11);
+    out.U64(static_cast<uint64_t>(error.retry_after_ms));
+  }
+  if (!error.diagnostics.empty()) {
+    out.Field(kList, 12);
+    out.Byte(kStruct);
+    out.U32(static_cast<uint32_t>(error.diagnostics.size()));
+    for (const auto& d : error.diagnostics) PutDiagnostic(out, d);
+  }
+  out.Byte(kStop);
+}
+
+}  // namespace
+
+CallParse ParseCall(std::string_view message, CallView* call) {
+  In in(message);
+  if (in.U32() != kVersionCall || in.String() != kMethod) return in.ok() ? CallParse::kOther : CallParse::kMalformed;
+  call->seqid = static_cast<int32_t>(in.U32());
+  // call_args: one field, the request; then its stop.
+  const uint8_t type = in.Byte();
+  if (!in.ok()) return CallParse::kMalformed;
+  if (type != kStruct || in.U16() != 1) return CallParse::kOther;
+  if (!ParseFields(in, call)) return CallParse::kOther;
+  const uint8_t stop = in.Byte();
+  if (!in.ok()) return CallParse::kMalformed;
+  if (stop != kStop) return CallParse::kOther;
+  if (in.left() != 0) return CallParse::kMalformed;
+  // Negative sizes get a typed answer, which is the generated code's affair.
+  const bool negative = IsNegative(call->deadline_ms) || IsNegative(call->out_bytes) ||
+                        (call->return_from != 0xffffffff && IsNegative(call->return_from));
+  return negative ? CallParse::kOther : CallParse::kCall;
+}
+
+size_t WriteReply(uint8_t* begin, int32_t seqid, std::string_view result, int32_t status, std::string_view data,
+                  std::string_view output) {
+  Out out(begin + 4);
+  PutHeader(out, seqid);
+  out.Field(kStruct, 0);
+  out.Field(kString, 1);
+  out.String(result);
+  if (status != 0) {
+    out.Field(kI32, 2);
+    out.U32(static_cast<uint32_t>(status));
+  }
+  if (!data.empty()) {
+    out.Field(kString, 3);
+    out.String(data);
+  }
+  if (!output.empty()) {
+    out.Field(kString, 4);
+    out.String(output);
+  }
+  out.Byte(kStop);
+  out.Byte(kStop);
+  return Finish(begin, out.at());
+}
+
+std::string ErrorReply(int32_t seqid, const Error& error) {
+  std::string reply(ErrorSize(error), '\0');
+  auto* begin = reinterpret_cast<uint8_t*>(reply.data());
+  Out out(begin + 4);
+  PutHeader(out, seqid);
+  out.Field(kStruct, 1);
+  PutErrorFields(out, error);
+  out.Byte(kStop);
+  reply.resize(Finish(begin, out.at()));
+  return reply;
+}
+
+}  // namespace rbc::worker

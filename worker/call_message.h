@@ -1,0 +1,46 @@
+// The `call` message of rbc.thrift by hand: framed, strict binary. The worker answers clients directly and links no
+// Thrift; the daemon peeks at what it relays. Checked against the generated code in tests/worker.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace rbc::worker {
+
+// A CallRequest; `frame` points into the message.
+struct CallView {
+  int32_t seqid = 0;
+  int64_t request_id = 0;
+  uint64_t function_id = 0;
+  std::string_view frame;
+  uint32_t deadline_ms = 0;  // 0: none given
+  uint32_t out_bytes = 0;
+  uint32_t return_from = 0xffffffff;  // none
+};
+
+enum class CallParse : uint8_t {
+  kCall,       // a well-formed call
+  kOther,      // another method, or fields that this reader does not know: the generated code shall read it
+  kMalformed,  // lying lengths, negative sizes: not worth an answer
+};
+
+// `message` is what follows the 4-byte frame length. Never reads outside it. Unknown fields are skipped where they are
+// of fixed size or strings, else kOther.
+CallParse ParseCall(std::string_view message, CallView* call);
+
+// Bytes of a framed successful reply around its parts, at most: result, status, data, output.
+inline constexpr size_t kReplyOverhead = 96;
+
+// Writes a whole framed reply (with its 4-byte length) to `out` of at least kReplyOverhead + the sizes of the parts.
+// Empty data and output and a zero status are left out. Returns the bytes written.
+size_t WriteReply(uint8_t* out, int32_t seqid, std::string_view result, int32_t status, std::string_view data,
+                  std::string_view output);
+
+// A whole framed reply of `call` that throws FarmError.
+std::string ErrorReply(int32_t seqid, const Error& error);
+
+}  // namespace rbc::worker

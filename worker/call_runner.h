@@ -1,0 +1,51 @@
+// Runs one call: from a parsed message to a framed reply.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "worker/call_context.h"
+#include "worker/call_message.h"
+#include "worker/function_table.h"
+#include "worker/page_buffer.h"
+
+namespace rbc::worker {
+
+struct CallLimits {
+  uint64_t max_message = 0;  // bytes of a message, a call's memory or a reply
+  uint64_t max_string = 0;   // bytes of a returned string
+};
+
+// One a lane, used by the lane's thread alone.
+class CallRunner {
+ public:
+  CallRunner(CallContext& context, const CallLimits& limits) : context_(context), limits_(limits) {}
+
+  // `function` stays loaded meanwhile. The reply lies in `small` if it fits, else in memory of this object that is kept
+  // until DropReply. A refusal is a reply too.
+  std::span<const uint8_t> Run(const CallView& call, const LoadedFunction& function, std::span<uint8_t> small);
+  std::span<const uint8_t> Refuse(const CallView& call, const Error& error, std::span<uint8_t> small);
+  void DropReply() { reply_.Trim(); }
+
+ private:
+  struct Memory {
+    uint8_t* result;  // aligned to 64
+    uint8_t* bytes;   // frame and zero bytes behind it, aligned to 64
+    size_t size;
+  };
+  Expected<Memory> Prepare(const CallView& call, const LoadedFunction& function);
+  int32_t Enter(const LoadedFunction& function, const Memory& memory);
+  Expected<std::string_view> TakeString(const LoadedFunction& function, const Memory& memory, std::string_view tail);
+
+  static constexpr size_t kSmallMemory = 1024;
+  CallContext& context_;
+  const CallLimits limits_;
+  alignas(64) uint8_t small_memory_[kSmallMemory];
+  PageBuffer memory_;
+  PageBuffer reply_;
+  std::string data_;
+};
+
+}  // namespace rbc::worker

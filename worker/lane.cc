@@ -1,0 +1,249 @@
+// A lane in the worker.
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/lane.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "worker/control_socket.h"
+#include "worker/fault.h"
+
+namespace rbc::worker {
+namespace {
+
+void FutexWait(std::atomic<uint32_t>& word, uint32_t seen) {
+  syscall(SYS_futex, &word, FUTEX_WAIT, seen, nullptr, nullptr, 0);
+}
+void FutexWake(std::atomic<uint32_t>& word) { syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
+
+// The daemon keeps to the protocol; if it does not, this worker is of no use to it.
+[[noreturn]] void EndOutOfTurn(std::string_view what) {
+  EndWithFault(FaultCause::kRefused, 0, 0, nullptr, nullptr, what);
+}
+
+uint32_t FrameLength(const uint8_t* bytes) {
+  uint32_t length;
+  std::memcpy(&length, bytes, sizeof length);
+  return __builtin_bswap32(length);
+}
+
+void AwaitReady(int fd, short events) {
+  pollfd wait{fd, events, 0};
+  poll(&wait, 1, -1);
+}
+
+}  // namespace
+
+LaneRunner::LaneRunner(LaneShare& share, uint32_t index)
+    : share_(share),
+      index_(index),
+      lane_(*LaneAt(share.ring, index)),
+      runner_(context_, share.limits),
+      spin_(share.spin_us) {
+  context_.lane = index;
+  context_.capture =
+      Capture(CaptureAt(share.ring, share.lanes, index), &lane_.capture_size, share.capture_limit);
+}
+
+bool LaneRunner::IsMine(uint32_t state) const {
+  return state == kCall || state == kContinue || (state == kLent && connection_.load(std::memory_order_acquire) >= 0);
+}
+
+template <typename Poll>
+bool LaneRunner::Spin(Poll&& poll) {
+  if (!served_ || share_.may_poll == 0) return false;
+  const bool allowed = share_.polling.fetch_add(1, std::memory_order_relaxed) < share_.may_poll;
+  const bool got = allowed && spin_.Until(poll);
+  share_.polling.fetch_sub(1, std::memory_order_relaxed);
+  return got;
+}
+
+LaneState LaneRunner::AwaitTurn() {
+  uint32_t state;
+  const auto mine = [&] { return IsMine(state = lane_.state.load(std::memory_order_acquire)); };
+  if (mine() || Spin(mine)) return static_cast<LaneState>(state);
+  served_ = false;
+  for (;;) {
+    // Store, then load, as the daemon stores the state and then loads worker_waits: one of the two sees the other.
+    lane_.worker_waits.store(1, std::memory_order_seq_cst);
+    state = lane_.state.load(std::memory_order_seq_cst);
+    if (!IsMine(state)) FutexWait(lane_.state, state);
+    lane_.worker_waits.store(0, std::memory_order_relaxed);
+    if (mine()) return static_cast<LaneState>(state);
+  }
+}
+
+void LaneRunner::GiveBack(LaneState state) {
+  lane_.state.store(state, std::memory_order_seq_cst);
+  if (lane_.daemon_waits.load(std::memory_order_seq_cst) != 0) FutexWake(lane_.state);
+}
+
+void LaneRunner::Run() {
+  for (;;) {
+    switch (AwaitTurn()) {
+      case kCall:
+        ServeRing();
+        break;
+      case kContinue:
+        FinishBigReply();
+        break;
+      case kLent:
+        ServeConnection();
+        break;
+      default:
+        break;
+    }
+    served_ = true;
+  }
+}
+
+std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedFunction& function) {
+  lane_.seqid = call.seqid;
+  lane_.request_id = call.request_id;
+  lane_.function_id = call.function_id;
+  lane_.deadline_ms = call.deadline_ms;
+  lane_.phase.store(kRunning, std::memory_order_relaxed);
+  const uint64_t calls = lane_.calls.load(std::memory_order_relaxed);
+  lane_.calls.store(calls + 1, std::memory_order_release);
+  const auto reply = runner_.Run(call, function, lane_.reply);
+  lane_.phase.store(kSending, std::memory_order_relaxed);
+  lane_.calls.store(calls + 2, std::memory_order_release);
+  return reply;
+}
+
+void LaneRunner::ServeRing() {
+  const uint32_t size = lane_.request_size;
+  const uint64_t offset = lane_.request_offset;
+  const uint8_t* framed = lane_.request;
+  if (offset == kInline ? size > sizeof lane_.request
+                        : offset > share_.arena.size() || size > share_.arena.size() - offset)
+    EndOutOfTurn("a lane's request lies outside of the shared memory");
+  if (offset != kInline) framed = share_.arena.data() + offset;
+  CallView call;
+  if (size < 4 || FrameLength(framed) != size - 4 ||
+      ParseCall({reinterpret_cast<const char*>(framed) + 4, size - 4}, &call) != CallParse::kCall)
+    EndOutOfTurn("a lane's request is not a call");
+  std::span<const uint8_t> reply;
+  if (const LoadedFunction* function = share_.functions->Enter(index_, call.function_id)) {
+    reply = RunCall(call, *function);
+    share_.functions->Leave(index_);
+  } else {
+    Error error(ErrorKind::kUnknownModule, "function id " + std::to_string(call.function_id) + " is not loaded");
+    error.role = "execution worker";
+    error.retry_safe = true;
+    reply = runner_.Refuse(call, error, lane_.reply);
+  }
+  lane_.reply_size = static_cast<uint32_t>(reply.size());
+  if (reply.data() == lane_.reply) {
+    lane_.reply_offset = kInline;
+    GiveBack(kReply);
+    return;
+  }
+  big_reply_ = reply;
+  GiveBack(kReplyBig);
+}
+
+void LaneRunner::FinishBigReply() {
+  const uint64_t offset = lane_.reply_offset;
+  if (big_reply_.empty() || offset > share_.arena.size() || big_reply_.size() > share_.arena.size() - offset)
+    EndOutOfTurn("the place for a reply lies outside of the arena");
+  std::memcpy(share_.arena.data() + offset, big_reply_.data(), big_reply_.size());
+  big_reply_ = {};
+  runner_.DropReply();
+  GiveBack(kReply);
+}
+
+bool LaneRunner::Lend(int fd) {
+  const uint32_t state = lane_.state.load(std::memory_order_acquire);
+  if ((state != kIdle && state != kLent) || connection_.load() >= 0) return false;
+  connection_.store(fd, std::memory_order_seq_cst);
+  lane_.state.store(kLent, std::memory_order_seq_cst);
+  FutexWake(lane_.state);
+  return true;
+}
+
+void LaneRunner::ServeConnection() {
+  lane_.return_reason = ServeMessages();
+  lane_.request_size = filled_;
+  filled_ = 0;
+  close(connection_.load(std::memory_order_relaxed));
+  connection_.store(-1, std::memory_order_release);
+  GiveBack(kReturned);
+  SendPacket(kWorkerControlFd, MessageType::kLaneReturned, LaneBody{index_, 0});
+}
+
+// The request always begins with the first message that is not served yet; request_size says how much of the
+// connection it holds, so that the daemon can go on with it or knows what is lost.
+ReturnReason LaneRunner::ServeMessages() {
+  filled_ = 0;
+  for (;;) {
+    lane_.phase.store(kReceiving, std::memory_order_relaxed);
+    if (filled_ == 0) std::memset(lane_.request, 0xff, 4);
+    lane_.request_size = filled_;
+    while (filled_ < 4 || filled_ < size_t{4} + FrameLength(lane_.request)) {
+      if (filled_ >= 4 && FrameLength(lane_.request) > sizeof lane_.request - 4) return kNotACall;
+      if (const auto reason = Receive()) return *reason;
+    }
+    if (const auto reason = ServeOne(4 + FrameLength(lane_.request))) return *reason;
+    served_ = true;
+  }
+}
+
+// Adds at least one byte to the request.
+std::optional<ReturnReason> LaneRunner::Receive() {
+  const int fd = connection_.load(std::memory_order_relaxed);
+  ssize_t got = -1;
+  const auto receive = [&](int flags) {
+    got = recvfrom(fd, lane_.request + filled_, sizeof lane_.request - filled_, flags, nullptr, nullptr);
+    return got >= 0 || (errno != EAGAIN && errno != EINTR);
+  };
+  if (!Spin([&] { return receive(MSG_DONTWAIT); })) {
+    // The daemon may have made the connection non-blocking or given it a time-out: then this waits by poll.
+    while (!receive(0)) AwaitReady(fd, POLLIN);
+  }
+  if (got == 0) return kEndOfStream;
+  if (got < 0) return kSocketError;
+  filled_ += static_cast<uint32_t>(got);
+  lane_.request_size = filled_;
+  return std::nullopt;
+}
+
+std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
+  lane_.phase.store(kReceived, std::memory_order_relaxed);
+  CallView call;
+  const std::string_view message(reinterpret_cast<const char*>(lane_.request) + 4, message_size - 4);
+  if (ParseCall(message, &call) != CallParse::kCall) return kNotACall;
+  const LoadedFunction* function = share_.functions->Enter(index_, call.function_id);
+  if (function == nullptr) return kNotACall;
+  const auto reply = RunCall(call, *function);
+  share_.functions->Leave(index_);
+  const bool sent = Send(reply);
+  runner_.DropReply();
+  filled_ -= static_cast<uint32_t>(message_size);
+  if (filled_ != 0) std::memmove(lane_.request, lane_.request + message_size, filled_);
+  if (!sent) return kSocketError;
+  return std::nullopt;
+}
+
+bool LaneRunner::Send(std::span<const uint8_t> bytes) {
+  const int fd = connection_.load(std::memory_order_relaxed);
+  while (!bytes.empty()) {
+    const ssize_t sent = sendto(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);
+    if (sent >= 0)
+      bytes = bytes.subspan(static_cast<size_t>(sent));
+    else if (errno == EAGAIN)
+      AwaitReady(fd, POLLOUT);
+    else if (errno != EINTR)
+      return false;
+  }
+  return true;
+}
+
+}  // namespace rbc::worker

@@ -1,0 +1,16 @@
+// The system calls that are left to a worker, as seccomp programs.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <linux/filter.h>
+
+#include <vector>
+
+namespace rbc::worker {
+
+// Anything that is not listed raises SIGSYS, which the fault record names; so does any call of another architecture
+// (int 0x80, x32). Sanitizer builds get a list of what is forbidden instead.
+std::vector<sock_filter> CompileFilter();
+std::vector<sock_filter> ExecuteFilter();
+
+}  // namespace rbc::worker

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
+#include <csignal>
+#include <fstream>
+#include <iterator>
+
 #include "tests/worker/harness.h"
 
 namespace rbc::testing {
@@ -53,22 +57,32 @@ TEST(CompileWorker, MemoryLimitEndsAnAllocatingCompileAndNotTheMachine) {
   EXPECT_EQ(static_cast<int>(worker->ring().fault.cause), static_cast<int>(worker::FaultCause::kOutOfMemory));
 }
 
-TEST(CompileWorker, DeathTellsCausePhaseAndFunction) {
+// Mutated bitcode that LLVM's reader dies of.
+void ExpectDeath(const char* file, worker::FaultCause cause, int signal, const char* message) {
+  std::ifstream in(std::string(RBC_DATA "/") + file, std::ios::binary);
+  const std::string bitcode((std::istreambuf_iterator<char>(in)), {});
+  ASSERT_FALSE(bitcode.empty());
   auto worker = SharedNursery().Spawn(worker::Role::kCompile);
   ASSERT_TRUE(worker);
-  // An LLVM fatal error: a garbage collector that nobody knows.
-  const auto result = worker->Compile("define i32 @f() gc \"nosuch\" { ret i32 0 }", {{"f", "int32()"}});
+  auto result = worker->Compile(bitcode, {{"f", "int32()"}});
   ASSERT_FALSE(result);
-  EXPECT_EQ(Expected<Artifact>(result).error().kind, ErrorKind::kCompileCrash)
-      << Expected<Artifact>(result).error().message;
+  EXPECT_EQ(result.error().kind, ErrorKind::kCompileCrash) << result.error().message;
   const auto status = worker->AwaitEnd();
   ASSERT_TRUE(status);
   EXPECT_TRUE(WIFEXITED(*status) && WEXITSTATUS(*status) == worker::kFaultExitStatus) << *status;
   const auto& fault = worker->ring().fault;
-  EXPECT_EQ(static_cast<int>(fault.cause), static_cast<int>(worker::FaultCause::kFatalError));
-  EXPECT_THAT(std::string(fault.message), HasSubstr("GC"));
-  EXPECT_NE(std::string(fault.phase), "");
+  EXPECT_EQ(static_cast<int>(fault.cause), static_cast<int>(cause));
+  EXPECT_EQ(fault.signal, signal);
+  EXPECT_THAT(std::string(fault.message), HasSubstr(message));
+  EXPECT_EQ(std::string(fault.phase), "parse");
+  EXPECT_EQ(fault.lane, worker::kNoLane);
 }
+
+TEST(CompileWorker, FatalErrorTellsItsReasonAndPhase) {
+  ExpectDeath("fatal_error.bc", worker::FaultCause::kFatalError, 0, "Broken module");
+}
+
+TEST(CompileWorker, SignalTellsItsPhase) { ExpectDeath("trap.bc", worker::FaultCause::kSignal, SIGTRAP, ""); }
 
 }  // namespace
 }  // namespace rbc::testing

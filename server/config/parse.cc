@@ -1,7 +1,5 @@
 // rbc-farm.toml to FarmConfig and back.
 // SPDX-License-Identifier: Apache-2.0
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
 #include <toml++/toml.h>
 

@@ -289,7 +289,7 @@ Expected<std::shared_ptr<Nursery>> Supervisor::Impl::StartNursery(const std::str
     const auto found = nurseries_.find(domain);
     if (found != nurseries_.end()) return found->second;
   }
-  RBC_ASSIGN_OR_RETURN(auto nursery, Nursery::Start(program_.get(), worker::kBuildId, domain));
+  RBC_ASSIGN_OR_RETURN(auto nursery, Nursery::Start(program_.get(), std::string(worker::BuildId()), domain));
   {
     const std::lock_guard lock(mutex_);
     nurseries_[domain] = nursery;

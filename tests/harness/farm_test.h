@@ -1,0 +1,34 @@
+// The fixture of tests that need a farm: one of its own for each test, checked at the end.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "tests/harness/farm.h"
+
+namespace rbc::harness {
+
+// After each test the daemon must still be the process that was started, unless the test ended it itself.
+class FarmTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+  virtual FarmOptions Options() const { return {}; }
+  Farm& farm() { return *farm_; }
+  // The test ends or restarts the daemon: do not expect one process throughout.
+  void DaemonMayChange() { may_change_ = true; }
+
+ private:
+  std::unique_ptr<Farm> farm_;
+  ProcessId daemon_;
+  bool may_change_ = false;
+};
+
+// Seed of a random test: RBC_SEED, else `fallback`. Print it with every failure.
+uint64_t TestSeed(uint64_t fallback);
+// RBC_LONG=1: the long run was asked for.
+bool LongRun();
+
+}  // namespace rbc::harness

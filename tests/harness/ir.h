@@ -1,0 +1,27 @@
+// IR of the tests: a function for each kind of behaviour and fault.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "tests/harness/client.h"
+
+namespace rbc::harness {
+
+// double add(double, double); "add_daddA" is its symbol.
+Module AddModule();
+// int64 f(int64): returns its argument times `factor`. A module of its own for each symbol and factor.
+Module ScaleModule(const std::string& symbol, int64_t factor);
+// int64 count(int64 step): adds to a writable global and returns it: a stateful module.
+Module CounterModule();
+// void loop(): prints `marker` and never ends.
+Module EndlessModule(const std::string& marker = "loop began");
+// int64 wait(int64 steps): a volatile loop of so many steps, about 1 ns each at O2.
+Module BusyModule();
+
+// A function of one argument, `int64 NAME(int64)`, that prints `marker` by puts and then does `body` (IR; `%x` is the
+// argument). `globals` stands before it.
+std::string MarkedFunction(const std::string& name, const std::string& marker, const std::string& body,
+                           const std::string& globals = "");
+
+}  // namespace rbc::harness

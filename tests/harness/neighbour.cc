@@ -1,0 +1,64 @@
+// A session that behaves.
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/harness/neighbour.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/harness/ir.h"
+
+namespace rbc::harness {
+
+Neighbour::Neighbour(const Farm& farm) {
+  Client client = farm.Connect();
+  wire::FunctionInfo add = Must(client.Load(AddModule()), "the neighbour's add");
+  thread_ = std::thread(
+      [this, client = std::move(client), add = std::move(add)]() mutable { Run(std::move(client), std::move(add)); });
+}
+
+Neighbour::~Neighbour() {
+  stop_ = true;
+  thread_.join();
+}
+
+void Neighbour::Run(Client client, wire::FunctionInfo add) {
+  for (int i = 0; !stop_; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto result = client.Call(add, {double(i), 0.5});
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
+    {
+      const std::lock_guard lock(mutex_);
+      times_us_.push_back(took.count());
+      if (!result || !(result->value == Value(i + 0.5))) {
+        ++wrong_;
+        if (first_error_.empty()) first_error_ = result ? "a wrong sum" : Describe(result.error());
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+Neighbour::Report Neighbour::Take() {
+  const std::lock_guard lock(mutex_);
+  std::sort(times_us_.begin(), times_us_.end());
+  Report report;
+  report.calls = times_us_.size();
+  report.wrong = std::exchange(wrong_, 0);
+  report.first_error = std::exchange(first_error_, {});
+  if (report.calls != 0) {
+    report.median_us = times_us_[report.calls / 2];
+    report.p99_us = times_us_[report.calls * 99 / 100];
+    report.worst_us = times_us_.back();
+  }
+  times_us_.clear();
+  return report;
+}
+
+void ExpectUndisturbed(const Neighbour::Report& report) {
+  EXPECT_GT(report.calls, 0u) << "the neighbour got no answer at all";
+  EXPECT_EQ(report.wrong, 0u) << "the neighbour's first error: " << report.first_error;
+  EXPECT_LT(report.worst_us, 1e6) << "the neighbour's median is " << report.median_us << " us";
+}
+
+}  // namespace rbc::harness

@@ -1,0 +1,43 @@
+// A session that behaves: calls at its own pace while others misbehave, and checks each answer.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/harness/farm.h"
+
+namespace rbc::harness {
+
+class Neighbour {
+ public:
+  struct Report {
+    size_t calls = 0;
+    size_t wrong = 0;
+    std::string first_error;
+    double median_us = 0, p99_us = 0, worst_us = 0;
+  };
+
+  explicit Neighbour(const Farm& farm);
+  ~Neighbour();
+  // What was measured since the last report.
+  Report Take();
+
+ private:
+  void Run(Client client, wire::FunctionInfo add);
+  std::mutex mutex_;
+  std::vector<double> times_us_;
+  size_t wrong_ = 0;
+  std::string first_error_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+// Every answer was right and none took longer than a second: a bound that a busy two-core machine keeps, and that a
+// daemon which serves one session at a time does not.
+void ExpectUndisturbed(const Neighbour::Report& report);
+
+}  // namespace rbc::harness

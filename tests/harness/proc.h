@@ -1,0 +1,50 @@
+// What /proc says about processes: parents, sandbox, memory.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rbc::harness {
+
+// A process that a reused number cannot be mistaken for.
+struct ProcessId {
+  pid_t pid = 0;
+  uint64_t start_time = 0;  // clock ticks after boot
+  friend bool operator==(const ProcessId&, const ProcessId&) = default;
+};
+
+struct ProcessStat {
+  ProcessId id;
+  pid_t parent = 0;
+  char state = '?';  // 'Z': ended, not yet reaped
+  std::string name;
+};
+
+std::optional<ProcessStat> ReadStat(pid_t pid);
+// Running or stopped, and the same process: a zombie counts as gone.
+bool IsAlive(const ProcessId& id);
+std::vector<ProcessStat> ChildrenOf(pid_t parent);
+// Of /proc/PID/status, "Seccomp" -> "2"; "" where it is not there.
+std::string StatusField(pid_t pid, const std::string& key);
+// Of /proc/PID/ns, "net" -> "net:[4026531840]".
+std::string NamespaceOf(pid_t pid, const std::string& name);
+// The soft limit of /proc/PID/limits, "Max core file size" -> "0".
+std::string SoftLimit(pid_t pid, const std::string& name);
+// Bytes that are this process's alone, from smaps_rollup; falls back to resident bytes.
+uint64_t PrivateBytes(pid_t pid);
+uint64_t ResidentBytes(pid_t pid);
+size_t OpenDescriptors(pid_t pid);
+std::string ReadWholeFile(const std::string& path);
+void WriteWholeFile(const std::string& path, const std::string& bytes);
+
+// Polls every few milliseconds; whether `condition` became true in time.
+bool WaitUntil(std::chrono::milliseconds limit, const std::function<bool()>& condition);
+
+}  // namespace rbc::harness

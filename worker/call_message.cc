@@ -241,10 +241,11 @@ CallParse ParseCall(std::string_view message, CallView* call) {
   const uint8_t stop = in.Byte();
   if (!in.ok()) return CallParse::kMalformed;
   if (stop != kStop) return CallParse::kOther;
-  if (in.left() != 0 || IsNegative(call->deadline_ms) || IsNegative(call->out_bytes) ||
-      (call->return_from != 0xffffffff && IsNegative(call->return_from)))
-    return CallParse::kMalformed;
-  return CallParse::kCall;
+  if (in.left() != 0) return CallParse::kMalformed;
+  // Negative sizes get a typed answer, which is the generated code's affair.
+  const bool negative = IsNegative(call->deadline_ms) || IsNegative(call->out_bytes) ||
+                        (call->return_from != 0xffffffff && IsNegative(call->return_from));
+  return negative ? CallParse::kOther : CallParse::kCall;
 }
 
 size_t WriteReply(uint8_t* begin, int32_t seqid, std::string_view result, int32_t status, std::string_view data,

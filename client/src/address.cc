@@ -6,6 +6,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+// In this library, without exceptions: the system's own is built with them.
+#undef TOML_HEADER_ONLY
+#define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -166,7 +169,7 @@ Expected<Address> ParseAddress(std::string_view text) {
   if (text.starts_with("unix:")) return ParseUnix(text);
   if (text.starts_with("ssh://")) return ParseSsh(text);
   if (text.find("://") != std::string_view::npos) return BadAddress(text, "has an unknown scheme");
-  Address address{.kind = Address::Kind::kTcp, .port = wire::g_rbc_constants.DEFAULT_PORT};
+  Address address{.kind = Address::Kind::kTcp, .port = static_cast<uint16_t>(wire::g_rbc_constants.DEFAULT_PORT)};
   if (!SplitHostPort(text, address)) return BadAddress(text, "has no proper host and port");
   address.text = fmt::format(fmt::runtime(address.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"), address.host, address.port);
   return address;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <random>
 
+#include "client/src/dial.h"
 #include "gen/rbc_constants.h"
 #include "thrift/error_wire.h"
 #include "thrift/handle.h"
@@ -54,6 +55,11 @@ Error MayHaveRun(Error error) {
 
 // ---- fork ------------------------------------------------------------------------------------------------------
 
+namespace {
+std::atomic<uint64_t> fork_generation{0};
+}
+uint64_t ForkGeneration() { return fork_generation.load(std::memory_order_relaxed); }
+
 // Every farm of the process, so that a child can close what it must not share.
 struct ForkHandlers {
   std::mutex mutex;
@@ -77,6 +83,7 @@ struct ForkHandlers {
     Get().mutex.unlock();
   }
   static void Child() {
+    fork_generation.fetch_add(1, std::memory_order_relaxed);
     for (Farm* farm : Get().farms) {
       farm->BecomeChild();
       farm->mutex_.unlock();
@@ -523,14 +530,15 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
     if (!reached) return error;
     if (error.kind != ErrorKind::kConnectionLost) return MayHaveRun(std::move(error));
     RBC_ASSIGN_OR_RETURN(std::unique_ptr<wire::CallReply> reply,
-                         Outcome(call.request_id, loaded.epoch, loaded.repeatable && !last, std::move(error), deadline));
+                         Outcome(call.request_id, loaded.epoch, loaded.repeatable && !last, last, std::move(error), deadline));
     if (!reply) continue;
     CallAnswer kept{.result = reply->result, .status = reply->status, .data = reply->data, .output = reply->output, .error = nullptr};
     return Answered{Lease(), std::move(kept), std::move(reply)};
   }
 }
 
-Expected<std::unique_ptr<wire::CallReply>> Farm::Outcome(int64_t request_id, uint64_t epoch, bool repeatable, Error lost, const Deadline& deadline) {
+Expected<std::unique_ptr<wire::CallReply>> Farm::Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last, Error lost,
+                                                           const Deadline& deadline) {
   auto lease = Acquire(deadline);
   if (!lease) {
     lost.message += fmt::format(" - and to ask what became of the call: {}", lease.error().message);
@@ -546,7 +554,11 @@ Expected<std::unique_ptr<wire::CallReply>> Farm::Outcome(int64_t request_id, uin
     client.outcome(what, request_id);
     return what;
   });
-  if (!outcome && outcome.error().kind == ErrorKind::kUnknownName) return std::unique_ptr<wire::CallReply>();
+  if (!outcome && outcome.error().kind == ErrorKind::kUnknownName) {
+    if (!last) return std::unique_ptr<wire::CallReply>();
+    lost.retry_safe = true;  // it never started, but the connection breaks each time
+    return lost;
+  }
   if (!outcome && outcome.error().kind == ErrorKind::kUnknownSession) ForgetSession(epoch);
   if (!outcome) {
     if (repeatable) return std::unique_ptr<wire::CallReply>();

@@ -60,6 +60,9 @@ struct FarmOptions {
   int64_t timeout_ms = 120'000;  // of a request that has none of its own: the farm's limits and some air
 };
 
+// Counts the forks that led to this process.
+uint64_t ForkGeneration();
+
 // Thread-safe and fork-safe: a forked child starts with no session and no sockets of its parent's.
 // All waiting is outside of the one mutex, which guards short steps only.
 class Farm : public std::enable_shared_from_this<Farm> {
@@ -131,6 +134,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   int64_t NextRequestId() { return next_request_.fetch_add(1, std::memory_order_relaxed); }
   // Ends the session at once and closes every idle connection. The next request starts a new one.
   void Close();
+  // Guards short steps of whatever belongs to this farm, so that a fork never finds it half-way.
+  std::mutex& mutex() { return mutex_; }
   const Address& address() const { return endpoint_.address; }
   const FarmOptions& options() const { return options_; }
 
@@ -167,7 +172,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Expected<Loaded> LoadOver(Module& module, Lease& lease, const Deadline& deadline);
   Expected<wire::CompileReply> Compile(const Module& module, Connection& connection, const Deadline& deadline);
   // Empty: it never started and may be sent again.
-  Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, Error lost, const Deadline& deadline);
+  Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last, Error lost,
+                                                     const Deadline& deadline);
   void Unload(Module& module);
   void FlushUnloads(Lease& lease);
   void BecomeChild();

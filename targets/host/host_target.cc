@@ -107,6 +107,7 @@ class Compilation {
     ir::PrepareModule(*module_, tools_.machine->getTargetTriple(), tools_.machine->createDataLayout(), prepare);
     // Named but not kept with a context that forgets names: what comes from here on needs none.
     if (options_.emit == Emit::kObject) context_.setDiscardValueNames(true);
+    RBC_RETURN_IF_ERROR(ir::CheckDefined(*module_, input_.functions));
     RBC_ASSIGN_OR_RETURN(const auto statics, ir::CollectStaticFunctions(*module_));
     artifact_.constructors = statics.constructors;
     artifact_.destructors = statics.destructors;

@@ -221,6 +221,13 @@ Expected<llvm::Function*> FindDefinition(llvm::Module& module, const std::string
 
 }  // namespace
 
+Status CheckDefined(llvm::Module& module, const std::vector<FunctionDeclaration>& declarations) {
+  for (const auto& declaration : declarations) {
+    if (auto function = FindDefinition(module, declaration.symbol); !function) return std::move(function).error();
+  }
+  return {};
+}
+
 Expected<MatchedFunction> MatchDeclaration(llvm::Module& module, const FunctionDeclaration& declaration) {
   MatchedFunction match;
   RBC_ASSIGN_OR_RETURN(const auto signature, types::Type::Parse(declaration.signature));

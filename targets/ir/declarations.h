@@ -43,6 +43,9 @@ struct MatchedFunction {
   Returns returns = Returns::kNothing;
 };
 
+// kInvalidModule: the module does not define one of them, or not as a function. To be asked before the dead are removed.
+Status CheckDefined(llvm::Module& module, const std::vector<FunctionDeclaration>& declarations);
+
 // kInvalidModule: no such definition, or it is of another IR type: the message names symbol, expected and found type.
 // kInvalidArgument, kUnsupported: the signature.
 Expected<MatchedFunction> MatchDeclaration(llvm::Module& module, const FunctionDeclaration& declaration);

@@ -1,0 +1,63 @@
+// The `rbc` command, apart from main(): options, the four commands, and how they print.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/src/deadline.h"
+#include "rbc/rbc.h"
+
+namespace rbc::cli {
+
+// Exit codes.
+inline constexpr int kOk = 0, kFailed = 1, kUsage = 2;
+
+// What the command line says.
+struct Arguments {
+  std::string farm;
+  bool json = false;
+  double timeout_s = 0;  // of the whole request, this program's own work included; 0: the farm's limits
+  std::string target;    // empty: host
+  std::string abi;       // empty: by the file
+  std::string language;  // of "-": "ir", "c", "c++"
+  int opt_level = 2;
+  std::string file, name, signature;
+  std::vector<std::string> values;
+  int64_t repeat = 1;
+  std::string emit = "obj", output;
+};
+
+// What is left of --timeout; absent without one.
+class Budget {
+ public:
+  explicit Budget(double seconds);
+  bool limited() const { return deadline_.has_value(); }
+  // For a request that starts now: at least 1 ms, 0 without a limit.
+  int64_t LeftMs() const;
+  client::Deadline Deadline(int64_t otherwise_ms) const;
+
+ private:
+  std::optional<client::Deadline> deadline_;
+};
+
+// The whole program.
+int Main(int argc, char** argv);
+
+// The commands; each returns an exit code and prints its own result.
+int Targets(const Arguments& arguments);
+int FarmStatus(const Arguments& arguments);
+int Compile(const Arguments& arguments);
+int Call(const Arguments& arguments);
+
+// `error: KIND: message` on stderr with diagnostics, or the error object on stdout. kFailed.
+int Fail(const Arguments& arguments, const Error& error);
+
+// FILE as code: a path, or "-" for standard input.
+Result<Source> ReadSource(const Arguments& arguments, const Budget& budget);
+FunctionOptions ToOptions(const Arguments& arguments);
+RemoteJIT Connect(const Arguments& arguments, const Budget& budget, std::string* captured);
+
+}  // namespace rbc::cli

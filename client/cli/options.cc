@@ -1,0 +1,125 @@
+// The command line: what it takes, and its help.
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "client/cli/cli.h"
+
+namespace rbc::cli {
+namespace {
+
+constexpr char kAbout[] =
+    "rbc: compile and run functions on a farm.\n\n"
+    "Sends LLVM IR to an rbc-farm, which compiles it for one of its targets and runs it there.";
+
+constexpr char kFooter[] =
+    "ADDR is HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in rbc/client.toml under\n"
+    "XDG_CONFIG_HOME. Without --farm: the environment variable RBC_FARM, then the file's default, then 127.0.0.1:11530.\n\n"
+    "Exit codes: 0 it worked; 1 an error, printed as 'error: KIND: message'; 2 the command line is wrong.\n\n"
+    "Examples:\n"
+    "  rbc targets\n"
+    "  rbc call add.ll add_daddA 'f64(f64,f64)' 1.5 2\n"
+    "  rbc call prime.c is_prime 'bool(int64)' 97 --timeout 5\n"
+    "  rbc compile kernel.ll --emit asm -o -";
+
+constexpr char kFileHelp[] =
+    ".ll or .bc: LLVM IR, also from older LLVMs. .c, .cpp, .cc, .cxx: lowered here by clang. -: standard input, IR text or "
+    "bitcode, or what --lang says";
+
+constexpr char kCallFooter[] =
+    "Prints the result as Python would: 3, 3.5, (2+1j), True. What the function prints comes before it. A result of a void\n"
+    "function is printed as nothing.\n\n"
+    "NAME is the exact symbol, else the name that stands before the mangled type in the symbol (add means add_daddA for\n"
+    "'f64(f64,f64)'), else the one C++ function of that name.\n\n"
+    "SIGNATURE is a function type, result first: 'f64(f64,f64)', 'int32(int32*, int64)', 'complex128(complex128)',\n"
+    "'{int32, float64}(string)'. ARGS: numbers (1.5, 0x10, 2+1j), True, text, {1, 2.5} for a struct, [1, 2, 3] for memory\n"
+    "behind a pointer, null. Text that starts with '-' stands behind --, which ends the options.";
+
+void AddCommon(CLI::App& app, Arguments& a) {
+  app.add_option("--farm", a.farm, "The farm's address")->type_name("ADDR");
+  app.add_flag("--json", a.json, "Print one JSON object instead of text, for errors too");
+  app.add_option("--timeout", a.timeout_s, "Seconds that the whole request may take, lowering by clang included")->type_name("SECONDS")->check(CLI::Range(0.001, 1e6));
+}
+
+void AddCode(CLI::App& app, Arguments& a) {
+  app.add_option("FILE", a.file, kFileHelp)->required();
+  app.add_option("--target", a.target, "One of the farm's targets; default host")->type_name("T");
+  app.add_option("--abi", a.abi,
+                 "How functions take their arguments: direct (as LLVM first-class values; default for IR), sysv (as clang makes them of C; "
+                 "default for .c and .cpp), status_retptr (status returned, result through the first parameter), kernel")
+      ->type_name("ABI")
+      ->check(CLI::IsMember({"direct", "sysv", "status_retptr", "kernel"}));
+  app.add_option("--lang", a.language, "What standard input holds where FILE is '-': ir (default), c, c++")->type_name("LANG")->check(CLI::IsMember({"ir", "c", "c++"}));
+  app.add_option("-O", a.opt_level, "Optimisation on the farm, -O0 to -O3; default -O2")->type_name("LEVEL")->check(CLI::Range(0, 3));
+}
+
+// A negative number is an argument, not an option, and [1, 2] is one argument, not two: a mark that no command line has
+// keeps both from the parser.
+constexpr char kMark = '\x01';
+
+bool NeedsMark(std::string_view text) {
+  if (text.starts_with('[')) return true;
+  if (!text.starts_with('-') || text.size() < 2) return false;
+  const std::string_view rest = text.substr(1);
+  return (rest[0] >= '0' && rest[0] <= '9') || rest[0] == '.' || rest.starts_with("inf") || rest.starts_with("nan");
+}
+
+// As CLI11 wants them: without the program's name, the last one first.
+std::vector<std::string> Marked(int argc, char** argv) {
+  std::vector<std::string> out;
+  for (int i = argc - 1; i > 0; --i) out.push_back(NeedsMark(argv[i]) ? kMark + std::string(argv[i]) : argv[i]);
+  return out;
+}
+
+void Unmark(std::vector<std::string>& values) {
+  for (std::string& value : values)
+    if (value.starts_with(kMark)) value.erase(0, 1);
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  CLI::App app(kAbout, "rbc");
+  app.footer(kFooter);
+  app.set_version_flag("--version", "rbc " RBC_VERSION);
+  app.require_subcommand(1);
+  Arguments a;
+  AddCommon(app, a);
+  int code = kOk;
+
+  CLI::App* targets = app.add_subcommand("targets", "List the farm's targets, their processors and devices");
+  AddCommon(*targets, a);
+  targets->callback([&] { code = Targets(a); });
+
+  CLI::App* status = app.add_subcommand("status", "Show what the farm says about itself: sessions, workers, store, sandbox");
+  AddCommon(*status, a);
+  status->callback([&] { code = FarmStatus(a); });
+
+  CLI::App* compile = app.add_subcommand("compile", "Compile a whole module and write what comes of it");
+  AddCommon(*compile, a);
+  AddCode(*compile, a);
+  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx")->type_name("KIND")->check(CLI::IsMember({"obj", "asm", "ir", "ptx"}));
+  compile->add_option("-o", a.output, "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll or .ptx at its end, in this directory")->type_name("OUT");
+  compile->callback([&] { code = Compile(a); });
+
+  CLI::App* call = app.add_subcommand("call", "Compile a function and call it");
+  AddCommon(*call, a);
+  AddCode(*call, a);
+  call->add_option("NAME", a.name, "The function")->required();
+  call->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
+  call->add_option("ARGS", a.values, "The arguments, one for each parameter");
+  call->add_option("--repeat", a.repeat, "Call so often; the last result is printed, with --json the times too")->type_name("N")->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+  call->footer(kCallFooter);
+  call->callback([&] {
+    Unmark(a.values);
+    code = Call(a);
+  });
+
+  try {
+    app.parse(Marked(argc, argv));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kUsage;
+  }
+  return code;
+}
+
+}  // namespace rbc::cli

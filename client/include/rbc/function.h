@@ -1,0 +1,291 @@
+// Functions on a farm: Caller picks a signature by the arguments, Function<R(A...)> has the one of its C++ type.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "rbc/pending.h"
+#include "rbc/signature.h"
+#include "rbc/source.h"
+#include "rbc/value.h"
+
+namespace rbc {
+
+namespace detail {
+
+// Caller's insides; in the library.
+struct CallerState;
+
+// A parameter that does not lie in the frame itself: text, or memory behind a pointer.
+enum class ReferenceKind : uint8_t { kText, kIn, kInOut, kOut };
+struct Reference {
+  const void* data = nullptr;  // null: a null pointer
+  size_t bytes = 0;
+  uint32_t slot = 0;  // offset of its cell in the frame
+  ReferenceKind kind = ReferenceKind::kIn;
+};
+struct TypedCall {
+  const char* frame = nullptr;
+  uint32_t frame_size = 0;
+  std::span<const Reference> references;
+  void* result = nullptr;  // result_size bytes
+  uint32_t result_size = 0;
+  std::string* text = nullptr;  // for a result that is text
+  std::atomic<int64_t>* request_id = nullptr;
+};
+// Null: it went well. `index` is of the caller's signatures.
+RBC_API std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call);
+RBC_API const std::shared_ptr<Core>& CoreOf(const CallerState& caller);
+
+template <typename T>
+inline constexpr bool kIsText = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view> || std::is_same_v<T, const char*>;
+
+// How an argument of type T lies in a frame: its bytes, or a cell of 8 and a Reference.
+template <typename T>
+struct Slot {
+  static_assert(std::is_trivially_copyable_v<T>, "only plain values, text and memory can be arguments");
+  static constexpr size_t kSize = sizeof(T), kAlignment = alignof(T), kReferences = 0;
+  static void Store(const T& value, char* frame, uint32_t offset, Reference*&) {
+    std::memcpy(frame + offset, &value, std::is_same_v<T, long double> ? 10 : sizeof(T));
+  }
+};
+struct CellSlot {
+  static constexpr size_t kSize = 8, kAlignment = 8, kReferences = 1;
+};
+template <typename T>
+  requires kIsText<T>
+struct Slot<T> : CellSlot {
+  static void Store(const T& value, char*, uint32_t offset, Reference*& next) {
+    if constexpr (std::is_same_v<T, const char*>) {
+      *next++ = {value, value == nullptr ? 0 : std::strlen(value), offset, ReferenceKind::kText};
+    } else {
+      *next++ = {value.data() == nullptr ? "" : value.data(), value.size(), offset, ReferenceKind::kText};
+    }
+  }
+};
+// A plain pointer is to one object; null stays null.
+template <typename T>
+  requires(!kIsText<T*>)
+struct Slot<T*> : CellSlot {
+  static void Store(T* value, char*, uint32_t offset, Reference*& next) {
+    *next++ = {value, sizeof(T), offset, std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut};
+  }
+};
+template <typename T>
+struct Slot<std::span<T>> : CellSlot {
+  static void Store(std::span<T> value, char*, uint32_t offset, Reference*& next) {
+    *next++ = {value.data(), value.size_bytes(), offset, std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut};
+  }
+};
+template <typename T>
+struct Slot<Out<T>> : CellSlot {
+  static void Store(const Out<T>& value, char*, uint32_t offset, Reference*& next) {
+    *next++ = {value.data(), value.size_bytes(), offset, ReferenceKind::kOut};
+  }
+};
+
+// Natural alignment, in order; checked against the library's own layout before the first call.
+template <typename... A>
+struct FrameOf {
+  static constexpr size_t kCount = sizeof...(A);
+  static constexpr size_t kReferences = (size_t{0} + ... + Slot<A>::kReferences);
+  static constexpr auto kLayout = [] {
+    std::pair<std::array<uint32_t, kCount + 1>, uint32_t> out{};
+    size_t at = 0, i = 0;
+    ((at = (at + Slot<A>::kAlignment - 1) / Slot<A>::kAlignment * Slot<A>::kAlignment, out.first[i++] = static_cast<uint32_t>(at),
+      at += Slot<A>::kSize),
+     ...);
+    out.second = static_cast<uint32_t>(at);
+    return out;
+  }();
+  static constexpr uint32_t kSize = kLayout.second;
+
+  alignas(16) char bytes[kSize + 1] = {};
+  std::array<Reference, kReferences + 1> references{};
+
+  explicit FrameOf(const A&... arguments) {
+    Reference* next = references.data();
+    size_t i = 0;
+    (Slot<A>::Store(arguments, bytes, kLayout.first[i++], next), ...);
+    (void)next;
+    (void)i;
+  }
+};
+
+}  // namespace detail
+
+template <typename F>
+class Function;
+
+// What a call gave besides its value.
+struct CallResult {
+  Value value;
+  std::string output;     // what the function printed
+  std::string signature;  // the one that took the arguments
+  std::string symbol;
+  int status = 0;         // of a status_retptr function
+};
+
+// A function with one or more signatures. Copies are the same function. Thread-safe. Compiled at its first call;
+// unloaded from the farm with the last copy.
+class RBC_API Caller {
+ public:
+  // The call whose signature takes the arguments with the lowest penalty. Throws Exception.
+  template <typename... A>
+  Value operator()(A&&... arguments) const {
+    const std::array<Value, sizeof...(A)> values{Value(std::forward<A>(arguments))...};
+    return call(values);
+  }
+  Value call(std::span<const Value> arguments) const;
+  Value call(std::initializer_list<Value> arguments) const { return call(std::span(arguments.begin(), arguments.size())); }
+  // A status other than 0 is no error here.
+  Result<CallResult> try_call(std::span<const Value> arguments) const { return CallNumbered(arguments, nullptr); }
+  Result<CallResult> try_call(std::initializer_list<Value> arguments) const { return try_call(std::span(arguments.begin(), arguments.size())); }
+  // The same on a thread of the library. Memory behind pointers must outlive the call.
+  template <typename... A>
+  Pending<Value> call_async(A&&... arguments) const {
+    return Pending<Value>::Start(core(), [self = *this, values = std::vector<Value>{Value(std::forward<A>(arguments))...}](std::atomic<int64_t>* request_id) {
+      return self.ValueOf(self.CallNumbered(values, request_id));
+    });
+  }
+
+  // Where it runs: "host". The new target is asked of the farm; returns the previous one. kUnknownTarget lists the farm's.
+  std::string target() const;
+  std::string target(std::string_view next);
+  // Throws for a type that is no function or has another number of parameters. False: it was there already.
+  bool add_signature(std::string_view signature);
+  template <typename F>
+  bool add_signature() {
+    return add_signature(kSignature<F>);
+  }
+  std::vector<std::string> signatures() const;
+  // The module as LLVM IR text. Bitcode is printed by the farm.
+  std::string get_IR() const;
+  const std::string& name() const;
+  // Compiles now. What is wrong with the code is told here instead of at the first call.
+  void compile() const;
+
+  // The typed callable of one of the signatures; added if there is none of this type.
+  template <typename F>
+  Function<F> as();
+  // The same function with another limit for each call, waiting included.
+  Caller with_timeout(std::chrono::milliseconds timeout) const;
+
+  // Lets others find the function by `name` in the session's namespace. REQUIRES: exactly one signature.
+  void publish(const std::string& name, std::chrono::milliseconds expires = std::chrono::milliseconds(0)) const;
+
+  // Hex of the handle that names the compiled module, and how the last compile went: JSON for tools.
+  struct Compiled {
+    std::string handle;
+    bool cached = false;
+    std::vector<std::pair<std::string, int64_t>> timings_us;
+    std::vector<Diagnostic> warnings;
+  };
+  Result<Compiled> try_compile() const;
+
+  const std::shared_ptr<detail::Core>& core() const;
+
+ private:
+  friend class RemoteJIT;
+  template <typename F>
+  friend class Function;
+  Caller(std::shared_ptr<detail::CallerState> state, int64_t timeout_ms) : state_(std::move(state)), timeout_ms_(timeout_ms) {}
+  Result<CallResult> CallNumbered(std::span<const Value> arguments, std::atomic<int64_t>* request_id) const;
+  // A status other than 0 as an error.
+  Result<Value> ValueOf(Result<CallResult> result) const;
+  size_t IndexOf(std::string_view signature);
+
+  std::shared_ptr<detail::CallerState> state_;
+  int64_t timeout_ms_ = 0;  // 0: the farm's limits
+};
+
+// A function of one C++ type. Copies are the same function. Thread-safe.
+//   auto add = rjit.function<double(double, double)>(source, "add");
+//   add(1.5, 2.0);
+// Parameters: numbers, std::complex, structs (TypeText), text; T* is one object, std::span<const T> memory that is read,
+// std::span<T> read and written, Out<T> written. A result is void, plain or std::string.
+template <typename R, typename... A>
+class Function<R(A...)> {
+ public:
+  R operator()(std::type_identity_t<A>... arguments) const {
+    if constexpr (std::is_void_v<R>) {
+      if (auto error = Run(nullptr, nullptr, nullptr, arguments...)) throw Exception(std::move(*error));
+    } else {
+      R result{};
+      if (auto error = RunInto(result, nullptr, arguments...)) throw Exception(std::move(*error));
+      return result;
+    }
+  }
+  Result<R> try_call(std::type_identity_t<A>... arguments) const { return Try(nullptr, arguments...); }
+  // Memory behind pointers, spans and views must outlive the call.
+  Pending<R> call_async(std::type_identity_t<A>... arguments) const {
+    return Pending<R>::Start(caller_.core(), [self = *this, kept = std::tuple<std::remove_cvref_t<A>...>(arguments...)](std::atomic<int64_t>* request_id) {
+      return std::apply([&](const auto&... a) { return self.Try(request_id, a...); }, kept);
+    });
+  }
+  Function with_timeout(std::chrono::milliseconds timeout) const { return Function(caller_.with_timeout(timeout), index_); }
+  const Caller& caller() const { return caller_; }
+  Caller& caller() { return caller_; }
+
+ private:
+  friend class Caller;
+  friend class RemoteJIT;
+  Function(Caller caller, size_t index) : caller_(std::move(caller)), index_(index) {}
+
+  Result<R> Try(std::atomic<int64_t>* request_id, const std::remove_cvref_t<A>&... arguments) const {
+    if constexpr (std::is_void_v<R>) {
+      if (auto error = Run(nullptr, nullptr, request_id, arguments...)) return std::move(*error);
+      return {};
+    } else {
+      R result{};
+      if (auto error = RunInto(result, request_id, arguments...)) return std::move(*error);
+      return result;
+    }
+  }
+  template <typename Into>
+  std::unique_ptr<Error> RunInto(Into& result, std::atomic<int64_t>* request_id, const std::remove_cvref_t<A>&... arguments) const {
+    if constexpr (std::is_same_v<R, std::string>) {
+      return Run(nullptr, &result, request_id, arguments...);
+    } else {
+      static_assert(std::is_trivially_copyable_v<R> && !std::is_pointer_v<R>, "a result is void, a plain value or std::string");
+      return Run(&result, nullptr, request_id, arguments...);
+    }
+  }
+  std::unique_ptr<Error> Run(void* result, std::string* text, std::atomic<int64_t>* request_id, const std::remove_cvref_t<A>&... arguments) const {
+    using Frame = detail::FrameOf<std::remove_cvref_t<A>...>;
+    const Frame frame(arguments...);
+    detail::TypedCall call;
+    call.frame = frame.bytes;
+    call.frame_size = Frame::kSize;
+    call.references = std::span(frame.references.data(), Frame::kReferences);
+    call.result = result;
+    if constexpr (!std::is_void_v<R> && !std::is_same_v<R, std::string>) call.result_size = sizeof(R);
+    call.text = text;
+    call.request_id = request_id;
+    return detail::Invoke(*caller_.state_, index_, caller_.timeout_ms_, call);
+  }
+
+  Caller caller_;
+  size_t index_ = 0;
+};
+
+template <typename F>
+Function<F> Caller::as() {
+  const size_t index = IndexOf(kSignature<F>);
+  return Function<F>(*this, index);
+}
+
+}  // namespace rbc

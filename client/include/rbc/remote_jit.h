@@ -1,0 +1,97 @@
+// The door to a farm.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rbc/function.h"
+#include "rbc/source.h"
+
+namespace rbc {
+
+struct TargetDescription {
+  std::string name;  // "host"
+  std::string triple;
+  std::string data_layout;
+  std::string cpu;
+  std::string llvm_version;
+  int pointer_bits = 64;
+  std::vector<std::string> devices;
+  bool simulated = false;
+};
+
+enum class EmitKind : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3 };
+
+struct Emitted {
+  std::string code;
+  std::vector<Diagnostic> warnings;
+  std::vector<std::pair<std::string, int64_t>> timings_us;
+};
+
+// How a function is compiled. The target and the ABI can be left to the RemoteJIT and the source.
+struct FunctionOptions {
+  std::string target;
+  std::optional<CallAbi> abi;
+  int opt_level = 2;            // 0..3
+  bool debug = false;           // keeps DWARF
+  bool allow_contract = false;  // a*b+c may be fused
+  bool serial = false;          // calls of this module never overlap
+};
+
+// A farm as this program uses it. Copies share session and connections. Thread-safe; a forked child starts anew.
+class RBC_API RemoteJIT {
+ public:
+  struct Options {
+    std::chrono::milliseconds timeout{0};  // of each request, waiting included; 0: the farm's limits
+    std::chrono::milliseconds connect_timeout{10'000};
+    std::string token;       // empty: the one of the user's client.toml
+    std::string name_space;  // empty: the one of the user's client.toml, else "default"
+    std::string target = "host";
+    // What functions print. Default: this program's standard output. On any thread that calls.
+    std::function<void(std::string_view text)> on_output;
+  };
+
+  // HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in the user's rbc/client.toml; empty: RBC_FARM,
+  // else that file's default, else loopback. Opens no connection. Throws Exception: the address is malformed.
+  explicit RemoteJIT(std::string_view address = {});
+  RemoteJIT(std::string_view address, Options options);
+
+  // Opens nothing: compiled at the first call. `name` is the exact symbol, else the name that stands before the mangled
+  // type (add_daddA), else one C++ function of that name. Throws: a signature is malformed.
+  Caller function(Source source, std::string name, const std::vector<std::string>& signatures, FunctionOptions options = {}) const;
+  template <typename F>
+  Function<F> function(Source source, std::string name, FunctionOptions options = {}) const {
+    return Function<F>(function(std::move(source), std::move(name), {std::string(kSignature<F>)}, std::move(options)), 0);
+  }
+  // A function that somebody has published under `name` in this namespace.
+  Caller connect(const std::string& name) const;
+  template <typename F>
+  Function<F> connect(const std::string& name) const {
+    return Function<F>(connect(name), CheckConnected(kSignature<F>));
+  }
+  void withdraw(const std::string& name) const;
+
+  std::vector<TargetDescription> targets() const { return ValueOrThrow(try_targets()); }
+  Result<std::vector<TargetDescription>> try_targets() const;
+  // Everything that the farm says about itself, as JSON.
+  std::string status() const { return ValueOrThrow(try_status()); }
+  Result<std::string> try_status() const;
+  // The whole module as object, assembly, optimised IR or PTX.
+  Result<Emitted> try_emit(const Source& source, EmitKind emit, FunctionOptions options = {}) const;
+
+  // Ends the session: names, modules and workers of it are released. The next request starts a new one.
+  void close() const;
+  const std::string& address() const;
+
+ private:
+  static size_t CheckConnected(std::string_view) { return 0; }
+  std::shared_ptr<detail::Core> core_;
+};
+
+}  // namespace rbc

@@ -1,0 +1,87 @@
+// What the public classes share behind their handles.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/src/farm.h"
+#include "client/src/task.h"
+#include "rbc/function.h"
+#include "rbc/remote_jit.h"
+#include "types/frame.h"
+#include "types/pack.h"
+#include "types/type.h"
+
+namespace rbc::detail {
+
+// A RemoteJIT.
+struct Core {
+  std::shared_ptr<client::Farm> farm;
+  RemoteJIT::Options options;
+  client::TaskPool tasks;
+
+  // What functions print goes where the user wants it.
+  void Print(std::string_view text) const;
+  // A request's limit; `is_explicit` tells whether the user has set one.
+  client::Deadline DeadlineOf(int64_t timeout_ms, bool* is_explicit = nullptr) const;
+};
+
+// One signature of a function.
+struct Overload {
+  types::Type type;
+  types::FrameLayout layout;
+};
+
+// A function's module for one target and set of signatures. Immutable.
+struct Prepared {
+  std::string target;
+  std::vector<std::shared_ptr<const Overload>> overloads;
+  std::vector<types::Type> types;
+  // Where in the module each overload is, or why it is not there.
+  std::vector<Expected<size_t>> declared;
+  std::shared_ptr<client::Module> module;
+};
+
+// A Caller.
+struct CallerState {
+  CallerState(std::shared_ptr<Core> shared, Source code, std::string function, FunctionOptions how)
+      : core(std::move(shared)), source(std::move(code)), name(std::move(function)), options(std::move(how)) {}
+
+  const std::shared_ptr<Core> core;
+  const Source source;
+  const std::string name;
+  const FunctionOptions options;
+  std::optional<std::vector<std::string>> defined;  // functions of the source; constant after the start
+  bool connected = false;                           // published by somebody: no source
+
+  // The module of now; made anew after a change of target or signatures.
+  Expected<std::shared_ptr<const Prepared>> Current();
+  // True: it is new.
+  Expected<bool> Add(std::string_view signature);
+  Expected<size_t> IndexOf(std::string_view signature);
+  Expected<std::string> SetTarget(std::string_view next);
+  std::string Target() const;
+  // REQUIRES: nobody else has this state yet.
+  void SetUp(std::string target) { target_ = std::move(target); }
+  std::vector<std::shared_ptr<const Overload>> Overloads() const;
+
+  // For a connected function.
+  void Adopt(std::shared_ptr<const Prepared> prepared, std::vector<std::shared_ptr<const Overload>> list);
+
+ private:
+  Expected<std::shared_ptr<const Prepared>> Prepare(std::string target, std::vector<std::shared_ptr<const Overload>> list) const;
+
+  // Guarded by the farm's mutex.
+  std::string target_;
+  std::vector<std::shared_ptr<const Overload>> overloads_;
+  std::shared_ptr<const Prepared> prepared_;
+};
+
+Expected<std::shared_ptr<const Overload>> MakeOverload(std::string_view signature);
+
+}  // namespace rbc::detail

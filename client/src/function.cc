@@ -1,0 +1,280 @@
+// Calls: pick the signature, pack, send, unpack.
+// SPDX-License-Identifier: Apache-2.0
+#include "rbc/function.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "client/src/core.h"
+#include "client/src/symbols.h"
+#include "client/src/value_maker.h"
+#include "thrift/error_wire.h"
+#include "types/match.h"
+
+namespace rbc {
+namespace detail {
+namespace {
+
+Error NameIt(Error error, const std::string& name) {
+  if (error.function.empty()) error.function = name;
+  return error;
+}
+
+Error BadStatus(const std::string& name, int status) {
+  Error error(ErrorKind::kInvalidArgument, fmt::format("'{}' returns status {}; see what it means by it", name, status));
+  error.function = name;
+  error.role = "execution worker";
+  error.may_have_run = true;
+  return error;
+}
+
+// The frame and payload of a typed call that has text or memory among its arguments; types/frame.h has the picture.
+Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
+  packed.frame.assign(call.frame, call.frame_size);
+  packed.out_bytes = 0;
+  packed.returned.clear();
+  uint64_t end = call.frame_size;
+  bool returns = false;
+  const auto place = [&](const Reference& r, uint64_t bytes) {
+    end = (end + types::kPayloadAlignment - 1) / types::kPayloadAlignment * types::kPayloadAlignment;
+    const types::FrameCell cell{static_cast<uint32_t>(end), static_cast<uint32_t>(r.bytes)};
+    std::memcpy(packed.frame.data() + r.slot, &cell, sizeof cell);
+    if (r.kind == ReferenceKind::kInOut || r.kind == ReferenceKind::kOut) {
+      if (!returns) packed.return_from = cell.offset;
+      returns = true;
+      packed.returned.push_back({const_cast<void*>(r.data), cell.offset, cell.length, nullptr});
+    }
+    end += bytes;
+  };
+  uint64_t total = call.frame_size;
+  for (const Reference& r : call.references) total += r.bytes + 1 + types::kPayloadAlignment;
+  if (total > types::kMaxCallBytes)
+    return Error(ErrorKind::kResourceExhausted, fmt::format("the arguments take {} bytes, more than the {} of a call; pass less", total, types::kMaxCallBytes));
+  for (const ReferenceKind kind : {ReferenceKind::kIn, ReferenceKind::kInOut, ReferenceKind::kOut}) {
+    for (const Reference& r : call.references) {
+      const bool text = r.kind == ReferenceKind::kText;
+      if ((text ? ReferenceKind::kIn : r.kind) != kind) continue;
+      if (r.data == nullptr) {
+        const types::FrameCell null{types::kNullOffset, 0};
+        std::memcpy(packed.frame.data() + r.slot, &null, sizeof null);
+        continue;
+      }
+      if (text && std::memchr(r.data, 0, r.bytes) != nullptr)
+        return Error(ErrorKind::kInvalidArgument, "a text argument has a NUL inside; text ends at a NUL, pass memory instead");
+      place(r, r.bytes + (text ? 1 : 0));
+      if (kind == ReferenceKind::kOut) continue;
+      packed.frame.resize(end);
+      if (r.bytes != 0) std::memcpy(packed.frame.data() + end - r.bytes - (text ? 1 : 0), r.data, r.bytes);
+    }
+  }
+  packed.out_bytes = static_cast<uint32_t>(end - packed.frame.size());
+  if (!returns) packed.return_from = packed.total_bytes();
+  return {};
+}
+
+client::CallMessage MessageOf(const types::PackedCall& packed) {
+  client::CallMessage message;
+  message.frame = packed.frame;
+  message.out_bytes = static_cast<int32_t>(packed.out_bytes);
+  if (!packed.returned.empty()) message.return_from = static_cast<int32_t>(packed.return_from);
+  return message;
+}
+
+// The caller's memory from the reply; `data` has the returned memory first, then a returned text.
+Status TakeMemory(const types::PackedCall& packed, std::string_view data) {
+  if (packed.returned.empty()) return {};
+  return types::CopyReturned(packed, data.substr(0, packed.total_bytes() - packed.return_from));
+}
+
+Status TakeText(const Overload& overload, const client::CallAnswer& answer, std::string* text) {
+  RBC_ASSIGN_OR_RETURN(const types::Value value, types::UnpackResult(overload.type.result(), answer.result, answer.data));
+  if (const std::string* as_text = value.As<std::string>()) *text = *as_text;
+  if (const types::ByteString* bytes = value.As<types::ByteString>()) *text = bytes->bytes;
+  return {};
+}
+
+// The returned memory is there although the function ended with a status.
+Status TakeAnswer(const std::string& name, const Overload& overload, const types::PackedCall* packed, const client::CallAnswer& answer, const TypedCall& call) {
+  if (packed != nullptr) RBC_RETURN_IF_ERROR(TakeMemory(*packed, answer.data));
+  if (answer.status != 0) return BadStatus(name, answer.status);
+  if (call.text != nullptr) return TakeText(overload, answer, call.text);
+  if (answer.result.size() != call.result_size)
+    return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm answers with a result of {} bytes instead of {}; update the older of the two sides", answer.result.size(), call.result_size));
+  if (call.result_size != 0) std::memcpy(call.result, answer.result.data(), call.result_size);
+  return {};
+}
+
+Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call) {
+  RBC_ASSIGN_OR_RETURN(const std::shared_ptr<const Prepared> prepared, caller.Current());
+  const Overload& overload = *prepared->overloads[index];
+  const Expected<size_t>& declared = prepared->declared[index];
+  if (!declared) return declared.error();
+  const uint32_t result_size = call.text != nullptr ? 0 : overload.layout.result_size();
+  if (overload.layout.fixed_size() != call.frame_size || result_size != call.result_size)
+    return Error(ErrorKind::kUnsupported, fmt::format("`{}` has {} bytes of parameters and {} of result in this program and {} and {} on the farm; "
+                                                      "order the members of its structs as they are declared",
+                                                      overload.type.ToString(), call.frame_size, call.result_size, overload.layout.fixed_size(), result_size));
+  bool is_explicit = false;
+  const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
+  client::CallMessage message;
+  message.frame = std::string_view(call.frame, call.frame_size);
+  std::optional<types::PackedCall> packed;
+  if (!call.references.empty()) {
+    RBC_RETURN_IF_ERROR(PackReferences(call, packed.emplace()));
+    message = MessageOf(*packed);
+  }
+  RBC_ASSIGN_OR_RETURN(const client::Farm::Answered answered, caller.core->farm->Call(*prepared->module, *declared, message, deadline, is_explicit, call.request_id));
+  caller.core->Print(answered.answer.output);
+  return TakeAnswer(caller.name, overload, packed ? &*packed : nullptr, answered.answer, call);
+}
+
+}  // namespace
+
+std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call) {
+  Status status = InvokeTyped(caller, index, timeout_ms, call);
+  if (status) return nullptr;
+  Error error = NameIt(std::move(status).error(), caller.name);
+  caller.core->Print(error.output);
+  return std::make_unique<Error>(std::move(error));
+}
+
+const std::shared_ptr<Core>& CoreOf(const CallerState& caller) { return caller.core; }
+
+}  // namespace detail
+
+namespace {
+
+std::vector<types::Value> Inner(std::span<const Value> values) {
+  std::vector<types::Value> out;
+  out.reserve(values.size());
+  for (const Value& value : values) out.push_back(value.inner());
+  return out;
+}
+
+}  // namespace
+
+Result<CallResult> Caller::CallNumbered(std::span<const Value> arguments, std::atomic<int64_t>* request_id) const {
+  const auto call = [&]() -> Result<CallResult> {
+    RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
+    const std::vector<types::Value> values = Inner(arguments);
+    RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(prepared->types, std::span<const types::Value>(values)));
+    const detail::Overload& overload = *prepared->overloads[index];
+    if (!prepared->declared[index]) return prepared->declared[index].error();
+    RBC_ASSIGN_OR_RETURN(const types::PackedCall packed, types::PackArguments(overload.layout, values));
+    bool is_explicit = false;
+    const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_, &is_explicit);
+    const size_t declared = *prepared->declared[index];
+    RBC_ASSIGN_OR_RETURN(const client::Farm::Answered answered,
+                         state_->core->farm->Call(*prepared->module, declared, detail::MessageOf(packed), deadline, is_explicit, request_id));
+    const client::CallAnswer& answer = answered.answer;
+    CallResult result;
+    result.output = answer.output;
+    result.signature = overload.type.ToString();
+    result.symbol = prepared->module->declarations()[declared].symbol;
+    result.status = answer.status;
+    RBC_RETURN_IF_ERROR(detail::TakeMemory(packed, answer.data));
+    if (answer.status == 0) {
+      RBC_ASSIGN_OR_RETURN(types::Value value, types::UnpackResult(overload.type.result(), answer.result, answer.data));
+      result.value = ValueMaker::Make(std::move(value), overload.type.result());
+    }
+    return result;
+  };
+  Result<CallResult> result = call();
+  if (!result) result.error() = detail::NameIt(std::move(result.error()), state_->name);
+  state_->core->Print(result ? result->output : result.error().output);
+  return result;
+}
+
+Result<Value> Caller::ValueOf(Result<CallResult> result) const {
+  if (!result) return std::move(result).error();
+  if (result->status != 0) return detail::BadStatus(state_->name, result->status);
+  return std::move(result->value);
+}
+
+Value Caller::call(std::span<const Value> arguments) const { return ValueOrThrow(ValueOf(try_call(arguments))); }
+
+std::string Caller::target() const { return state_->Target(); }
+std::string Caller::target(std::string_view next) { return ValueOrThrow(state_->SetTarget(next)); }
+bool Caller::add_signature(std::string_view signature) { return ValueOrThrow(state_->Add(signature)); }
+size_t Caller::IndexOf(std::string_view signature) { return ValueOrThrow(state_->IndexOf(signature)); }
+const std::string& Caller::name() const { return state_->name; }
+const std::shared_ptr<detail::Core>& Caller::core() const { return state_->core; }
+
+std::vector<std::string> Caller::signatures() const {
+  std::vector<std::string> out;
+  for (const auto& overload : state_->Overloads()) out.push_back(overload->type.ToString());
+  return out;
+}
+
+Caller Caller::with_timeout(std::chrono::milliseconds timeout) const { return Caller(state_, timeout.count()); }
+
+namespace {
+
+// Bitcode as text, by the farm.
+Result<std::string> PrintIr(const detail::Core& core, const std::string& target, const std::string& ir, const client::Deadline& deadline) {
+  wire::EmitRequest request;
+  request.target = target;
+  request.ir = ir;
+  request.emit = wire::Emit::Ir;
+  request.options.opt_level = 0;
+  return core.farm->Ask(deadline, [&](wire::FarmClient& client) {
+    request.request_id = core.farm->NextRequestId();
+    wire::EmitReply reply;
+    client.emit(reply, request);
+    return std::move(reply.code);
+  });
+}
+
+Result<std::string> StoredIr(client::Farm& farm, client::Module& module, const client::Deadline& deadline) {
+  RBC_ASSIGN_OR_RETURN(const client::Loaded loaded, farm.Load(module, deadline));
+  return farm.Ask(deadline, [&](wire::FarmClient& client) {
+    std::string ir;
+    client.get_ir(ir, loaded.module_id);
+    return ir;
+  });
+}
+
+}  // namespace
+
+std::string Caller::get_IR() const {
+  const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_);
+  std::string ir = state_->source.ir();
+  if (state_->connected) {
+    const auto prepared = ValueOrThrow(state_->Current());
+    ir = ValueOrThrow(StoredIr(*state_->core->farm, *prepared->module, deadline));
+  }
+  if (!client::IsBitcode(ir)) return ir;
+  return ValueOrThrow(PrintIr(*state_->core, target(), ir, deadline));
+}
+
+Result<Caller::Compiled> Caller::try_compile() const {
+  RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
+  RBC_ASSIGN_OR_RETURN(const client::Loaded loaded, state_->core->farm->Load(*prepared->module, state_->core->DeadlineOf(timeout_ms_)));
+  Digest handle{};
+  if (loaded.reply->handle.size() == handle.size()) std::memcpy(handle.data(), loaded.reply->handle.data(), handle.size());
+  Compiled out{.handle = Hex(handle), .cached = loaded.reply->cached, .timings_us = {}, .warnings = FromWire(loaded.reply->warnings)};
+  for (const auto& timing : loaded.reply->timings) out.timings_us.emplace_back(timing.phase, timing.us);
+  return out;
+}
+
+void Caller::compile() const { ValueOrThrow(try_compile()); }
+
+void Caller::publish(const std::string& name, std::chrono::milliseconds expires) const {
+  const auto publish = [&]() -> Status {
+    RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
+    if (prepared->overloads.size() != 1)
+      return Error(ErrorKind::kInvalidArgument, fmt::format("'{}' has {} signatures and a published function has 1; publish each under a name of its own", state_->name, prepared->overloads.size()));
+    const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_);
+    RBC_ASSIGN_OR_RETURN(const client::Loaded loaded, state_->core->farm->Load(*prepared->module, deadline));
+    wire::PublishRequest request;
+    request.module_id = loaded.module_id;
+    request.function_id = loaded.reply->functions[0].function_id;
+    request.name = name;
+    if (expires.count() > 0) request.__set_expires_ms(expires.count());
+    return state_->core->farm->Ask(deadline, [&](wire::FarmClient& client) { client.publish(request); });
+  };
+  ValueOrThrow(publish());
+}
+
+}  // namespace rbc

@@ -1,0 +1,172 @@
+// A farm over fake workers.
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/farm_fixture.h"
+
+#include <malloc.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <thrift/protocol/TBinaryProtocol.h>
+#include <thrift/transport/TBufferTransports.h>
+#include <thrift/transport/TSocket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "server/net/address.h"
+#include "thrift/handle.h"
+
+namespace rbc::server::testing {
+
+using apache::thrift::protocol::TBinaryProtocol;
+using apache::thrift::transport::TFramedTransport;
+using apache::thrift::transport::TSocket;
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "rbc-farm-test-XXXXXX").string();
+  path_ = mkdtemp(pattern.data());
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Client::Client(const std::string& address) {
+  std::shared_ptr<TSocket> socket;
+  if (address.rfind("unix:", 0) == 0) {
+    socket = std::make_shared<TSocket>(address.substr(5));
+  } else {
+    const auto colon = address.rfind(':');
+    socket = std::make_shared<TSocket>(address.substr(0, colon), std::stoi(address.substr(colon + 1)));
+  }
+  socket->setRecvTimeout(10'000);
+  transport_ = std::make_shared<TFramedTransport>(socket);
+  transport_->open();
+  client_ = std::make_unique<wire::FarmClient>(std::make_shared<TBinaryProtocol>(transport_));
+}
+
+wire::HelloReply Client::Hello(const std::string& name_space) {
+  wire::HelloRequest request;
+  request.protocol_major = 1;
+  request.protocol_minor = 0;
+  request.client = "test";
+  request.__set_name_space(name_space);
+  wire::HelloReply reply;
+  client_->hello(reply, request);
+  return reply;
+}
+
+wire::HelloReply Client::Attach(const wire::HelloReply& session) {
+  wire::AttachRequest request;
+  request.session_id = session.session_id;
+  request.secret = session.secret;
+  request.farm_id = session.farm_id;
+  wire::HelloReply reply;
+  client_->attach(reply, request);
+  return reply;
+}
+
+void Client::Close() { transport_->close(); }
+
+wire::CompileRequest MakeRequest(const std::string& ir, const std::string& symbol) {
+  wire::CompileRequest request;
+  request.target = "host";
+  wire::FunctionDeclaration function;
+  function.symbol = symbol;
+  function.signature = "float64(float64)";
+  function.abi = wire::Abi::Direct;
+  request.functions = {function};
+  request.__set_ir(ir);
+  request.handle.assign(Bytes(HandleOf(request.target, request.functions, request.options, ir)));
+  return request;
+}
+
+wire::CompileReply Client::Compile(const std::string& ir, const std::string& symbol, int64_t request_id,
+                                   int32_t deadline_ms) {
+  auto request = MakeRequest(ir, symbol);
+  request.request_id = request_id;
+  request.deadline_ms = deadline_ms;
+  wire::CompileReply reply;
+  client_->compile(reply, request);
+  return reply;
+}
+
+wire::CallReply Client::Call(int64_t function_id, const std::string& frame, int64_t request_id) {
+  wire::CallRequest request;
+  request.request_id = request_id;
+  request.function_id = function_id;
+  request.frame = frame;
+  wire::CallReply reply;
+  client_->call(reply, request);
+  return reply;
+}
+
+void FarmTest::SetUp() {
+  config_.listen = {"unix:" + unix_path(), "127.0.0.1:0"};
+  config_.state_dir = folder_.path() + "/state";
+  config_.lend = false;
+}
+
+void FarmTest::StartFarm() {
+  TearDown();
+  ASSERT_TRUE(Complete(&config_));
+  backend_ = std::make_unique<FakeBackend>();
+  farm_ = std::make_unique<Farm>(config_, *backend_);
+  std::vector<Listener> listeners;
+  for (const auto& address : config_.listen) {
+    auto listener = Listener::Open(address);
+    ASSERT_TRUE(listener) << listener.error().message;
+    listeners.push_back(*std::move(listener));
+  }
+  const auto status = farm_->Start(std::move(listeners));
+  ASSERT_TRUE(status) << status.error().message;
+  unix_address_ = farm_->addresses().front();
+  tcp_address_ = farm_->addresses().back();
+}
+
+void FarmTest::TearDown() {
+  farm_.reset();
+  backend_.reset();
+}
+
+uint64_t ResidentBytes() {
+  malloc_trim(0);
+  std::ifstream in("/proc/self/smaps_rollup");
+  std::string word;
+  while (in >> word)
+    if (word == "Anonymous:") {
+      uint64_t kib = 0;
+      in >> kib;
+      return kib * 1024;
+    }
+  return 0;
+}
+
+int RawConnect(const std::string& text) {
+  const auto address = ParseAddress(text);
+  if (!address) return -1;
+  const int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval timeout{.tv_sec = 5, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  if (connect(fd, address->get(), address->size) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+std::string Framed(const std::string& message) {
+  const uint32_t length = __builtin_bswap32(static_cast<uint32_t>(message.size()));
+  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + message;
+}
+
+std::string ReadAll(int fd) {
+  std::string out;
+  char bytes[4096];
+  for (ssize_t got; (got = recv(fd, bytes, sizeof bytes, 0)) > 0;) out.append(bytes, static_cast<size_t>(got));
+  return out;
+}
+
+}  // namespace rbc::server::testing

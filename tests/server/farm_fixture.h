@@ -1,0 +1,96 @@
+// A farm over fake workers on a Unix socket and loopback TCP, and stock generated clients for it.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gen/Farm.h"
+#include "server/farm.h"
+#include "tests/server/fake_backend.h"
+
+namespace rbc::server::testing {
+
+// A folder that goes with its contents.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// One connection. Calls throw wire::FarmError and Thrift's transport exceptions.
+class Client {
+ public:
+  explicit Client(const std::string& address);  // as Farm::addresses gives it
+  wire::FarmClient* operator->() { return client_.get(); }
+  wire::HelloReply Hello(const std::string& name_space = "default");
+  wire::HelloReply Attach(const wire::HelloReply& session);
+  void Close();
+
+  wire::CompileReply Compile(const std::string& ir, const std::string& symbol = "f", int64_t request_id = 0,
+                             int32_t deadline_ms = 0);
+  wire::CallReply Call(int64_t function_id, const std::string& frame, int64_t request_id = 0);
+
+ private:
+  std::shared_ptr<apache::thrift::transport::TTransport> transport_;
+  std::unique_ptr<wire::FarmClient> client_;
+};
+
+wire::CompileRequest MakeRequest(const std::string& ir, const std::string& symbol = "f");
+
+// The kind of the FarmError that `action` throws; kInternal and a failed test where it throws none.
+template <typename Action>
+wire::FarmError ErrorOf(Action&& action) {
+  try {
+    action();
+  } catch (const wire::FarmError& error) {
+    return error;
+  }
+  ADD_FAILURE() << "no FarmError";
+  return {};
+}
+
+class FarmTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+  // Starts the farm with `config` changed by the test; a second call is a restart.
+  void StartFarm();
+  Client Connect() { return Client(unix_address_); }
+  Client ConnectTcp() { return Client(tcp_address_); }
+  std::string unix_path() const { return folder_.path() + "/farm.sock"; }
+
+  TemporaryFolder folder_;
+  FarmConfig config_;
+  std::unique_ptr<FakeBackend> backend_;
+  std::unique_ptr<Farm> farm_;
+  std::string unix_address_, tcp_address_;
+};
+
+// Waits for `condition`, at most five seconds.
+template <typename Condition>
+bool Eventually(Condition&& condition) {
+  for (int i = 0; i < 1000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return condition();
+}
+
+// Anonymous resident bytes of this process.
+uint64_t ResidentBytes();
+// A connected socket, or -1. Blocking, with a receive timeout of five seconds.
+int RawConnect(const std::string& address);
+// `message` with its length in front.
+std::string Framed(const std::string& message);
+// Reads until end of file or timeout.
+std::string ReadAll(int fd);
+
+}  // namespace rbc::server::testing

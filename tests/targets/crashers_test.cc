@@ -1,0 +1,86 @@
+// Inputs known to crash, abort, hang or leak host files when LLVM's own tools get them, each in a child with limits.
+// The directory is RBC_CASES (environment, else the CMake variable of that name).
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/targets/fork.h"
+#include "tests/targets/harness.h"
+
+namespace rbc::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> Files() {
+  const char* wanted = std::getenv("RBC_CASES");
+  std::vector<fs::path> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(wanted != nullptr ? wanted : RBC_CASES) / "crashers", ignored)) {
+    if (entry.path().extension() == ".ll" || entry.path().extension() == ".bc") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string ReadFile(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+// "object", or the typed error. Nothing of the host's files may be in either.
+std::string Try(const std::string& ir, std::vector<FunctionDeclaration> functions, CompileOptions options) {
+  auto artifact = Compile(ir, std::move(functions), options);
+  const std::string seen = artifact ? artifact->code : Message(artifact);
+  if (seen.find("root:") != std::string::npos) return "LEAK";
+  return artifact ? "object" : seen.substr(0, 300);
+}
+
+class Crashers : public ::testing::TestWithParam<fs::path> {};
+
+TEST_P(Crashers, GiveAnErrorOrAnObjectWithinLimits) {
+  const auto ir = ReadFile(GetParam());
+  ASSERT_FALSE(ir.empty());
+  const bool by_hand = GetParam().extension() == ".ll";
+  for (uint8_t level = 0; level <= 3; ++level) {
+    for (const bool declared : {false, true}) {
+      CompileOptions options;
+      options.opt_level = level;
+      const auto outcome = InFork([&] {
+        return Try(ir, declared ? std::vector<FunctionDeclaration>{{"f", "void()"}} : std::vector<FunctionDeclaration>{}, options);
+      }, {.cpu_seconds = 5});
+      SCOPED_TRACE(GetParam().filename().string() + " at O" + std::to_string(level) + (declared ? ", declared" : ""));
+      EXPECT_NE(outcome.answer, "LEAK");
+      if (outcome.answered) {
+        std::printf("  O%d %s: %s\n", level, declared ? "f()" : "all", outcome.answer.substr(0, 160).c_str());
+        continue;
+      }
+      // Mutated bitcode ends LLVM in its reader: that is what the worker's process is for. What a person wrote we refuse.
+      std::printf("  O%d %s: signal %d, exit code %d\n", level, declared ? "f()" : "all", outcome.signal, outcome.exit_code);
+      EXPECT_FALSE(by_hand) << "signal " << outcome.signal << ", exit code " << outcome.exit_code;
+    }
+  }
+}
+
+std::string NameOf(const ::testing::TestParamInfo<fs::path>& test) {
+  std::string name = test.param.filename().string();
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
+  return name;
+}
+INSTANTIATE_TEST_SUITE_P(Each, Crashers, ::testing::ValuesIn(Files()), NameOf);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Crashers);
+
+TEST(CrasherFiles, AreThere) {
+  if (Files().empty()) GTEST_SKIP() << "no cases/crashers: set RBC_CASES to the directory that holds it";
+}
+
+}  // namespace
+}  // namespace rbc::testing

@@ -137,10 +137,14 @@ class SshTest : public AddressTest {
     std::ofstream(ssh) << kFakeSsh;
     ::chmod(ssh.c_str(), 0755);
     ::setenv("PATH", (directory_.path() + ":" + old_path_).c_str(), 1);
+    ::setenv("TMPDIR", directory_.path().c_str(), 1);
     ::setenv("FAKE_SSH_LOG", (directory_.path() + "/log").c_str(), 1);
     ::unsetenv("FAKE_SSH_FAILS");
   }
-  ~SshTest() override { ::setenv("PATH", old_path_.c_str(), 1); }
+  ~SshTest() override {
+    ::setenv("PATH", old_path_.c_str(), 1);
+    ::unsetenv("TMPDIR");
+  }
   int Starts() const {
     std::ifstream log(directory_.path() + "/log");
     int lines = 0;
@@ -168,8 +172,8 @@ TEST_F(SshTest, CallsGoThroughOneTunnel) {
   std::string line;
   std::getline(log, line);
   EXPECT_THAT(line, testing::AllOf(testing::HasSubstr("BatchMode=yes"), testing::HasSubstr("-- me@box cat")));
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path()))
-    EXPECT_FALSE(std::filesystem::exists(entry.path() / "farm") && entry.path().filename().string().starts_with("rbc-ssh-")) << entry.path();
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.path()))
+    EXPECT_FALSE(entry.path().filename().string().starts_with("rbc-ssh-")) << entry.path();
 }
 
 TEST_F(SshTest, ARefusalIsGivenInSshsOwnWords) {

@@ -1,8 +1,8 @@
 // Peers that are no farm, or a bad one: silence, rubbish, lying lengths.
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -164,7 +164,8 @@ TEST_F(RudeTest, AClosedConnectionIsAnError) {
 }
 
 TEST_F(RudeTest, LyingFrameLengthsTakeNoMemory) {
-  const AlmostAFarm farm(path(), [](const std::string&) { return std::string("\x7f\xff\xff\xff", 4) + std::string(100, 'x'); });
+  const AlmostAFarm farm(path(),
+                         [](const std::string&) { return std::string("\x7f\xff\xff\xff", 4) + std::string(100, 'x'); });
   const long before = PeakMemory();
   EXPECT_EQ(CallError(farm.address()).kind, ErrorKind::kProtocolMismatch);
   EXPECT_LT(PeakMemory() - before, 8 * 1024);
@@ -198,7 +199,8 @@ TEST_F(RudeTest, AStringLongerThanItsMessageIsRefused) {
 }
 
 TEST_F(RudeTest, MoreBytesThanAskedForAreRefused) {
-  const AlmostAFarm farm(path(), [](const std::string& request) { return Framed(ReplyTo(request, "12345678")) + "surplus"; });
+  const AlmostAFarm farm(path(),
+                         [](const std::string& request) { return Framed(ReplyTo(request, "12345678")) + "surplus"; });
   EXPECT_EQ(CallError(farm.address()).kind, ErrorKind::kProtocolMismatch);
 }
 
@@ -275,7 +277,8 @@ TEST_F(RudeTest, LargeRepliesArriveWhole) {
   farm.SetCall([](const auto&, const wire::CallRequest& request) {
     wire::CallReply reply;
     std::string memory = request.frame + std::string(static_cast<size_t>(request.out_bytes), '\0');
-    for (size_t i = static_cast<size_t>(request.return_from); i < memory.size(); ++i) memory[i] = static_cast<char>(i * 7);
+    for (size_t i = static_cast<size_t>(request.return_from); i < memory.size(); ++i)
+      memory[i] = static_cast<char>(i * 7);
     reply.__set_data(memory.substr(static_cast<size_t>(request.return_from)));
     return reply;
   });

@@ -75,13 +75,15 @@ class FarmTask : public detail::Task {
       started_ = true;
       if (cancelled_) refused = &cancelled;
     }
-    work_(&request_id_, refused);
+    {
+      // Gone before anybody is told: what it holds is then the user's alone, to end when the user wants.
+      const detail::Work work = std::move(work_);
+      work(&request_id_, refused);
+    }
     std::vector<std::function<void()>> callbacks;
-    detail::Work finished;  // may hold the last reference to much: destroyed last, without the lock
     {
       const std::lock_guard lock(mutex_);
       done_ = true;
-      finished.swap(work_);
       callbacks.swap(callbacks_);
       if (event_) Signal();
       over_.notify_all();

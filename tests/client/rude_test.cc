@@ -115,6 +115,21 @@ TEST_F(RudeTest, SilenceEndsAtTheDeadline) {
   EXPECT_LT(took, std::chrono::milliseconds(1200));
 }
 
+TEST_F(RudeTest, AStoppedFarmIsNoticedWithinTheConnectTimeout) {
+  const RudeServer server(path(), [](int fd) {
+    char bytes[4096];
+    while (::recv(fd, bytes, sizeof bytes, 0) > 0) {
+    }
+  });
+  RemoteJIT::Options options;
+  options.connect_timeout = std::chrono::milliseconds(150);
+  const auto start = std::chrono::steady_clock::now();
+  const auto targets = RemoteJIT(server.address(), options).try_targets();
+  ASSERT_FALSE(targets);
+  EXPECT_EQ(targets.error().kind, ErrorKind::kDeadlineExceeded);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1150));
+}
+
 // The backlog is full and nobody accepts: connecting itself must end.
 TEST_F(RudeTest, AFullBacklogEndsAtTheDeadline) {
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);

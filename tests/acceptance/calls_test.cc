@@ -344,10 +344,10 @@ class ShortQueue : public FarmTest {
  protected:
   FarmOptions Options() const override {
     return FarmOptions()
-        .Set("compile", "compile_workers", "1")
+        .Set("compile", "workers", "1")
         .Set("compile", "queue_deadline_ms", "300")
         .Set("compile", "queue_limit_per_client", "3")
-        .Set("compile", "compile_deadline_ms", "2000");
+        .Set("compile", "deadline_ms", "2000");
   }
 };
 
@@ -366,7 +366,7 @@ TEST_F(ShortQueue, WaitingForACompilerEndsAtItsDeadlineOrIsRefusedAtOnce) {
     ASSERT_FALSE(reply) << "compiled although the only compiler is busy";
     EXPECT_TRUE(reply.error().kind == ErrorKind::kBusy || reply.error().kind == ErrorKind::kDeadlineExceeded)
         << Describe(reply.error());
-    if (reply.error().kind == ErrorKind::kBusy) EXPECT_GT(reply.error().retry_after_ms, 0);
+    EXPECT_EQ(reply.error().kind == ErrorKind::kBusy, reply.error().retry_after_ms > 0);
   }
   const Error error = MustFail(slow.get(), "the slow module");
   EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded) << Describe(error);

@@ -241,9 +241,11 @@ TEST_F(PublishedNames, AStrangerCanNeitherReplaceNorWithdrawThem) {
   request.function_id = reply.functions[0].function_id;
   request.name = "scale";
   const auto replaced = stranger.Publish(request);
-  if (!replaced) EXPECT_EQ(replaced.error().kind, ErrorKind::kPermissionDenied) << Describe(replaced.error());
+  ASSERT_FALSE(replaced) << "a stranger replaced the function behind a name";
+  EXPECT_EQ(replaced.error().kind, ErrorKind::kPermissionDenied) << Describe(replaced.error());
   const auto withdrawn = stranger.Withdraw("scale");
-  ASSERT_FALSE(withdrawn && !replaced) << "a stranger withdrew the name";
+  ASSERT_FALSE(withdrawn) << "a stranger withdrew the name";
+  EXPECT_EQ(withdrawn.error().kind, ErrorKind::kPermissionDenied) << Describe(withdrawn.error());
   EXPECT_EQ(CallByName("scale", 10), 20);
 }
 

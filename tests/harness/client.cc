@@ -89,7 +89,7 @@ Expected<Client> Client::Open(const std::string& address, const ConnectOptions& 
   socket->setRecvTimeout(limit);
   socket->setSendTimeout(limit);
   socket->setNoDelay(true);
-  client.transport_ = std::make_shared<transport::TFramedTransport>(socket);
+  client.transport_ = std::make_shared<transport::TFramedTransport>(socket, socket->getConfiguration());
   client.wire_ = std::make_unique<wire::FarmClient>(
       std::make_shared<apache::thrift::protocol::TBinaryProtocol>(client.transport_));
   RBC_RETURN_IF_ERROR(client.Guard([&] { client.transport_->open(); }));

@@ -81,6 +81,15 @@ std::vector<ProcessStat> ChildrenOf(pid_t parent) {
   return children;
 }
 
+std::vector<ProcessStat> ThreadsOf(pid_t pid) {
+  std::vector<ProcessStat> threads;
+  ForEachEntry(PathOf(pid, "task"), [&](const char* name) {
+    if (!std::isdigit(static_cast<unsigned char>(name[0]))) return;
+    if (auto stat = ReadStat(std::atoi(name))) threads.push_back(*stat);
+  });
+  return threads;
+}
+
 std::string StatusField(pid_t pid, const std::string& key) {
   std::ifstream in(PathOf(pid, "status"));
   for (std::string line; std::getline(in, line);) {

@@ -31,6 +31,7 @@ std::optional<ProcessStat> ReadStat(pid_t pid);
 // Running or stopped, and the same process: a zombie counts as gone.
 bool IsAlive(const ProcessId& id);
 std::vector<ProcessStat> ChildrenOf(pid_t parent);
+std::vector<ProcessStat> ThreadsOf(pid_t pid);
 // Of /proc/PID/status, "Seccomp" -> "2"; "" where it is not there.
 std::string StatusField(pid_t pid, const std::string& key);
 // Of /proc/PID/ns, "net" -> "net:[4026531840]".

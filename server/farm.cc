@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <thrift/TOutput.h>
 
 #include <algorithm>
 
@@ -47,7 +48,10 @@ Farm::Farm(FarmConfig config, Backend& backend)
       names_(config_.state_dir + "/names", {config_.max_names, config_.max_names_per_owner, config_.names_bytes}),
       host_{config_, backend, store_, [this](uint64_t, LentReturn returned) { loop_.Return(std::move(returned)); }},
       sessions_(host_),
-      loop_(LoopOptionsOf(config_), *this) {}
+      loop_(LoopOptionsOf(config_), *this) {
+  // Thrift speaks of each malformed message by itself, past the log.
+  apache::thrift::GlobalOutput.setOutputFunction([](const char* text) { spdlog::debug("thrift: {}", text); });
+}
 
 Farm::~Farm() { Stop(); }
 

@@ -57,8 +57,9 @@ struct Module {
 };
 
 // An entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the status.
-// frame: fixed parameters as types/frame.h lays them out; a pointer or string parameter is a cell {uint32 offset,
-// uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks cells before it calls.
+// Both are aligned to 16 bytes. frame: fixed parameters as types/frame.h lays them out; a pointer or string parameter
+// is a cell {uint32 offset, uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks cells
+// before it calls.
 struct EntryPoint {
   enum class Cell : uint8_t { kPointer = 0, kString = 1 };
   uint32_t declaration = 0;  // index into Module::functions

@@ -58,13 +58,14 @@ class CompileRole {
  private:
   // The result lies behind the job, which is still read while the result is made.
   JobBody Answer(const JobBody& job) {
-    std::string result = SerializeResult(Compile({reinterpret_cast<const char*>(arena_.data()) + job.offset, job.size}));
+    std::string result =
+        SerializeResult(Compile({reinterpret_cast<const char*>(arena_.data()) + job.offset, job.size}));
     const uint64_t offset = (job.offset + job.size + 63) / 64 * 64;
     const uint64_t room = offset < arena_.size() ? arena_.size() - offset : 0;
     if (result.size() > room)
-      result = SerializeResult(Error(ErrorKind::kResourceExhausted,
-                                     "the compiled module takes " + std::to_string(result.size()) +
-                                         " bytes, more than the " + std::to_string(room) + " that are left"));
+      result = SerializeResult(
+          Error(ErrorKind::kResourceExhausted, "the compiled module takes " + std::to_string(result.size()) +
+                                                   " bytes, more than the " + std::to_string(room) + " that are left"));
     const uint64_t size = std::min<uint64_t>(result.size(), room);
     std::memcpy(arena_.data() + offset, result.data(), size);
     progress_.Clear();
@@ -74,8 +75,7 @@ class CompileRole {
   Expected<Artifact> Compile(std::string_view bytes) {
     RBC_ASSIGN_OR_RETURN(const CompileJob job, ParseCompileJob(bytes));
     const auto target = targets_.find(job.target);
-    if (target == targets_.end())
-      return Error(ErrorKind::kUnknownTarget, "no target is called '" + job.target + "'");
+    if (target == targets_.end()) return Error(ErrorKind::kUnknownTarget, "no target is called '" + job.target + "'");
     return target->second->Compile(Module{job.ir, job.functions}, job.options, &progress_);
   }
 

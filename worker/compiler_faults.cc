@@ -10,14 +10,10 @@ namespace rbc::worker {
 
 void RecordCompilerFaults() {
   llvm::install_fatal_error_handler(
-      [](void*, const char* reason, bool) {
-        EndWithFault(FaultCause::kFatalError, 0, 0, nullptr, nullptr, reason);
-      },
+      [](void*, const char* reason, bool) { EndWithFault(FaultCause::kFatalError, 0, 0, nullptr, nullptr, reason); },
       nullptr);
   llvm::install_bad_alloc_error_handler(
-      [](void*, const char* reason, bool) {
-        EndWithFault(FaultCause::kOutOfMemory, 0, 0, nullptr, nullptr, reason);
-      },
+      [](void*, const char* reason, bool) { EndWithFault(FaultCause::kOutOfMemory, 0, 0, nullptr, nullptr, reason); },
       nullptr);
 }
 

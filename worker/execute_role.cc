@@ -142,7 +142,8 @@ class ExecuteRole {
   }
 
   Status LoadModule(uint64_t id, std::string_view bytes) {
-    if (modules_.contains(id)) return Error(ErrorKind::kInternal, "module " + std::to_string(id) + " is loaded already");
+    if (modules_.contains(id))
+      return Error(ErrorKind::kInternal, "module " + std::to_string(id) + " is loaded already");
     RBC_ASSIGN_OR_RETURN(LoadBlob blob, ParseLoadBlob(bytes));
     RBC_ASSIGN_OR_RETURN(auto module, ModuleInstance::Make(id, std::move(blob), *device_));
     loaded_modules.Add(module.get());

@@ -90,11 +90,11 @@ void OnSignal(int signal, siginfo_t* info, void* machine_state) {
     EndWithFault(FaultCause::kForbiddenCall, signal, info->si_syscall, info->si_call_addr, code, {});
   }
   const bool memory = signal == SIGSEGV || signal == SIGBUS;
-  const auto cause = signal == SIGABRT ? FaultCause::kAbort
-                     : memory && IsStackOverflow(current_context, reinterpret_cast<uintptr_t>(info->si_addr),
-                                                 stack_pointer)
-                         ? FaultCause::kStackOverflow
-                         : FaultCause::kSignal;
+  const auto cause =
+      signal == SIGABRT ? FaultCause::kAbort
+      : memory && IsStackOverflow(current_context, reinterpret_cast<uintptr_t>(info->si_addr), stack_pointer)
+          ? FaultCause::kStackOverflow
+          : FaultCause::kSignal;
   EndWithFault(cause, signal, info->si_code, info->si_addr, code, {});
 }
 

@@ -15,8 +15,7 @@ constexpr size_t kTableBytes = kMaxFunctions * sizeof(std::atomic<const LoadedFu
 }  // namespace
 
 FunctionTable::FunctionTable() {
-  void* memory =
-      mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   slots_ = static_cast<std::atomic<const LoadedFunction*>*>(memory);  // zero pages are null pointers
 }

@@ -20,7 +20,8 @@ struct RulesetAttributes {
   uint64_t scoped;
 };
 
-constexpr uint64_t kReadAccess = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr uint64_t kReadAccess =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 
 // Every access right that the ABI knows, so that all of them are forbidden.
 RulesetAttributes Everything(uint32_t abi, size_t* size) {

@@ -48,8 +48,7 @@ LaneRunner::LaneRunner(LaneShare& share, uint32_t index)
       runner_(context_, share.limits),
       spin_(share.spin_us) {
   context_.lane = index;
-  context_.capture =
-      Capture(CaptureAt(share.ring, share.lanes, index), &lane_.capture_size, share.capture_limit);
+  context_.capture = Capture(CaptureAt(share.ring, share.lanes, index), &lane_.capture_size, share.capture_limit);
 }
 
 bool LaneRunner::IsMine(uint32_t state) const {

@@ -63,10 +63,10 @@ class LaneRunner {
   CallContext context_;
   CallRunner runner_;
   AdaptiveSpin spin_;
-  bool served_ = false;                      // a call was served since it last blocked: polling may pay
-  std::span<const uint8_t> big_reply_;       // waits for kContinue
-  std::atomic<int> connection_{-1};          // lent descriptor
-  uint32_t filled_ = 0;                      // bytes of the connection in lane_.request
+  bool served_ = false;                 // a call was served since it last blocked: polling may pay
+  std::span<const uint8_t> big_reply_;  // waits for kContinue
+  std::atomic<int> connection_{-1};     // lent descriptor
+  uint32_t filled_ = 0;                 // bytes of the connection in lane_.request
 };
 
 }  // namespace rbc::worker

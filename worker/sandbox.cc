@@ -74,7 +74,10 @@ struct Limit {
 
 std::vector<Limit> LimitsOf(const SpawnBody& spawn) {
   std::vector<Limit> limits = {
-      {RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_MEMLOCK, 0}, {RLIMIT_MSGQUEUE, 0},
+      {RLIMIT_CORE, 0},
+      {RLIMIT_FSIZE, 0},
+      {RLIMIT_MEMLOCK, 0},
+      {RLIMIT_MSGQUEUE, 0},
       // Standard descriptors, control socket, a lent connection a lane, and some on their way in.
       {RLIMIT_NOFILE, 16 + spawn.lanes},
   };

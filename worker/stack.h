@@ -10,8 +10,8 @@
 
 namespace rbc::worker {
 
-inline constexpr size_t kStackSize = 8 * 1024 * 1024;   // pages come when touched
-inline constexpr size_t kStackGuard = 1024 * 1024;      // address space only
+inline constexpr size_t kStackSize = 8 * 1024 * 1024;  // pages come when touched
+inline constexpr size_t kStackGuard = 1024 * 1024;     // address space only
 
 // Starts a thread that is never joined, with a stack of kStackSize above a guard, and notes its bounds in the context.
 Status StartOnOwnStack(CallContext* context, std::function<void()> body);

@@ -65,9 +65,12 @@ Condition IsOneOf(unsigned argument, uint32_t ignored, std::initializer_list<uin
 class Filter {
  public:
   Filter() {
-    program_ = {Load(offsetof(seccomp_data, arch)), IfEqual(AUDIT_ARCH_X86_64, 1, 0), Return(SECCOMP_RET_TRAP),
+    program_ = {Load(offsetof(seccomp_data, arch)),
+                IfEqual(AUDIT_ARCH_X86_64, 1, 0),
+                Return(SECCOMP_RET_TRAP),
                 Load(offsetof(seccomp_data, nr)),
-                Instruction(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1), Return(SECCOMP_RET_TRAP)};
+                Instruction(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1),
+                Return(SECCOMP_RET_TRAP)};
   }
   // Lets a call through if all conditions hold, else refuses it.
   void Allow(long number, std::initializer_list<Condition> conditions = {}) {
@@ -133,14 +136,57 @@ void AllowSockets(Filter& filter) {
 // Sanitizers read /proc, map memory and talk to stderr; what could harm others stays forbidden.
 std::vector<sock_filter> WideFilter() {
   Filter filter;
-  for (const long number :
-       {SYS_execve, SYS_execveat, SYS_fork, SYS_vfork, SYS_ptrace, SYS_socket, SYS_connect, SYS_bind, SYS_listen,
-        SYS_accept, SYS_accept4, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_setns, SYS_unshare, SYS_bpf,
-        SYS_perf_event_open, SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_reboot,
-        SYS_process_vm_readv, SYS_process_vm_writev, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_open_by_handle_at,
-        SYS_setuid, SYS_setgid, SYS_setresuid, SYS_setresgid, SYS_kill, SYS_unlink, SYS_unlinkat, SYS_rename,
-        SYS_renameat2, SYS_mkdir, SYS_mkdirat, SYS_chmod, SYS_fchmod, SYS_fchmodat, SYS_chown, SYS_truncate,
-        SYS_ftruncate, SYS_io_uring_setup, SYS_userfaultfd, SYS_memfd_create, SYS_pidfd_getfd})
+  for (const long number : {SYS_execve,
+                            SYS_execveat,
+                            SYS_fork,
+                            SYS_vfork,
+                            SYS_ptrace,
+                            SYS_socket,
+                            SYS_connect,
+                            SYS_bind,
+                            SYS_listen,
+                            SYS_accept,
+                            SYS_accept4,
+                            SYS_mount,
+                            SYS_umount2,
+                            SYS_pivot_root,
+                            SYS_chroot,
+                            SYS_setns,
+                            SYS_unshare,
+                            SYS_bpf,
+                            SYS_perf_event_open,
+                            SYS_init_module,
+                            SYS_finit_module,
+                            SYS_delete_module,
+                            SYS_kexec_load,
+                            SYS_reboot,
+                            SYS_process_vm_readv,
+                            SYS_process_vm_writev,
+                            SYS_keyctl,
+                            SYS_add_key,
+                            SYS_request_key,
+                            SYS_open_by_handle_at,
+                            SYS_setuid,
+                            SYS_setgid,
+                            SYS_setresuid,
+                            SYS_setresgid,
+                            SYS_kill,
+                            SYS_unlink,
+                            SYS_unlinkat,
+                            SYS_rename,
+                            SYS_renameat2,
+                            SYS_mkdir,
+                            SYS_mkdirat,
+                            SYS_chmod,
+                            SYS_fchmod,
+                            SYS_fchmodat,
+                            SYS_chown,
+                            SYS_truncate,
+                            SYS_ftruncate,
+                            SYS_io_uring_setup,
+                            SYS_userfaultfd,
+                            SYS_memfd_create,
+                            SYS_pidfd_getfd})
     filter.Answer(number, SECCOMP_RET_TRAP);
   return filter.Finish(SECCOMP_RET_ALLOW);
 }

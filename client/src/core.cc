@@ -63,12 +63,13 @@ std::string CallerState::Target() const {
 Expected<bool> CallerState::Add(std::string_view signature) {
   if (connected) return Error(ErrorKind::kInvalidArgument, fmt::format("'{}' is somebody's published function; its signature is given", name));
   RBC_ASSIGN_OR_RETURN(auto overload, MakeOverload(signature));
+  std::shared_ptr<const Prepared> old;  // may be the last one that holds its module: goes without the lock
   const std::lock_guard lock(core->farm->mutex());
   if (!overloads_.empty()) RBC_RETURN_IF_ERROR(types::CheckSignature(overload->type, overloads_[0]->type.parameters().size()));
   for (const auto& known : overloads_)
     if (known->type == overload->type) return false;
   overloads_.push_back(std::move(overload));
-  prepared_ = nullptr;
+  old.swap(prepared_);
   return true;
 }
 
@@ -93,11 +94,12 @@ Expected<std::string> CallerState::SetTarget(std::string_view next) {
   RBC_ASSIGN_OR_RETURN(const auto hello, core->farm->Hello(core->DeadlineOf(0)));
   const bool known = std::any_of(hello->targets.begin(), hello->targets.end(), [&](const auto& t) { return t.name == next; });
   if (!known) return Error(ErrorKind::kUnknownTarget, fmt::format("the farm has no target '{}'; it has {}", next, ListTargets(*hello)));
+  std::shared_ptr<const Prepared> old;
   const std::lock_guard lock(core->farm->mutex());
   std::string previous = target_;
   if (previous != next) {
     target_ = next;
-    prepared_ = nullptr;
+    old.swap(prepared_);
   }
   return previous;
 }
@@ -120,8 +122,12 @@ Expected<std::shared_ptr<const Prepared>> CallerState::Current() {
     list = overloads_;
   }
   RBC_ASSIGN_OR_RETURN(std::shared_ptr<const Prepared> made, Prepare(std::move(target), std::move(list)));
+  std::shared_ptr<const Prepared> other;  // of a thread that was as fast
   const std::lock_guard lock(core->farm->mutex());
-  if (made->target == target_ && made->overloads == overloads_) prepared_ = made;
+  if (made->target == target_ && made->overloads == overloads_) {
+    other.swap(prepared_);
+    prepared_ = made;
+  }
   return made;
 }
 

@@ -114,9 +114,16 @@ Status SetSection(FarmConfig* config, std::string_view section, const toml::tabl
 }
 
 std::string Quote(std::string_view text) {
-  std::ostringstream out;
-  out << toml::value<std::string>(std::string(text));
-  return out.str();
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
 }
 
 std::string Print(const FarmConfig& c, const NumberKey& key) { return Bound(key, c.*key.member); }

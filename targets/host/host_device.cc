@@ -263,9 +263,6 @@ class HostDevice : public Device {
 
 Expected<std::unique_ptr<Device>> OpenHostDevice(const RuntimeSymbols& symbols) {
   RBC_ASSIGN_OR_RETURN(std::shared_ptr<CodeMemory> memory, CodeMemory::Reserve());
-  // glibc's qsort asks for the size of memory once; JITLink's callers may come to it after lock-down.
-  std::vector<int> numbers(4096);
-  std::qsort(numbers.data(), numbers.size(), sizeof(int), [](const void*, const void*) { return 0; });
   return std::unique_ptr<Device>(std::make_unique<HostDevice>(std::move(memory), symbols));
 }
 

@@ -11,6 +11,7 @@
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "targets/host/emit.h"
 #include "targets/host/machine.h"
@@ -64,6 +65,24 @@ class Phases {
   Artifact* artifact_;
   const char* phase_ = nullptr;
   std::chrono::steady_clock::time_point start_;
+};
+
+// Names the function that the back end is at: its passes ask a gate of the context, which lets them all through.
+class Breadcrumbs : public llvm::OptPassGate {
+ public:
+  Breadcrumbs(llvm::LLVMContext& context, CompileProgress* progress) : context_(context), progress_(progress) {
+    context_.setOptPassGate(*this);
+  }
+  ~Breadcrumbs() override { context_.setOptPassGate(llvm::getGlobalPassGate()); }
+  bool isEnabled() const override { return progress_ != nullptr; }
+  bool shouldRunPass(llvm::StringRef, llvm::StringRef unit) const override {
+    if (unit.consume_front("function (")) progress_->Function(unit.drop_back());
+    return true;
+  }
+
+ private:
+  llvm::LLVMContext& context_;
+  CompileProgress* progress_;
 };
 
 // One compile: owns context and module; the toolchain stays with the target.
@@ -143,6 +162,10 @@ class Compilation {
   // The entries take the place of the client's functions, which become internal and mostly vanish into them.
   void MakeEntries(const std::vector<ir::MatchedFunction>& matches) {
     for (size_t i = 0; i < matches.size(); ++i) {
+      // An entry has no lines of source: for a debugger the function stays a frame of its own.
+      if (options_.debug && !matches[i].function->hasFnAttribute(llvm::Attribute::AlwaysInline)) {
+        matches[i].function->addFnAttr(llvm::Attribute::NoInline);
+      }
       artifact_.entries.push_back(ir::MakeEntryPoint(matches[i], i, input_.functions[i].symbol));
     }
     for (const auto& declaration : input_.functions) {
@@ -161,6 +184,7 @@ class Compilation {
 
   Status Emit() {
     phases_.Begin("emit");
+    Breadcrumbs crumbs(context_, progress_);
     switch (options_.emit) {
       case Emit::kIr:
         artifact_.code = PrintIr(*module_);
@@ -200,10 +224,23 @@ class Compilation {
   bool has_pointers_ = false;
 };
 
+// What LLVM may take for granted: it makes calls of library functions where the client wrote none (calloc of malloc and
+// memset, sincos of sin and cos), so that those which are not offered must be unknown to it.
+llvm::TargetLibraryInfoImpl OfferedLibrary(const RuntimeSymbols& symbols) {
+  llvm::TargetLibraryInfoImpl library{llvm::Triple(ThisMachine().triple)};
+  const llvm::TargetLibraryInfo info(library);
+  for (unsigned i = 0; i < llvm::NumLibFuncs; ++i) {
+    const auto function = static_cast<llvm::LibFunc>(i);
+    if (!info.has(function)) continue;
+    const llvm::StringRef name = info.getName(function);
+    if (symbols.Find({name.data(), name.size()}) == nullptr) library.setUnavailable(function);
+  }
+  return library;
+}
+
 class HostTarget : public Target {
  public:
-  explicit HostTarget(const RuntimeSymbols& symbols)
-      : symbols_(symbols), library_(llvm::Triple(ThisMachine().triple)) {}
+  explicit HostTarget(const RuntimeSymbols& symbols) : symbols_(symbols), library_(OfferedLibrary(symbols)) {}
 
   TargetInfo Info() const override {
     TargetInfo info;
@@ -233,7 +270,7 @@ class HostTarget : public Target {
 
  private:
   Toolchain& ToolchainFor(const CompileOptions& options) {
-    const CodegenOptions wanted{options.opt_level, options.allow_contract, options.debug};
+    const CodegenOptions wanted{options.opt_level, options.allow_contract};
     for (auto& tools : toolchains_) {
       if (tools->options == wanted) return *tools;
     }
@@ -242,7 +279,7 @@ class HostTarget : public Target {
 
   const RuntimeSymbols& symbols_;
   const llvm::TargetLibraryInfoImpl library_;
-  std::vector<std::unique_ptr<Toolchain>> toolchains_;  // at most one for each set of options: 16
+  std::vector<std::unique_ptr<Toolchain>> toolchains_;  // at most one for each set of options: 8
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "targets/host/machine.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include "llvm/ADT/StringMap.h"
@@ -78,6 +79,10 @@ void InitializeMachine() {
   LLVMInitializeX86AsmParser();
   ThisMachine();
   LlvmTarget();
+  // glibc's qsort asks for the size of memory the first time it sorts much, which a filter of system calls may not
+  // allow.
+  std::vector<int> numbers(4096);
+  std::qsort(numbers.data(), numbers.size(), sizeof(int), [](const void*, const void*) { return 0; });
 }
 
 std::unique_ptr<llvm::TargetMachine> MakeTargetMachine(const CodegenOptions& options) {

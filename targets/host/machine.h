@@ -27,7 +27,6 @@ const MachineInfo& ThisMachine();
 struct CodegenOptions {
   uint8_t opt_level = 2;  // 0..3
   bool allow_contract = false;
-  bool debug = false;
   friend bool operator==(const CodegenOptions&, const CodegenOptions&) = default;
 };
 

@@ -288,6 +288,12 @@ class Checker {
     return {};
   }
 
+  static std::string ForeignConvention(llvm::CallingConv::ID convention) {
+    const bool nvptx = convention == llvm::CallingConv::PTX_Kernel || convention == llvm::CallingConv::PTX_Device;
+    return fmt::format("calling convention {}{} is not supported", static_cast<unsigned>(convention),
+                       nvptx ? " (of the target cuda)" : "");
+  }
+
   Status CheckFunction(const llvm::Function& function) {
     RBC_RETURN_IF_ERROR(CheckName(function));
     if (function.getName().starts_with("llvm.") && function.getIntrinsicID() == llvm::Intrinsic::not_intrinsic) {
@@ -296,7 +302,7 @@ class Checker {
     if (function.isIntrinsic()) return CheckIntrinsic(function);
     if (function.hasGC()) return RefuseGlobal(function, "garbage collection strategies are not supported");
     if (!IsSupportedConvention(function.getCallingConv())) {
-      return RefuseGlobal(function, fmt::format("calling convention {} is not supported", function.getCallingConv()));
+      return RefuseGlobal(function, ForeignConvention(function.getCallingConv()));
     }
     if (function.hasPersonalityFn()) return RefuseExceptions(function);
     if (function.hasPrologueData() || function.hasPrefixData()) {
@@ -444,7 +450,7 @@ class Checker {
       return CheckAsmOperands(call);
     }
     if (!IsSupportedConvention(call.getCallingConv())) {
-      return refuse(fmt::format("calling convention {} is not supported", call.getCallingConv()));
+      return refuse(ForeignConvention(call.getCallingConv()));
     }
     for (unsigned i = 0; i < call.getNumOperandBundles(); ++i) {
       const auto tag = call.getOperandBundleAt(i).getTagName();

@@ -43,7 +43,8 @@ struct MatchedFunction {
   Returns returns = Returns::kNothing;
 };
 
-// kInvalidModule: the module does not define one of them, or not as a function. To be asked before the dead are removed.
+// kInvalidModule: the module does not define one of them, or not as a function. To be asked before the dead are
+// removed.
 Status CheckDefined(llvm::Module& module, const std::vector<FunctionDeclaration>& declarations);
 
 // kInvalidModule: no such definition, or it is of another IR type: the message names symbol, expected and found type.

@@ -179,7 +179,7 @@ TEST_F(CliTest, CSourceGoesThroughClang) {
   EXPECT_EQ(o.out, "42\n");
   o = Rbc({"call", "-", "--lang", "c++", "plus", "i64(i64,i64)", "40", "2"}, "long plus(long a, long b) { return a + c; }");
   EXPECT_EQ(o.code, 1);
-  EXPECT_THAT(o.error, testing::AllOf(HasSubstr("error: CompileFailed: clang refuses the source: "), HasSubstr("1:39: error: ")));
+  EXPECT_THAT(o.error, testing::AllOf(HasSubstr("error: CompileFailed: clang refuses the source: "), HasSubstr("1:40: error: ")));
 }
 
 TEST(Cli, NobodyListening) {

@@ -155,7 +155,9 @@ TEST(CallCodec, DamagedRepliesAreRefused) {
         std::string copy = whole;
         copy[n] = change;
         const auto answer = DecodeCallReply(copy, 1);
-        if (answer) EXPECT_LE(answer->result.size() + answer->data.size() + answer->output.size(), copy.size());
+        if (answer) {
+          EXPECT_LE(answer->result.size() + answer->data.size() + answer->output.size(), copy.size());
+        }
       }
   }
 }

@@ -262,7 +262,9 @@ void FakeFarm::call(wire::CallReply& out, const wire::CallRequest& request) {
 void FakeFarm::unload(int64_t module_id) {
   ++unloads;
   const std::lock_guard lock(mutex_);
-  modules_.erase(module_id);
+  // A published module outlives its sessions.
+  const bool published = std::any_of(names_.begin(), names_.end(), [&](const auto& name) { return name.second.first == module_id; });
+  if (!published) modules_.erase(module_id);
 }
 
 void FakeFarm::publish(const wire::PublishRequest& request) {

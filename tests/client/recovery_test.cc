@@ -174,6 +174,9 @@ TEST(Deadlines, HoldAgainstAStoppedFarm) {
   const auto add = rjit.function<Add>(Source::Ir(kAdd), "add");
   EXPECT_EQ(add(1, 2), 3);
   ::kill(child, SIGSTOP);
+  int stopped = 0;
+  ASSERT_EQ(::waitpid(child, &stopped, WUNTRACED), child);
+  ASSERT_TRUE(WIFSTOPPED(stopped));
   const auto start = std::chrono::steady_clock::now();
   const auto result = add.with_timeout(std::chrono::milliseconds(150)).try_call(1, 2);
   const auto took = std::chrono::steady_clock::now() - start;

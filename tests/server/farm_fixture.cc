@@ -44,7 +44,9 @@ Client::Client(const std::string& address) {
     socket = std::make_shared<TSocket>(address.substr(0, colon), std::stoi(address.substr(colon + 1)));
   }
   socket->setRecvTimeout(10'000);
-  transport_ = std::make_shared<TFramedTransport>(socket);
+  constexpr int kLargest = 100 << 20;  // Thrift's own default takes frames of 16 MB only
+  transport_ = std::make_shared<TFramedTransport>(
+      socket, std::make_shared<apache::thrift::TConfiguration>(kLargest, kLargest));
   transport_->open();
   client_ = std::make_unique<wire::FarmClient>(std::make_shared<TBinaryProtocol>(transport_));
 }
@@ -160,6 +162,28 @@ int RawConnect(const std::string& text) {
 std::string Framed(const std::string& message) {
   const uint32_t length = __builtin_bswap32(static_cast<uint32_t>(message.size()));
   return std::string(reinterpret_cast<const char*>(&length), sizeof length) + message;
+}
+
+uint64_t AllocatedBytes() {
+  const auto info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+std::string ReadFrame(int fd) {
+  std::string out(4, '\0');
+  if (recv(fd, out.data(), 4, MSG_WAITALL) != 4) return "";
+  uint32_t length;
+  std::memcpy(&length, out.data(), sizeof length);
+  out.resize(4 + __builtin_bswap32(length));
+  if (recv(fd, out.data() + 4, out.size() - 4, MSG_WAITALL) != static_cast<ssize_t>(out.size() - 4)) return "";
+  return out;
+}
+
+int32_t SequenceOf(const std::string& framed) {
+  uint32_t name, sequence;
+  std::memcpy(&name, framed.data() + 8, sizeof name);
+  std::memcpy(&sequence, framed.data() + 12 + __builtin_bswap32(name), sizeof sequence);
+  return static_cast<int32_t>(__builtin_bswap32(sequence));
 }
 
 std::string ReadAll(int fd) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <thrift/protocol/TBinaryProtocol.h>
+#include <thrift/transport/TBufferTransports.h>
 
 #include <memory>
 #include <string>
@@ -86,10 +88,26 @@ bool Eventually(Condition&& condition) {
 
 // Anonymous resident bytes of this process.
 uint64_t ResidentBytes();
+// Bytes that this process holds from malloc.
+uint64_t AllocatedBytes();
 // A connected socket, or -1. Blocking, with a receive timeout of five seconds.
 int RawConnect(const std::string& address);
 // `message` with its length in front.
 std::string Framed(const std::string& message);
+// A whole framed request of `method`, as a stock client sends it. Arguments: the generated Farm_METHOD_args.
+template <typename Arguments>
+std::string FrameRequest(const std::string& method, int32_t seqid, const Arguments& arguments) {
+  const auto buffer = std::make_shared<apache::thrift::transport::TMemoryBuffer>();
+  apache::thrift::protocol::TBinaryProtocol protocol(buffer);
+  protocol.writeMessageBegin(method, apache::thrift::protocol::T_CALL, seqid);
+  arguments.write(&protocol);
+  protocol.writeMessageEnd();
+  return Framed(buffer->getBufferAsString());
+}
+// One framed message off the socket, its length included; "" at end of file or timeout.
+std::string ReadFrame(int fd);
+// The sequence id of a framed message.
+int32_t SequenceOf(const std::string& framed);
 // Reads until end of file or timeout.
 std::string ReadAll(int fd);
 

@@ -53,6 +53,8 @@ int main(int argc, char** argv) {
     for (++at; at + 1 < argc; at += 2) functions.push_back({argv[at], argv[at + 1], rbc::Abi::kSysv});
   }
   std::vector<double> compile, load;
+  compile.reserve(rounds);
+  load.reserve(rounds);
   std::map<std::string, std::vector<double>> phases;
   for (int i = 0; i < rounds; ++i) {
     const auto start = Clock::now();

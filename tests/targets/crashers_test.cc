@@ -22,7 +22,8 @@ std::vector<fs::path> Files() {
   const char* wanted = std::getenv("RBC_CASES");
   std::vector<fs::path> files;
   std::error_code ignored;
-  for (const auto& entry : fs::recursive_directory_iterator(fs::path(wanted != nullptr ? wanted : RBC_CASES) / "crashers", ignored)) {
+  for (const auto& entry :
+       fs::recursive_directory_iterator(fs::path(wanted != nullptr ? wanted : RBC_CASES) / "crashers", ignored)) {
     if (entry.path().extension() == ".ll" || entry.path().extension() == ".bc") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -47,23 +48,21 @@ class Crashers : public ::testing::TestWithParam<fs::path> {};
 TEST_P(Crashers, GiveAnErrorOrAnObjectWithinLimits) {
   const auto ir = ReadFile(GetParam());
   ASSERT_FALSE(ir.empty());
+  // Mutated bitcode ends LLVM in its reader, whatever the level: that is what the worker's process is for.
   const bool by_hand = GetParam().extension() == ".ll";
   for (uint8_t level = 0; level <= 3; ++level) {
     for (const bool declared : {false, true}) {
+      if (!by_hand && (level != 2 || declared)) continue;
       CompileOptions options;
       options.opt_level = level;
-      const auto outcome = InFork([&] {
-        return Try(ir, declared ? std::vector<FunctionDeclaration>{{"f", "void()"}} : std::vector<FunctionDeclaration>{}, options);
-      }, {.cpu_seconds = 5});
-      SCOPED_TRACE(GetParam().filename().string() + " at O" + std::to_string(level) + (declared ? ", declared" : ""));
+      std::vector<FunctionDeclaration> functions;
+      if (declared) functions.push_back({"f", "void()"});
+      const auto outcome = InFork([&] { return Try(ir, functions, options); }, {.cpu_seconds = by_hand ? 10u : 1u});
+      SCOPED_TRACE("O" + std::to_string(level) + (declared ? ", f() declared" : ", nothing declared"));
       EXPECT_NE(outcome.answer, "LEAK");
-      if (outcome.answered) {
-        std::printf("  O%d %s: %s\n", level, declared ? "f()" : "all", outcome.answer.substr(0, 160).c_str());
-        continue;
-      }
-      // Mutated bitcode ends LLVM in its reader: that is what the worker's process is for. What a person wrote we refuse.
-      std::printf("  O%d %s: signal %d, exit code %d\n", level, declared ? "f()" : "all", outcome.signal, outcome.exit_code);
-      EXPECT_FALSE(by_hand) << "signal " << outcome.signal << ", exit code " << outcome.exit_code;
+      const std::string seen = outcome.answered ? outcome.answer : "signal " + std::to_string(outcome.signal);
+      RecordProperty("O" + std::to_string(level) + (declared ? "_declared" : "_all"), seen);
+      EXPECT_TRUE(outcome.answered || !by_hand) << seen;
     }
   }
 }

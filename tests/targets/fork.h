@@ -13,9 +13,9 @@ struct ForkLimits {
 };
 
 struct ForkOutcome {
-  bool answered = false;   // `body` returned, and this is what it gave
+  bool answered = false;  // `body` returned, and this is what it gave
   std::string answer;
-  int signal = 0;          // that ended the child; 0: it exited
+  int signal = 0;  // that ended the child; 0: it exited
   int exit_code = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 
 extern "C" {
@@ -63,6 +64,17 @@ Target& HostTarget() {
 Device& HostDevice() {
   static const std::unique_ptr<Device> device = std::move(HostTarget().OpenDevice(0)).value();
   return *device;
+}
+
+uint64_t PrivateBytes() {
+  std::ifstream in("/proc/self/smaps_rollup");
+  std::string word;
+  uint64_t total = 0;
+  while (in >> word) {
+    uint64_t kilobytes = 0;
+    if ((word == "Private_Dirty:" || word == "Private_Clean:") && in >> kilobytes) total += kilobytes * 1024;
+  }
+  return total;
 }
 
 Expected<Artifact> Compile(std::string_view ir, std::vector<FunctionDeclaration> functions, CompileOptions options) {

@@ -67,6 +67,9 @@ class Loaded {
   int32_t status_ = 0;
 };
 
+// Bytes of this process that it shares with nobody. Reads a file: not under a filter of system calls.
+uint64_t PrivateBytes();
+
 // The text of an error for EXPECT_THAT, "" for none.
 template <typename T>
 std::string Message(const Expected<T>& result) {

@@ -508,6 +508,59 @@ define internal i64 @inner(i64 %a) noinline {
   EXPECT_EQ(module.module().Symbol("nobody"), nullptr);
 }
 
+TEST(Semantics, LibraryCallsAreMadeUpOnlyIfOffered) {
+  // LLVM would make putchar of printf, calloc of malloc and memset: neither is among the test's symbols.
+  Loaded module(R"(
+declare ptr @malloc(i64)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare i64 @strlen(ptr)
+declare void @free(ptr)
+define i64 @zeros(i64 %n) {
+  %p = call ptr @malloc(i64 %n)
+  call void @llvm.memset.p0.i64(ptr %p, i8 0, i64 %n, i1 false)
+  %l = call i64 @strlen(ptr %p)
+  call void @free(ptr %p)
+  ret i64 %l
+}
+)",
+                {{"zeros", "int64(int64)"}}, Level(3));
+  ASSERT_TRUE(module.ok());
+  EXPECT_EQ(module.Run<int64_t>(0, int64_t{100}), 0);
+}
+
+TEST(Semantics, KeepsDebugInformationOnlyWhenAsked) {
+  if (!HasClang()) GTEST_SKIP() << "no clang on this machine";
+  const auto ir = ClangModule("int add(int a, int b) { return a + b; }", "-O1 -g");
+  CompileOptions options;
+  for (const bool debug : {false, true}) {
+    options.debug = debug;
+    Loaded module(ir, {{"add", "int32(int32, int32)", Abi::kSysv}}, options);
+    ASSERT_TRUE(module.ok());
+    EXPECT_EQ(module.Run<int32_t>(0, 40, 2), 42);
+    EXPECT_EQ(module.artifact().code.find(".debug_info") != std::string::npos, debug);
+    EXPECT_EQ(module.artifact().code.find(".eh_frame") != std::string::npos, debug) << "unwind tables only to debug";
+  }
+}
+
+// Remembers every breadcrumb.
+class Crumbs : public CompileProgress {
+ public:
+  void Phase(const char* phase) override { seen += std::string(phase) + ":"; }
+  void Function(std::string_view name) override {
+    if (name != last) seen += std::string(name) + " ";
+    last = name;
+  }
+  std::string seen, last;
+};
+
+TEST(Semantics, LeavesBreadcrumbs) {
+  Crumbs crumbs;
+  const Module module{"define i64 @f(i64 %a) noinline {\n  %b = mul i64 %a, %a\n  ret i64 %b\n}\n",
+                      {{"f", "int64(int64)"}}};
+  ASSERT_TRUE(HostTarget().Compile(module, {}, &crumbs));
+  EXPECT_THAT(crumbs.seen, ::testing::ContainsRegex("parse:.*optimize:.*f .*emit:.*f .*rbc.call.0.f"));
+}
+
 TEST(Semantics, ReportsPhases) {
   auto artifact = Compile("define i64 @f() {\n  ret i64 1\n}\n", {{"f", "int64()"}});
   ASSERT_TRUE(artifact);

@@ -266,10 +266,15 @@ TEST_P(SysvRandom, AgreesWithClang) {
   CheckAgainstClang(cases, prototypes, flags, level);
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, SysvRandom,
+INSTANTIATE_TEST_SUITE_P(Flags, SysvRandom,
                          ::testing::Values(std::tuple("-O0", 0), std::tuple("-O0 -Xclang -disable-O0-optnone", 2),
                                            std::tuple("-O1", 1), std::tuple("-O2", 2), std::tuple("-O2 -S", 3),
-                                           std::tuple("-O3 -g", 3), std::tuple("-O2 -Xclang -opaque-pointers", 2)));
+                                           std::tuple("-O3 -g", 3), std::tuple("-O2 -Xclang -opaque-pointers", 2)),
+                         [](const auto& test) {
+                           std::string name;
+                           for (const char c : std::string(std::get<0>(test.param))) name += std::isalnum(c) ? c : '_';
+                           return name + "_at_O" + std::to_string(std::get<1>(test.param));
+                         });
 
 TEST_F(Sysv, NamesExpectedAndFoundTypes) {
   const auto module = ClangModule("struct s { long a; double b; }; double f(struct s x) { return x.b; }", "-O1");

@@ -1,6 +1,7 @@
 // A warm target makes the same bytes as a fresh process: the standing proof that passes and machines may be kept.
 // RBC_WARM_MODULES sets how many modules are tried (300 by default, 5000 in the long run).
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include "base/hash.h"
 #include "base/serial.h"
 #include "base/unique_fd.h"
+#include "tests/targets/fork.h"
 #include "tests/targets/harness.h"
 #include "tests/targets/random_module.h"
 
@@ -101,6 +103,27 @@ TEST(Warm, ObjectsAreByteEqualToAFreshProcess) {
   RecordProperty("refused", static_cast<int>(refused));
   EXPECT_GT(refused, count / 50) << "errors must be among the modules";
   EXPECT_LT(refused, count / 4) << "most modules must compile";
+}
+
+// RBC_WARM_FUNCTIONS sets how many (3,000 by default, 200,000 in the long run).
+TEST(Warm, MemoryIsFlat) {
+  const char* wanted = std::getenv("RBC_WARM_FUNCTIONS");
+  const int count = wanted != nullptr ? std::atoi(wanted) : 3000;
+  const auto outcome = InFork(
+      [&]() -> std::string {
+        uint64_t early = 0;
+        for (int i = 0; i < count; ++i) {
+          const auto name = fmt::format("function{}", i);
+          const auto ir = fmt::format("define i64 @{}(i64 %a) {{\n  %b = mul i64 %a, {}\n  ret i64 %b\n}}\n", name, i);
+          if (auto artifact = Compile(ir, {{name, "int64(int64)"}}); !artifact) return Message(artifact);
+          if (i == std::min(count / 3, 10000)) early = PrivateBytes();
+        }
+        const uint64_t late = PrivateBytes();
+        return late <= early + early / 20 ? "flat" : fmt::format("{} then {} bytes", early, late);
+      },
+      {.cpu_seconds = 500});
+  EXPECT_TRUE(outcome.answered) << "signal " << outcome.signal;
+  EXPECT_EQ(outcome.answer, "flat");
 }
 
 }  // namespace

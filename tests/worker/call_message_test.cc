@@ -14,8 +14,8 @@
 namespace rbc::worker {
 namespace {
 
-using apache::thrift::protocol::TBinaryProtocol;
 using apache::thrift::protocol::T_CALL;
+using apache::thrift::protocol::TBinaryProtocol;
 using apache::thrift::transport::TFramedTransport;
 using apache::thrift::transport::TMemoryBuffer;
 

@@ -61,9 +61,7 @@ void EndByPureVirtual() {
   EndWithFault(FaultCause::kAbort, SIGABRT, 0, nullptr, RBC_CALLER, "a pure virtual function is called");
 }
 
-void EndByTerminate() {
-  EndWithFault(FaultCause::kAbort, SIGABRT, 0, nullptr, RBC_CALLER, "std::terminate is called");
-}
+void EndByTerminate() { EndWithFault(FaultCause::kAbort, SIGABRT, 0, nullptr, RBC_CALLER, "std::terminate is called"); }
 
 void EndByThrow(void*, const void* type, void (*)(void*)) {
   char text[300];

@@ -65,8 +65,8 @@ class Symbols final : public RuntimeSymbols {
   Symbols() { Table(); }
   void* Find(std::string_view name) const override {
     const auto& table = Table();
-    const auto found =
-        std::lower_bound(table.begin(), table.end(), name, [](const auto& a, std::string_view b) { return a.name < b; });
+    const auto found = std::lower_bound(table.begin(), table.end(), name,
+                                        [](const auto& a, std::string_view b) { return a.name < b; });
     return found != table.end() && found->name == name ? found->address : nullptr;
   }
   std::string_view WhyRefused(std::string_view name) const override {

@@ -36,8 +36,8 @@ struct Emitted {
 
 // How a function is compiled. The target and the ABI can be left to the RemoteJIT and the source.
 struct FunctionOptions {
-  std::string target;
-  std::optional<CallAbi> abi;
+  std::string target{};
+  std::optional<CallAbi> abi{};
   int opt_level = 2;            // 0..3
   bool debug = false;           // keeps DWARF
   bool allow_contract = false;  // a*b+c may be fused
@@ -71,9 +71,10 @@ class RBC_API RemoteJIT {
   }
   // A function that somebody has published under `name` in this namespace.
   Caller connect(const std::string& name) const;
+  // kNoMatch: it has another type.
   template <typename F>
   Function<F> connect(const std::string& name) const {
-    return Function<F>(connect(name), CheckConnected(kSignature<F>));
+    return connect(name).as<F>();
   }
   void withdraw(const std::string& name) const;
 
@@ -90,7 +91,6 @@ class RBC_API RemoteJIT {
   const std::string& address() const;
 
  private:
-  static size_t CheckConnected(std::string_view) { return 0; }
   std::shared_ptr<detail::Core> core_;
 };
 

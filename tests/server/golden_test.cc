@@ -1,0 +1,351 @@
+// The bytes of every method as the first released version speaks them. A client of that version must be understood for
+// as long as the major version stands, and must understand us.
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <sstream>
+
+#include "thrift/handle.h"
+#include "tests/server/farm_fixture.h"
+
+namespace rbc::server::testing {
+namespace {
+
+using apache::thrift::protocol::TBinaryProtocol;
+using apache::thrift::transport::TMemoryBuffer;
+
+std::string ToHex(const std::string& bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(bytes[i]);
+    out += {kDigits[byte >> 4], kDigits[byte & 15]};
+    if (i % 32 == 31) out += '\n';
+  }
+  return out + "\n";
+}
+
+// What is recorded under `name`; with RBC_RECORD set, `bytes` are recorded first.
+std::string Golden(const std::string& name, const std::string& bytes) {
+  const std::string path = RBC_SOURCE_DIR "/tests/golden/" + name + ".hex";
+  if (std::getenv("RBC_RECORD") != nullptr && !bytes.empty()) std::ofstream(path) << ToHex(bytes);
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string FromHex(const std::string& text) {
+  std::string out;
+  unsigned value = 0, digits = 0;
+  for (const char c : text) {
+    if (c == '\n') continue;
+    value = value << 4 | static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10);
+    if (++digits % 2 == 0) out += static_cast<char>(value);
+  }
+  return out;
+}
+
+// Checks that `value` is written as recorded, and that the record is read back to the same bytes.
+template <typename Value>
+void Check(const std::string& name, const std::string& method, apache::thrift::protocol::TMessageType type,
+           const Value& value) {
+  const auto write = [&](const auto& what) {
+    const auto buffer = std::make_shared<TMemoryBuffer>();
+    TBinaryProtocol protocol(buffer);
+    protocol.writeMessageBegin(method, type, 7);
+    what.write(&protocol);
+    protocol.writeMessageEnd();
+    return Framed(buffer->getBufferAsString());
+  };
+  const auto bytes = write(value);
+  const auto recorded = Golden(name, bytes);
+  EXPECT_EQ(ToHex(bytes), recorded) << name;
+  auto body = FromHex(recorded).substr(4);
+  const auto buffer = std::make_shared<TMemoryBuffer>(reinterpret_cast<uint8_t*>(body.data()),
+                                                      static_cast<uint32_t>(body.size()));
+  TBinaryProtocol protocol(buffer);
+  std::string read_method;
+  apache::thrift::protocol::TMessageType read_type;
+  int32_t sequence;
+  protocol.readMessageBegin(read_method, read_type, sequence);
+  EXPECT_EQ(read_method, method);
+  EXPECT_EQ(sequence, 7);
+  Value back;
+  back.read(&protocol);
+  EXPECT_EQ(write(back), bytes) << name;
+}
+
+template <typename Arguments>
+void Request(const std::string& method, const Arguments& arguments) {
+  Check(method + ".request", method, apache::thrift::protocol::T_CALL, arguments);
+}
+template <typename Result>
+void Reply(const std::string& method, const Result& result) {
+  Check(method + ".reply", method, apache::thrift::protocol::T_REPLY, result);
+}
+
+template <typename Result, typename Value>
+void Succeed(Result* result, const Value& value) {
+  result->success = value;
+  result->__isset.success = true;
+}
+
+wire::TargetInfo Host() {
+  wire::TargetInfo host;
+  host.name = "host";
+  host.triple = "x86_64-unknown-linux-gnu";
+  host.data_layout = "e-m:e-p270:32:32";
+  host.cpu = "znver4";
+  host.pointer_bits = 64;
+  host.devices = {"cpu"};
+  host.llvm_version = "22.1.8";
+  return host;
+}
+
+wire::FunctionInfo Function() {
+  wire::FunctionInfo info;
+  info.function_id = 0x1234567800000002;
+  info.symbol = "add";
+  info.signature = "float64(float64, float64)";
+  info.abi = wire::Abi::Sysv;
+  info.frame_size = 16;
+  info.result_size = 8;
+  return info;
+}
+
+wire::FarmError FullError() {
+  wire::FarmError error;
+  error.kind = wire::ErrorKind::RemoteCrash;
+  error.message = "add crashed";
+  error.__set_role("execution worker");
+  error.__set_function_name("add");
+  error.__set_cause("stack overflow");
+  error.__set_address("farm:1");
+  error.__set_output("hello\n");
+  error.__set_signal(11);
+  error.__set_may_have_run(true);
+  error.__set_retry_safe(false);
+  error.__set_retry_after_ms(20);
+  wire::Diagnostic diagnostic;
+  diagnostic.severity = wire::Severity::Warning;
+  diagnostic.message = "unused";
+  diagnostic.line = 3;
+  diagnostic.column = 5;
+  diagnostic.source_line = "define";
+  error.__set_diagnostics({diagnostic});
+  return error;
+}
+
+wire::CallRequest SomeCall() {
+  wire::CallRequest call;
+  call.request_id = 5;
+  call.function_id = 0x1234567800000002;
+  call.frame = std::string("\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\x40", 16);
+  call.__set_deadline_ms(1000);
+  call.__set_out_bytes(32);
+  call.__set_return_from(16);
+  return call;
+}
+
+wire::CallReply SomeReply() {
+  wire::CallReply reply;
+  reply.result = std::string("\0\0\0\0\0\0\x0c\x40", 8);
+  reply.__set_status(3);
+  reply.__set_data("data");
+  reply.__set_output("printed");
+  return reply;
+}
+
+TEST(Golden, SessionMethods) {
+  wire::Farm_hello_args hello;
+  hello.request.protocol_major = 1;
+  hello.request.protocol_minor = 0;
+  hello.request.client = "librbc 0.1.0";
+  hello.request.__set_token("token");
+  hello.request.__set_name_space("default");
+  Request("hello", hello);
+  wire::HelloReply session;
+  session.protocol_major = 1;
+  session.farm_id = "0123456789abcdef0123456789abcdef";
+  session.session_id = 42;
+  session.secret = "0123456789abcdef";
+  session.lease_ms = 900'000;
+  session.farm_version = "0.1.0";
+  session.llvm_version = "22.1.8";
+  session.targets = {Host()};
+  session.max_message = 64 << 20;
+  wire::Farm_hello_result hello_result;
+  Succeed(&hello_result, session);
+  Reply("hello", hello_result);
+  wire::Farm_attach_args attach;
+  attach.request.session_id = 42;
+  attach.request.secret = session.secret;
+  attach.request.farm_id = session.farm_id;
+  Request("attach", attach);
+  wire::Farm_attach_result attach_result;
+  Succeed(&attach_result, session);
+  Reply("attach", attach_result);
+  Request("bye", wire::Farm_bye_args());
+  Reply("bye", wire::Farm_bye_result());
+  Request("targets", wire::Farm_targets_args());
+  wire::Farm_targets_result targets;
+  Succeed(&targets, std::vector<wire::TargetInfo>{Host()});
+  Reply("targets", targets);
+}
+
+TEST(Golden, ModuleMethods) {
+  wire::Farm_compile_args compile;
+  compile.request = MakeRequest("define double @f(double %x) { ret double %x }");
+  compile.request.request_id = 9;
+  compile.request.deadline_ms = 5000;
+  compile.request.recache = true;
+  Request("compile", compile);
+  wire::CompileReply module;
+  module.handle = compile.request.handle;
+  module.module_id = 77;
+  module.functions = {Function()};
+  module.cached = true;
+  module.warnings = FullError().diagnostics;
+  wire::Timing timing;
+  timing.phase = "parse";
+  timing.us = 120;
+  module.timings = {timing};
+  module.stateful = true;
+  wire::Farm_compile_result compile_result;
+  Succeed(&compile_result, module);
+  Reply("compile", compile_result);
+  wire::Farm_emit_args emit;
+  emit.request.request_id = 10;
+  emit.request.target = "host";
+  emit.request.functions = compile.request.functions;
+  emit.request.ir = "ir";
+  emit.request.emit = wire::Emit::Assembly;
+  emit.request.deadline_ms = 1;
+  Request("emit", emit);
+  wire::Farm_emit_result emit_result;
+  wire::EmitReply code;
+  code.code = "ret";
+  code.timings = module.timings;
+  Succeed(&emit_result, code);
+  Reply("emit", emit_result);
+  wire::Farm_unload_args unload;
+  unload.module_id = 77;
+  Request("unload", unload);
+  Reply("unload", wire::Farm_unload_result());
+  wire::Farm_get_ir_args get_ir;
+  get_ir.module_id = 77;
+  Request("get_ir", get_ir);
+  wire::Farm_get_ir_result ir;
+  Succeed(&ir, "define");
+  Reply("get_ir", ir);
+}
+
+TEST(Golden, CallMethods) {
+  wire::Farm_call_args call;
+  call.request = SomeCall();
+  Request("call", call);
+  wire::Farm_call_result result;
+  Succeed(&result, SomeReply());
+  Reply("call", result);
+  wire::Farm_call_result failed;
+  failed.error = FullError();
+  failed.__isset.error = true;
+  Check("error.reply", "call", apache::thrift::protocol::T_REPLY, failed);
+  wire::Farm_call_batch_args batch;
+  batch.requests = {SomeCall(), SomeCall()};
+  Request("call_batch", batch);
+  wire::Farm_call_batch_result outcomes;
+  wire::CallOutcome good, bad;
+  good.__set_reply(SomeReply());
+  bad.__set_error(FullError());
+  Succeed(&outcomes, std::vector<wire::CallOutcome>{good, bad});
+  Reply("call_batch", outcomes);
+  wire::Farm_cancel_args cancel;
+  cancel.request_id = 5;
+  Request("cancel", cancel);
+  wire::Farm_cancel_result cancelled;
+  Succeed(&cancelled, true);
+  Reply("cancel", cancelled);
+  wire::Farm_outcome_args outcome;
+  outcome.request_id = 5;
+  Request("outcome", outcome);
+  wire::Farm_outcome_result told;
+  Succeed(&told, bad);
+  Reply("outcome", told);
+}
+
+TEST(Golden, NameAndStatusMethods) {
+  wire::Farm_publish_args publish;
+  publish.request.module_id = 77;
+  publish.request.function_id = 5;
+  publish.request.name = "add";
+  publish.request.__set_expires_ms(1000);
+  Request("publish", publish);
+  Reply("publish", wire::Farm_publish_result());
+  wire::Farm_withdraw_args withdraw;
+  withdraw.name = "add";
+  Request("withdraw", withdraw);
+  Reply("withdraw", wire::Farm_withdraw_result());
+  wire::Farm_lookup_args lookup;
+  lookup.name = "add";
+  Request("lookup", lookup);
+  wire::PublishedFunction found;
+  found.name = "add";
+  found.owner = "uid:1000";
+  found.info = Function();
+  found.handle = std::string(32, 'h');
+  found.target = "host";
+  found.module_id = 77;
+  wire::Farm_lookup_result lookup_result;
+  Succeed(&lookup_result, found);
+  Reply("lookup", lookup_result);
+  Request("status", wire::Farm_status_args());
+  wire::FarmStatus state;
+  state.farm_id = "id";
+  state.farm_version = "0.1.0";
+  state.llvm_version = "22.1.8";
+  state.pid = 99;
+  state.uptime_ms = 1234;
+  state.json = "{}";
+  wire::Farm_status_result status;
+  Succeed(&status, state);
+  Reply("status", status);
+}
+
+// The handle is part of the protocol too: clients compute it.
+TEST(Golden, Handle) {
+  const auto request = MakeRequest("define double @f(double %x) { ret double %x }");
+  EXPECT_EQ(ToHex(request.handle), Golden("handle", request.handle));
+}
+
+class GoldenFarmTest : public FarmTest {};
+
+// Recorded requests, byte for byte, against a farm of today.
+TEST_F(GoldenFarmTest, RecordedRequestsAreUnderstood) {
+  StartFarm();
+  const int fd = RawConnect(unix_address_);
+  for (const char* name : {"hello", "compile", "targets", "call", "call_batch", "emit", "cancel", "status", "bye"}) {
+    const auto bytes = FromHex(Golden(std::string(name) + ".request", ""));
+    ASSERT_FALSE(bytes.empty()) << name;
+    ASSERT_EQ(send(fd, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    const auto reply = ReadFrame(fd);
+    ASSERT_FALSE(reply.empty()) << name;
+    EXPECT_EQ(SequenceOf(reply), 7);
+    // Field 0 is the success, 1 the error; the calls are of a function that is not there. bye has neither.
+    const size_t at = 4 + 4 + 4 + std::string(name).size() + 4;
+    if (std::string(name) == "bye") {
+      EXPECT_EQ(reply[at], 0);
+    } else {
+      EXPECT_EQ(reply[at + 2], std::string(name) == "call" ? 1 : 0) << name;
+    }
+  }
+  close(fd);
+}
+
+}  // namespace
+}  // namespace rbc::server::testing

@@ -25,6 +25,15 @@ Error UnknownFunction(uint64_t id) {
   return error;
 }
 
+// *worker is who answered.
+Status CallLoaded(Session& session, SessionModule& module, std::string_view framed, const worker::CallView& call,
+                  std::string* reply, std::shared_ptr<ExecutionWorker>* worker) {
+  RBC_ASSIGN_OR_RETURN(auto loaded, session.Loaded(module));
+  RBC_RETURN_IF_ERROR(loaded->Call(framed, call, reply));
+  *worker = std::move(loaded);
+  return {};
+}
+
 }  // namespace
 
 bool Farm::Serve(Connection& connection, std::string_view framed, bool may_block, std::string* reply) {
@@ -66,19 +75,14 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
   const auto module = session.FindFunction(call.function_id, &index);
   if (module == nullptr) return UnknownFunction(call.function_id);
   const auto& name = module->info->functions[index].declaration.symbol;
-  auto loaded = session.Loaded(*module);
-  if (!loaded) {
-    if (loaded.error().function.empty()) loaded.error().function = name;
-    return std::move(loaded).error();
-  }
-  auto status = (*loaded)->Call(framed, call, reply);
-  if (!status) {
-    if (status.error().function.empty()) status.error().function = name;
-    spdlog::info("session {}: call of {}: {}: {}", session.id(), name, Name(status.error().kind), status.error().message);
-    return status;
-  }
-  *worker = *std::move(loaded);
-  return {};
+  auto status = CallLoaded(session, *module, framed, call, reply, worker);
+  // It never began, so that nobody can tell it was sent twice.
+  if (!status && status.error().kind == ErrorKind::kWorkerLost && !status.error().may_have_run)
+    status = CallLoaded(session, *module, framed, call, reply, worker);
+  if (status) return status;
+  if (status.error().function.empty()) status.error().function = name;
+  spdlog::info("session {}: call of {}: {}: {}", session.id(), name, Name(status.error().kind), status.error().message);
+  return status;
 }
 
 void Farm::CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker) {

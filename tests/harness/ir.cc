@@ -32,12 +32,12 @@ define i64 @count(i64 %step) {
 }
 
 Module EndlessModule(const std::string& marker) {
-  return MakeModule(MarkedFunction("endless", marker, R"(  br label %again
-again:
-  %seen = load volatile i64, ptr @sink
+  return MakeModule(MarkedFunction("endless", marker, R"(  %sink = alloca i64
   br label %again
-)",
-                                   "@sink = internal global i64 0\n"),
+again:
+  %seen = load volatile i64, ptr %sink
+  br label %again
+)"),
                     "endless", "int64(int64)");
 }
 

@@ -787,6 +787,9 @@ TEST(FaultRecord, OrdinaryExitOfALibraryIsNoSuccess) {
 }
 
 TEST(FaultRecord, ExhaustedMemoryIsNamed) {
+#ifdef RBC_SANITIZED
+  GTEST_SKIP() << "sanitizers have allocators of their own";
+#endif
   const auto* record = EndingOf([] {
     const rlimit data{1 << 26, 1 << 26};
     setrlimit(RLIMIT_DATA, &data);

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "server/farm.h"
 #include "worker/call_message.h"
@@ -16,6 +17,17 @@ constexpr size_t kFrameHead = 4;
 constexpr std::chrono::milliseconds kWorthwhileLend{50};
 constexpr uint32_t kLendBackOff = 4;
 constexpr uint32_t kMostCalls = 8192;
+
+constexpr int kMostTries = 2;
+
+// The call with the part of its deadline that is left.
+worker::CallView Remaining(worker::CallView call, std::chrono::steady_clock::time_point begin, uint64_t default_ms) {
+  const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  const auto asked = call.deadline_ms == 0 ? default_ms : uint64_t{call.deadline_ms};
+  const auto used = static_cast<uint64_t>(spent.count());
+  if (used != 0) call.deadline_ms = static_cast<uint32_t>(asked > used ? asked - used : 1);
+  return call;
+}
 
 Error UnknownFunction(uint64_t id) {
   Error error(ErrorKind::kUnknownModule,
@@ -66,19 +78,21 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
   const auto module = session.FindFunction(call.function_id, &index);
   if (module == nullptr) return UnknownFunction(call.function_id);
   const auto& name = module->info->functions[index].declaration.symbol;
-  auto loaded = session.Loaded(*module);
-  if (!loaded) {
-    if (loaded.error().function.empty()) loaded.error().function = name;
-    return std::move(loaded).error();
+  const auto begin = std::chrono::steady_clock::now();
+  Status status;
+  // A worker that ended before the call began in it costs one more try, in what is left of the call's time.
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    const auto loaded = session.Loaded(*module);
+    status = loaded ? (*loaded)->Call(framed, Remaining(call, begin, config_.call_deadline_ms), reply) : loaded.error();
+    if (status) {
+      *worker = *loaded;
+      return {};
+    }
+    if (status.error().kind != ErrorKind::kWorkerLost || status.error().may_have_run) break;
   }
-  auto status = (*loaded)->Call(framed, call, reply);
-  if (!status) {
-    if (status.error().function.empty()) status.error().function = name;
-    spdlog::info("session {}: call of {}: {}: {}", session.id(), name, Name(status.error().kind), status.error().message);
-    return status;
-  }
-  *worker = *std::move(loaded);
-  return {};
+  if (status.error().function.empty()) status.error().function = name;
+  spdlog::info("session {}: call of {}: {}: {}", session.id(), name, Name(status.error().kind), status.error().message);
+  return status;
 }
 
 void Farm::CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker) {

@@ -46,7 +46,8 @@ Farm::Farm(FarmConfig config, Backend& backend)
       backend_(backend),
       store_(backend.compiles(), config_.store_bytes, milliseconds(config_.queue_deadline_ms + config_.compile_deadline_ms)),
       names_(config_.state_dir + "/names", {config_.max_names, config_.max_names_per_owner, config_.names_bytes}),
-      host_{config_, backend, store_, [this](uint64_t, LentReturn returned) { loop_.Return(std::move(returned)); }},
+      gate_(std::make_shared<ReturnGate>(&loop_)),
+      host_{config_, backend, store_, [gate = gate_](LentReturn returned) { gate->Return(std::move(returned)); }},
       sessions_(host_),
       loop_(LoopOptionsOf(config_), *this) {
   // Thrift speaks of each malformed message by itself, past the log.
@@ -91,6 +92,7 @@ void Farm::Stop() {
   sessions_.EndAll();  // calls in flight end with their workers, so the loop's threads come back
   loop_.Stop();
   sessions_.EndAll();
+  gate_->Shut();
 }
 
 void Farm::Housekeep() {

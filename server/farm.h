@@ -19,6 +19,24 @@
 
 namespace rbc::server {
 
+// Where workers bring connections back to; they may outlive the farm. Thread-safe.
+class ReturnGate {
+ public:
+  explicit ReturnGate(Loop* loop) : loop_(loop) {}
+  void Return(LentReturn returned) {
+    const std::lock_guard lock(mutex_);
+    if (loop_ != nullptr) loop_->Return(std::move(returned));
+  }
+  void Shut() {
+    const std::lock_guard lock(mutex_);
+    loop_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  Loop* loop_;
+};
+
 class Farm final : public Service {
  public:
   // `config` is complete; `backend` outlives the farm.
@@ -69,6 +87,7 @@ class Farm final : public Service {
   std::string id_;
   ModuleStore store_;
   NameRegistry names_;
+  const std::shared_ptr<ReturnGate> gate_;
   SessionHost host_;
   SessionTable sessions_;
   Loop loop_;

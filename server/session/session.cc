@@ -139,9 +139,7 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::WorkerFor(const std::string&
     error.retry_after_ms = 1000;
     return error;
   }
-  auto started = host_.backend.StartExecutionWorker(domain(), target, id(), [host = &host_, session = id()](LentReturn r) {
-    host->on_return(session, std::move(r));
-  });
+  auto started = host_.backend.StartExecutionWorker(domain(), target, id(), host_.on_return);
   if (!started) {
     if (slot->worker == nullptr) --host_.workers;
     return std::move(started).error();

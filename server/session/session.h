@@ -25,7 +25,7 @@ struct SessionHost {
   const FarmConfig& config;
   Backend& backend;
   ModuleStore& store;
-  std::function<void(uint64_t session, LentReturn)> on_return;
+  std::function<void(LentReturn)> on_return;  // copied into workers, which may outlive the host
   std::atomic<uint64_t> modules{0};
   std::atomic<uint64_t> workers{0};
 };

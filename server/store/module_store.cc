@@ -37,6 +37,16 @@ Status Check(const Artifact& artifact, const ModuleSource& source) {
   return error;
 }
 
+// What the pool gave as the store keeps it.
+Expected<StoredModule> Keep(Expected<Artifact> compiled, const ModuleSource& source, const Digest& key) {
+  if (!compiled) return std::move(compiled).error();
+  RBC_RETURN_IF_ERROR(Check(*compiled, source));
+  auto payload = std::make_shared<ModulePayload>();
+  payload->ir = PackedText::Pack(source.ir);
+  payload->artifact = *std::move(compiled);
+  return StoredModule{MakeInfo(source, key, payload->artifact), payload};
+}
+
 // A source that outlives its request.
 struct OwnedSource {
   explicit OwnedSource(const ModuleSource& from)
@@ -161,18 +171,7 @@ void ModuleStore::Run(const std::shared_ptr<Flight>& flight, const ModuleSource&
   task.key = flight->key;
   task.job = &job;
   task.cancel = flight->token;
-  auto compiled = pool_.Compile(task);
-  Expected<StoredModule> result = Error(ErrorKind::kInternal, "");
-  if (!compiled) {
-    result = std::move(compiled).error();
-  } else if (auto good = Check(*compiled, source); !good) {
-    result = std::move(good).error();
-  } else {
-    auto payload = std::make_shared<ModulePayload>();
-    payload->ir = PackedText::Pack(source.ir);
-    payload->artifact = *std::move(compiled);
-    result = StoredModule{MakeInfo(source, flight->key, payload->artifact), payload};
-  }
+  auto result = Keep(pool_.Compile(task), source, flight->key);
   const std::lock_guard lock(mutex_);
   if (result) {
     ++counters_.compiled;

@@ -86,6 +86,12 @@ bool Eventually(Condition&& condition) {
   return condition();
 }
 
+// By how much memory may grow where it shall not. A sanitizer's own tables grow for long.
+#ifdef RBC_SANITIZED
+inline constexpr uint64_t kNoise = 128 << 20;
+#else
+inline constexpr uint64_t kNoise = 1 << 20;
+#endif
 // Anonymous resident bytes of this process.
 uint64_t ResidentBytes();
 // Bytes that this process holds from malloc.

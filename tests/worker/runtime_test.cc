@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <complex>
+#include <csignal>
 #include <cstdarg>
 #include <cstring>
 #include <functional>
@@ -17,6 +19,7 @@
 #include "worker/call_context.h"
 #include "worker/fault.h"
 #include "worker/runtime/symbols.h"
+#include "worker/stack.h"
 
 namespace rbc::worker {
 namespace {
@@ -753,6 +756,44 @@ TEST(RuntimeSymbols, FilesOfOthersEndTheCall) {
   auto* print = F<int(void*, const char*, ...)>("fprintf");
   const auto* record = EndingOf([&] { print(stdout, "x"); });
   EXPECT_EQ(static_cast<int>(record->cause), static_cast<int>(FaultCause::kRefused));
+}
+
+__attribute__((noinline)) int Recurse(volatile int* depth) {
+  volatile char frame[512];
+  frame[0] = 1;
+  *depth = *depth + 1;
+  return *depth < 0 ? 0 : Recurse(depth) + frame[0];
+}
+
+TEST(FaultRecord, StackOverflowOfTheMainThread) {
+  const auto* record = EndingOf([] {
+    const rlimit stack{kStackSize, kStackSize};
+    setrlimit(RLIMIT_STACK, &stack);
+    CallContext context;
+    DescribeMainStack(&context);
+    SetCurrentContext(&context);
+    UseAlternateStack();
+    volatile int depth = 0;
+    Recurse(&depth);
+  });
+  EXPECT_EQ(static_cast<int>(record->cause), static_cast<int>(FaultCause::kStackOverflow));
+  EXPECT_EQ(record->signal, SIGSEGV);
+}
+
+TEST(FaultRecord, OrdinaryExitOfALibraryIsNoSuccess) {
+  const auto* record = EndingOf([] { std::exit(1); });
+  EXPECT_EQ(static_cast<int>(record->cause), static_cast<int>(FaultCause::kExit));
+  EXPECT_EQ(record->code, 1);
+}
+
+TEST(FaultRecord, ExhaustedMemoryIsNamed) {
+  const auto* record = EndingOf([] {
+    const rlimit data{1 << 26, 1 << 26};
+    setrlimit(RLIMIT_DATA, &data);
+    volatile size_t size = size_t{1} << 40;
+    static_cast<volatile char*>(::operator new(size))[0] = 1;
+  });
+  EXPECT_EQ(static_cast<int>(record->cause), static_cast<int>(FaultCause::kOutOfMemory));
 }
 
 TEST(RuntimeSymbols, RefusalsHaveAReasonAndAreNotOffered) {

@@ -118,21 +118,6 @@ TEST_P(ExecutionWorkerKills, OfAStoppedWorkerTheDeadlineHolds) {
 INSTANTIATE_TEST_SUITE_P(Path, ExecutionWorkerKills, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "Lent" : "Relayed"; });
 
-// LLVM is busy with it for a second or more.
-Module LongCompile(int variant) {
-  std::string ir = "define i64 @slow(i64 %x) {\nentry:\n  br label %b0\n";
-  constexpr int kBlocks = 5'000;
-  for (int b = 0; b < kBlocks; ++b) {
-    const std::string n = std::to_string(b), next = std::to_string(b + 1);
-    const std::string from = b == 0 ? "%x, %entry" : "%w" + std::to_string(b - 1) + ", %b" + std::to_string(b - 1);
-    ir += "b" + n + ":\n  %v" + n + " = phi i64 [ " + from + " ], [ %w" + n + ", %b" + n + " ]\n  %m" + n + " = mul i64 %v" +
-          n + ", " + std::to_string(variant * 2 + b * 2 + 3) + "\n  %w" + n + " = xor i64 %m" + n + ", " + n + "\n  %c" + n +
-          " = icmp ult i64 %w" + n + ", %x\n  br i1 %c" + n + ", label %b" + n + ", label %b" + next + "\n";
-  }
-  ir += "b" + std::to_string(kBlocks) + ":\n  ret i64 %w" + std::to_string(kBlocks - 1) + "\n}\n";
-  return MakeModule(ir, "slow", "int64(int64)", wire::Abi::Direct, 3);
-}
-
 class CompileWorkerKills : public Kills {
  protected:
   FarmOptions Options() const override {
@@ -157,7 +142,7 @@ class CompileWorkerKills : public Kills {
 
 TEST_F(CompileWorkerKills, CostAtMostTheJobAndTheNextWorks) {
   Client client = farm().Connect();
-  auto compile = std::async(std::launch::async, [&] { return client.Compile(LongCompile(1)); });
+  auto compile = std::async(std::launch::async, [&] { return client.Compile(SlowModule(1500, 1)); });
   const pid_t compiler = AwaitBusyCompiler(0);
   ASSERT_NE(compiler, 0) << "no compile worker is busy";
   kill(compiler, SIGKILL);
@@ -174,7 +159,7 @@ TEST_F(CompileWorkerKills, CostAtMostTheJobAndTheNextWorks) {
 // What kills two compile workers is not tried on a third for a while.
 TEST_F(CompileWorkerKills, OfTheSameModuleLeadToItsQuarantine) {
   Client client = farm().Connect();
-  const Module module = LongCompile(2);
+  const Module module = SlowModule(1500, 2);
   std::atomic<bool> done{false};
   std::thread killer([&] {
     pid_t last = 0;
@@ -257,7 +242,7 @@ TEST_F(DaemonKills, LeaveNoProcessAfterASecond) {
     // One is in the middle of a call, one in the middle of a compile.
     const auto endless = Must(clients[0].Load(EndlessModule()));
     auto call = std::async(std::launch::async, [&] { return clients[0].Call(endless, {1}); });
-    auto compile = std::async(std::launch::async, [&] { return clients[1].Compile(LongCompile(10 + round)); });
+    auto compile = std::async(std::launch::async, [&] { return clients[1].Compile(SlowModule(1500, 10 + round)); });
     std::this_thread::sleep_for(milliseconds(100));
     const std::vector<ProcessId> processes = farm().Processes();
     EXPECT_GE(processes.size(), 5u);

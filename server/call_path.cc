@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "server/farm.h"
 #include "worker/call_message.h"
@@ -17,21 +18,23 @@ constexpr std::chrono::milliseconds kWorthwhileLend{50};
 constexpr uint32_t kLendBackOff = 4;
 constexpr uint32_t kMostCalls = 8192;
 
+constexpr int kMostTries = 2;
+
+// The call with the part of its deadline that is left.
+worker::CallView Remaining(worker::CallView call, std::chrono::steady_clock::time_point begin, uint64_t default_ms) {
+  const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  const auto asked = call.deadline_ms == 0 ? default_ms : uint64_t{call.deadline_ms};
+  const auto used = static_cast<uint64_t>(spent.count());
+  if (used != 0) call.deadline_ms = static_cast<uint32_t>(asked > used ? asked - used : 1);
+  return call;
+}
+
 Error UnknownFunction(uint64_t id) {
   Error error(ErrorKind::kUnknownModule,
               fmt::format("this session has no function {:#x}; compile its module again", id));
   error.role = "daemon";
   error.retry_safe = true;
   return error;
-}
-
-// *worker is who answered.
-Status CallLoaded(Session& session, SessionModule& module, std::string_view framed, const worker::CallView& call,
-                  std::string* reply, std::shared_ptr<ExecutionWorker>* worker) {
-  RBC_ASSIGN_OR_RETURN(auto loaded, session.Loaded(module));
-  RBC_RETURN_IF_ERROR(loaded->Call(framed, call, reply));
-  *worker = std::move(loaded);
-  return {};
 }
 
 }  // namespace
@@ -75,11 +78,18 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
   const auto module = session.FindFunction(call.function_id, &index);
   if (module == nullptr) return UnknownFunction(call.function_id);
   const auto& name = module->info->functions[index].declaration.symbol;
-  auto status = CallLoaded(session, *module, framed, call, reply, worker);
-  // It never began, so that nobody can tell it was sent twice.
-  if (!status && status.error().kind == ErrorKind::kWorkerLost && !status.error().may_have_run)
-    status = CallLoaded(session, *module, framed, call, reply, worker);
-  if (status) return status;
+  const auto begin = std::chrono::steady_clock::now();
+  Status status;
+  // A worker that ended before the call began in it costs one more try, in what is left of the call's time.
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    const auto loaded = session.Loaded(*module);
+    status = loaded ? (*loaded)->Call(framed, Remaining(call, begin, config_.call_deadline_ms), reply) : loaded.error();
+    if (status) {
+      *worker = *loaded;
+      return {};
+    }
+    if (status.error().kind != ErrorKind::kWorkerLost || status.error().may_have_run) break;
+  }
   if (status.error().function.empty()) status.error().function = name;
   spdlog::info("session {}: call of {}: {}: {}", session.id(), name, Name(status.error().kind), status.error().message);
   return status;

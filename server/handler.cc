@@ -75,8 +75,9 @@ std::vector<wire::Timing> ToWire(const std::vector<std::pair<std::string, uint32
   return out;
 }
 
-std::vector<FunctionDeclaration> CheckedDeclarations(const std::vector<wire::FunctionDeclaration>& functions) {
-  if (functions.empty()) Throw(ErrorKind::kInvalidArgument, "the module declares no function; declare at least one");
+// `least`: how many there must be. None means the whole module as it is.
+std::vector<FunctionDeclaration> CheckedDeclarations(const std::vector<wire::FunctionDeclaration>& functions, size_t least = 1) {
+  if (functions.size() < least) Throw(ErrorKind::kInvalidArgument, "the module declares no function; declare at least one");
   std::vector<FunctionDeclaration> out;
   out.reserve(functions.size());
   for (const auto& f : functions) {
@@ -305,7 +306,7 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   const auto mine = session();
   const auto& target = TargetOf(request.target);
   auto options = CheckedOptions(request.options);
-  const auto functions = CheckedDeclarations(request.functions);
+  const auto functions = CheckedDeclarations(request.functions, 0);
   if (const int32_t emit = NumberOf(request.emit); emit < wire::Emit::Object || emit > wire::Emit::Ptx)
     Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 3", emit));
   options.emit = static_cast<Emit>(request.emit);

@@ -96,6 +96,7 @@ class ExecuteRole {
       }));
     }
     pthread_barrier_wait(&started);
+    pthread_barrier_destroy(&started);  // waits until all have left it: it lies on this stack
     return {};
   }
 

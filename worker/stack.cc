@@ -14,6 +14,8 @@ extern "C" void* __libc_stack_end;
 namespace rbc::worker {
 namespace {
 
+constexpr size_t kMostArguments = 256 * 1024;
+
 void* RunBody(void* body) {
   const std::unique_ptr<std::function<void()>> owned(static_cast<std::function<void()>*>(body));
   (*owned)();
@@ -45,10 +47,10 @@ Status StartOnOwnStack(CallContext* context, std::function<void()> body) {
 
 void DescribeMainStack(CallContext* context) {
   const auto top = reinterpret_cast<uintptr_t>(__libc_stack_end);
-  // The kernel counts the limit from the very top, where arguments and environment lie; a page or two of difference
-  // do not matter to a guard of a megabyte.
+  // The kernel counts the limit from the very top, where arguments and environment lie: how large they are is not
+  // known, so that the lowest part of the stack counts as overflow already. A valid access there does not fault.
   context->stack_high = top + kStackGuard;
-  context->stack_low = top - kStackSize + 2 * kPage;
+  context->stack_low = top - kStackSize + kMostArguments;
 }
 
 }  // namespace rbc::worker

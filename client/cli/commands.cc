@@ -22,14 +22,19 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kClangMs = 120'000;
-constexpr std::pair<const char*, CallAbi> kAbis[] = {
-    {"direct", CallAbi::kDirect}, {"sysv", CallAbi::kSysv}, {"status_retptr", CallAbi::kStatusRetptr}, {"kernel", CallAbi::kKernel}};
+constexpr std::pair<const char*, CallAbi> kAbis[] = {{"direct", CallAbi::kDirect},
+                                                     {"sysv", CallAbi::kSysv},
+                                                     {"status_retptr", CallAbi::kStatusRetptr},
+                                                     {"kernel", CallAbi::kKernel}};
 struct EmitChoice {
   const char* name;
   EmitKind kind;
   const char* ending;
 };
-constexpr EmitChoice kEmits[] = {{"obj", EmitKind::kObject, ".o"}, {"asm", EmitKind::kAssembly, ".s"}, {"ir", EmitKind::kIr, ".ll"}, {"ptx", EmitKind::kPtx, ".ptx"}};
+constexpr EmitChoice kEmits[] = {{"obj", EmitKind::kObject, ".o"},
+                                 {"asm", EmitKind::kAssembly, ".s"},
+                                 {"ir", EmitKind::kIr, ".ll"},
+                                 {"ptx", EmitKind::kPtx, ".ptx"}};
 
 const EmitChoice& EmitOf(const Arguments& a) {
   return *std::find_if(std::begin(kEmits), std::end(kEmits), [&](const EmitChoice& e) { return a.emit == e.name; });
@@ -46,7 +51,11 @@ void PrintJson(const Json& json) { std::cout << json.dump(2, ' ', false, Json::e
 Json ToJson(const std::vector<Diagnostic>& diagnostics) {
   Json out = Json::array();
   for (const Diagnostic& d : diagnostics)
-    out.push_back({{"severity", SeverityName(d.severity)}, {"message", d.message}, {"line", d.line}, {"column", d.column}, {"source", d.source_line}});
+    out.push_back({{"severity", SeverityName(d.severity)},
+                   {"message", d.message},
+                   {"line", d.line},
+                   {"column", d.column},
+                   {"source", d.source_line}});
   return out;
 }
 
@@ -92,7 +101,9 @@ Budget::Budget(double seconds) {
 
 int64_t Budget::LeftMs() const { return deadline_ ? std::max(1, deadline_->RemainingMs()) : 0; }
 
-client::Deadline Budget::Deadline(int64_t otherwise_ms) const { return deadline_ ? *deadline_ : client::Deadline::AfterMs(otherwise_ms); }
+client::Deadline Budget::Deadline(int64_t otherwise_ms) const {
+  return deadline_ ? *deadline_ : client::Deadline::AfterMs(otherwise_ms);
+}
 
 int Fail(const Arguments& arguments, const Error& error) {
   if (arguments.json) {
@@ -111,7 +122,8 @@ int Fail(const Arguments& arguments, const Error& error) {
 
 Result<Source> ReadSource(const Arguments& a, const Budget& budget) {
   const bool from_input = a.file == "-";
-  const char* const language = from_input ? (a.language.empty() || a.language == "ir" ? nullptr : a.language.c_str()) : client::LanguageOf(a.file);
+  const char* const language = from_input ? (a.language.empty() || a.language == "ir" ? nullptr : a.language.c_str())
+                                          : client::LanguageOf(a.file);
   const std::string path = from_input ? "" : a.file;
   if (language == nullptr && !from_input) {
     RBC_ASSIGN_OR_RETURN(std::string ir, client::ReadFile(path));
@@ -126,7 +138,9 @@ Result<Source> ReadSource(const Arguments& a, const Budget& budget) {
 namespace {
 
 // From C or C++, which clang lowers to the platform's ABI.
-bool IsLowered(const Arguments& a) { return a.file == "-" ? a.language == "c" || a.language == "c++" : client::LanguageOf(a.file) != nullptr; }
+bool IsLowered(const Arguments& a) {
+  return a.file == "-" ? a.language == "c" || a.language == "c++" : client::LanguageOf(a.file) != nullptr;
+}
 
 }  // namespace
 
@@ -162,8 +176,14 @@ int Guarded(const Arguments& a, F command) {
 }
 
 Json ToJson(const TargetDescription& t) {
-  return {{"name", t.name}, {"triple", t.triple}, {"data_layout", t.data_layout}, {"cpu", t.cpu}, {"pointer_bits", t.pointer_bits},
-          {"llvm_version", t.llvm_version}, {"devices", t.devices}, {"simulated", t.simulated}};
+  return {{"name", t.name},
+          {"triple", t.triple},
+          {"data_layout", t.data_layout},
+          {"cpu", t.cpu},
+          {"pointer_bits", t.pointer_bits},
+          {"llvm_version", t.llvm_version},
+          {"devices", t.devices},
+          {"simulated", t.simulated}};
 }
 
 void PrintTarget(const TargetDescription& t) {
@@ -194,7 +214,8 @@ Result<std::vector<Value>> ParseArguments(const Arguments& a) {
   RBC_RETURN_IF_ERROR(types::CheckSignature(signature, std::nullopt));
   const std::span<const types::Type> parameters = signature.parameters();
   if (parameters.size() != a.values.size())
-    return Error(ErrorKind::kInvalidArgument, fmt::format("`{}` takes {} arguments and {} are given", a.signature, parameters.size(), a.values.size()));
+    return Error(ErrorKind::kInvalidArgument, fmt::format("`{}` takes {} arguments and {} are given", a.signature,
+                                                          parameters.size(), a.values.size()));
   std::vector<Value> out;
   for (size_t i = 0; i < parameters.size(); ++i) {
     RBC_ASSIGN_OR_RETURN(Value value, Value::Parse(parameters[i].ToString(), a.values[i]));
@@ -209,7 +230,8 @@ struct Calls {
   std::vector<int64_t> us;  // of each call
 };
 
-Result<Calls> RunCalls(const Caller& function, const Arguments& a, const std::vector<Value>& values, const Budget& budget) {
+Result<Calls> RunCalls(const Caller& function, const Arguments& a, const std::vector<Value>& values,
+                       const Budget& budget) {
   const auto left = [&] { return function.with_timeout(std::chrono::milliseconds(budget.LeftMs())); };
   Calls calls;
   RBC_ASSIGN_OR_RETURN(calls.compiled, left().try_compile());
@@ -218,7 +240,8 @@ Result<Calls> RunCalls(const Caller& function, const Arguments& a, const std::ve
     RBC_ASSIGN_OR_RETURN(calls.last, left().try_call(values));
     calls.us.push_back(std::chrono::duration_cast<std::chrono::microseconds>(client::Clock::now() - start).count());
     if (calls.last.status != 0) {
-      Error error(ErrorKind::kInvalidArgument, fmt::format("'{}' returns status {}; see what it means by it", a.name, calls.last.status));
+      Error error(ErrorKind::kInvalidArgument,
+                  fmt::format("'{}' returns status {}; see what it means by it", a.name, calls.last.status));
       error.function = a.name;
       error.may_have_run = true;
       return error;
@@ -240,13 +263,22 @@ Json ResultToJson(const Value& value) {
 Json ToJson(const Calls& calls, const Arguments& a, const std::string& target, const std::string& output) {
   Json timings = ToJson(calls.compiled.timings_us);
   timings["call"] = calls.us.back();
-  Json out = {{"result", ResultToJson(calls.last.value)}, {"target", target}, {"handle", calls.compiled.handle}, {"cached", calls.compiled.cached},
-              {"symbol", calls.last.symbol}, {"signature", calls.last.signature}, {"output", output}, {"timings", timings}};
+  Json out = {{"result", ResultToJson(calls.last.value)},
+              {"target", target},
+              {"handle", calls.compiled.handle},
+              {"cached", calls.compiled.cached},
+              {"symbol", calls.last.symbol},
+              {"signature", calls.last.signature},
+              {"output", output},
+              {"timings", timings}};
   if (!calls.compiled.warnings.empty()) out["warnings"] = ToJson(calls.compiled.warnings);
   if (a.repeat > 1) {
     std::vector<int64_t> sorted = calls.us;
     std::sort(sorted.begin(), sorted.end());
-    out["repeat"] = {{"count", a.repeat}, {"min_us", sorted.front()}, {"median_us", sorted[sorted.size() / 2]}, {"max_us", sorted.back()}};
+    out["repeat"] = {{"count", a.repeat},
+                     {"min_us", sorted.front()},
+                     {"median_us", sorted[sorted.size() / 2]},
+                     {"max_us", sorted.back()}};
   }
   return out;
 }
@@ -260,8 +292,10 @@ int Targets(const Arguments& a) {
     if (!targets) return Fail(a, targets.error());
     Json all = Json::array();
     for (const TargetDescription& t : *targets) {
-      if (a.json) all.push_back(ToJson(t));
-      else PrintTarget(t);
+      if (a.json)
+        all.push_back(ToJson(t));
+      else
+        PrintTarget(t);
     }
     if (a.json) PrintJson({{"targets", all}});
     return kOk;
@@ -274,7 +308,9 @@ int FarmStatus(const Arguments& a) {
     const auto status = Connect(a, budget, nullptr).try_status();
     if (!status) return Fail(a, status.error());
     const Json json = Json::parse(*status, nullptr, false);
-    if (json.is_discarded()) return Fail(a, Error(ErrorKind::kProtocolMismatch, "the farm's status is no JSON; update the older of the two sides"));
+    if (json.is_discarded())
+      return Fail(
+          a, Error(ErrorKind::kProtocolMismatch, "the farm's status is no JSON; update the older of the two sides"));
     PrintJson(json);
     return kOk;
   });
@@ -290,11 +326,16 @@ int Compile(const Arguments& a) {
     const std::string output = a.output.empty() ? DefaultOutput(a) : a.output;
     if (!a.json || output != "-") {
       if (!WriteFile(output, emitted->code))
-        return Fail(a, Error(ErrorKind::kInvalidArgument, fmt::format("'{}' cannot be written; check its name and the space left", output)));
+        return Fail(a, Error(ErrorKind::kInvalidArgument,
+                             fmt::format("'{}' cannot be written; check its name and the space left", output)));
     }
     if (a.json)
-      PrintJson({{"target", a.target.empty() ? "host" : a.target}, {"emit", a.emit}, {"output_file", output}, {"bytes", emitted->code.size()},
-                 {"warnings", ToJson(emitted->warnings)}, {"timings", ToJson(emitted->timings_us)}});
+      PrintJson({{"target", a.target.empty() ? "host" : a.target},
+                 {"emit", a.emit},
+                 {"output_file", output},
+                 {"bytes", emitted->code.size()},
+                 {"warnings", ToJson(emitted->warnings)},
+                 {"timings", ToJson(emitted->timings_us)}});
     else
       PrintDiagnostics(emitted->warnings);
     return kOk;

@@ -13,7 +13,8 @@ constexpr char kAbout[] =
 
 constexpr char kFooter[] =
     "ADDR is HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in rbc/client.toml under\n"
-    "XDG_CONFIG_HOME. Without --farm: the environment variable RBC_FARM, then the file's default, then 127.0.0.1:11530.\n\n"
+    "XDG_CONFIG_HOME. Without --farm: the environment variable RBC_FARM, then the file's default, then "
+    "127.0.0.1:11530.\n\n"
     "Exit codes: 0 it worked; 1 an error, printed as 'error: KIND: message'; 2 the command line is wrong.\n\n"
     "Examples:\n"
     "  rbc targets\n"
@@ -22,34 +23,46 @@ constexpr char kFooter[] =
     "  rbc compile kernel.ll --emit asm -o -";
 
 constexpr char kFileHelp[] =
-    ".ll or .bc: LLVM IR, also from older LLVMs. .c, .cpp, .cc, .cxx: lowered here by clang. -: standard input, IR text or "
+    ".ll or .bc: LLVM IR, also from older LLVMs. .c, .cpp, .cc, .cxx: lowered here by clang. -: standard input, IR "
+    "text or "
     "bitcode, or what --lang says";
 
 constexpr char kCallFooter[] =
-    "Prints the result as Python would: 3, 3.5, (2+1j), True. What the function prints comes before it. A result of a void\n"
+    "Prints the result as Python would: 3, 3.5, (2+1j), True. What the function prints comes before it. A result of a "
+    "void\n"
     "function is printed as nothing.\n\n"
-    "NAME is the exact symbol, else the name that stands before the mangled type in the symbol (add means add_daddA for\n"
+    "NAME is the exact symbol, else the name that stands before the mangled type in the symbol (add means add_daddA "
+    "for\n"
     "'f64(f64,f64)'), else the one C++ function of that name.\n\n"
     "SIGNATURE is a function type, result first: 'f64(f64,f64)', 'int32(int32*, int64)', 'complex128(complex128)',\n"
-    "'{int32, float64}(string)'. ARGS: numbers (1.5, 0x10, 2+1j), True, text, {1, 2.5} for a struct, [1, 2, 3] for memory\n"
+    "'{int32, float64}(string)'. ARGS: numbers (1.5, 0x10, 2+1j), True, text, {1, 2.5} for a struct, [1, 2, 3] for "
+    "memory\n"
     "behind a pointer, null. Text that starts with '-' stands behind --, which ends the options.";
 
 void AddCommon(CLI::App& app, Arguments& a) {
   app.add_option("--farm", a.farm, "The farm's address")->type_name("ADDR");
   app.add_flag("--json", a.json, "Print one JSON object instead of text, for errors too");
-  app.add_option("--timeout", a.timeout_s, "Seconds that the whole request may take, lowering by clang included")->type_name("SECONDS")->check(CLI::Range(0.001, 1e6));
+  app.add_option("--timeout", a.timeout_s, "Seconds that the whole request may take, lowering by clang included")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.001, 1e6));
 }
 
 void AddCode(CLI::App& app, Arguments& a) {
   app.add_option("FILE", a.file, kFileHelp)->required();
   app.add_option("--target", a.target, "One of the farm's targets; default host")->type_name("T");
-  app.add_option("--abi", a.abi,
-                 "How functions take their arguments: direct (as LLVM first-class values; default for IR), sysv (as clang makes them of C; "
-                 "default for .c and .cpp), status_retptr (status returned, result through the first parameter), kernel")
+  app.add_option(
+         "--abi", a.abi,
+         "How functions take their arguments: direct (as LLVM first-class values; default for IR), sysv (as clang "
+         "makes them of C; "
+         "default for .c and .cpp), status_retptr (status returned, result through the first parameter), kernel")
       ->type_name("ABI")
       ->check(CLI::IsMember({"direct", "sysv", "status_retptr", "kernel"}));
-  app.add_option("--lang", a.language, "What standard input holds where FILE is '-': ir (default), c, c++")->type_name("LANG")->check(CLI::IsMember({"ir", "c", "c++"}));
-  app.add_option("-O", a.opt_level, "Optimisation on the farm, -O0 to -O3; default -O2")->type_name("LEVEL")->check(CLI::Range(0, 3));
+  app.add_option("--lang", a.language, "What standard input holds where FILE is '-': ir (default), c, c++")
+      ->type_name("LANG")
+      ->check(CLI::IsMember({"ir", "c", "c++"}));
+  app.add_option("-O", a.opt_level, "Optimisation on the farm, -O0 to -O3; default -O2")
+      ->type_name("LEVEL")
+      ->check(CLI::Range(0, 3));
 }
 
 // A negative number is an argument, not an option, and [1, 2] is one argument, not two: a mark that no command line has
@@ -90,15 +103,22 @@ int Main(int argc, char** argv) {
   AddCommon(*targets, a);
   targets->callback([&] { code = Targets(a); });
 
-  CLI::App* status = app.add_subcommand("status", "Show what the farm says about itself: sessions, workers, store, sandbox");
+  CLI::App* status =
+      app.add_subcommand("status", "Show what the farm says about itself: sessions, workers, store, sandbox");
   AddCommon(*status, a);
   status->callback([&] { code = FarmStatus(a); });
 
   CLI::App* compile = app.add_subcommand("compile", "Compile a whole module and write what comes of it");
   AddCommon(*compile, a);
   AddCode(*compile, a);
-  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx")->type_name("KIND")->check(CLI::IsMember({"obj", "asm", "ir", "ptx"}));
-  compile->add_option("-o", a.output, "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll or .ptx at its end, in this directory")->type_name("OUT");
+  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"obj", "asm", "ir", "ptx"}));
+  compile
+      ->add_option("-o", a.output,
+                   "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll or .ptx at its end, in this "
+                   "directory")
+      ->type_name("OUT");
   compile->callback([&] { code = Compile(a); });
 
   CLI::App* call = app.add_subcommand("call", "Compile a function and call it");
@@ -107,7 +127,9 @@ int Main(int argc, char** argv) {
   call->add_option("NAME", a.name, "The function")->required();
   call->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
   call->add_option("ARGS", a.values, "The arguments, one for each parameter");
-  call->add_option("--repeat", a.repeat, "Call so often; the last result is printed, with --json the times too")->type_name("N")->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+  call->add_option("--repeat", a.repeat, "Call so often; the last result is printed, with --json the times too")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
   call->footer(kCallFooter);
   call->callback([&] {
     Unmark(a.values);

@@ -23,8 +23,9 @@ namespace rbc::client {
 namespace {
 
 Error BadAddress(std::string_view text, std::string_view why) {
-  return Error(ErrorKind::kInvalidArgument,
-               fmt::format("the farm address '{}' {}; give HOST:PORT, unix:PATH or ssh://[user@]host[/path]", text, why));
+  return Error(
+      ErrorKind::kInvalidArgument,
+      fmt::format("the farm address '{}' {}; give HOST:PORT, unix:PATH or ssh://[user@]host[/path]", text, why));
 }
 
 std::optional<uint16_t> ParsePort(std::string_view text) {
@@ -103,7 +104,8 @@ std::string ConfigPath() {
 }
 
 Error BadConfig(const std::string& path, const toml::source_region& where, std::string_view what) {
-  return Error(ErrorKind::kInvalidArgument, fmt::format("{}:{}:{}: {}", path, where.begin.line, where.begin.column, what));
+  return Error(ErrorKind::kInvalidArgument,
+               fmt::format("{}:{}:{}: {}", path, where.begin.line, where.begin.column, what));
 }
 
 struct NamedFarm {
@@ -129,9 +131,12 @@ Expected<NamedFarm> ReadFarm(const std::string& path, std::string_view name, con
                               : key == "namespace" ? &farm.name_space
                                                    : nullptr;
     if (into == nullptr)
-      return BadConfig(path, node.source(), fmt::format("unknown key '{}' of farm '{}'; known are address, token, namespace", key.str(), name));
+      return BadConfig(
+          path, node.source(),
+          fmt::format("unknown key '{}' of farm '{}'; known are address, token, namespace", key.str(), name));
     const auto value = node.value<std::string>();
-    if (!value) return BadConfig(path, node.source(), fmt::format("'{}' of farm '{}' must be a string", key.str(), name));
+    if (!value)
+      return BadConfig(path, node.source(), fmt::format("'{}' of farm '{}' must be a string", key.str(), name));
     *into = *value;
   }
   if (farm.address.empty()) return BadConfig(path, table.source(), fmt::format("farm '{}' has no address", name));
@@ -149,12 +154,14 @@ Expected<ClientConfig> ReadConfig(const std::string& path) {
       config.default_farm = *node.value<std::string>();
     } else if (key == "farms" && node.is_table()) {
       for (const auto& [name, farm] : *node.as_table()) {
-        if (!farm.is_table()) return BadConfig(path, farm.source(), fmt::format("farm '{}' must be a table", name.str()));
+        if (!farm.is_table())
+          return BadConfig(path, farm.source(), fmt::format("farm '{}' must be a table", name.str()));
         RBC_ASSIGN_OR_RETURN(NamedFarm read, ReadFarm(path, name.str(), *farm.as_table()));
         config.farms.emplace_back(name.str(), std::move(read));
       }
     } else {
-      return BadConfig(path, node.source(), fmt::format("unknown key '{}'; known are default (a string) and [farms.NAME]", key.str()));
+      return BadConfig(path, node.source(),
+                       fmt::format("unknown key '{}'; known are default (a string) and [farms.NAME]", key.str()));
     }
   }
   return config;
@@ -171,7 +178,8 @@ Expected<Address> ParseAddress(std::string_view text) {
   if (text.find("://") != std::string_view::npos) return BadAddress(text, "has an unknown scheme");
   Address address{.kind = Address::Kind::kTcp, .port = static_cast<uint16_t>(wire::g_rbc_constants.DEFAULT_PORT)};
   if (!SplitHostPort(text, address)) return BadAddress(text, "has no proper host and port");
-  address.text = fmt::format(fmt::runtime(address.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"), address.host, address.port);
+  address.text = fmt::format(fmt::runtime(address.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"),
+                             address.host, address.port);
   return address;
 }
 

@@ -16,11 +16,11 @@ inline constexpr char kRemoteSocket[] = "/run/rbc/farm.sock";
 struct Address {
   enum class Kind : uint8_t { kTcp, kUnix, kSsh };
   Kind kind = Kind::kTcp;
-  std::string host{};   // kTcp, kSsh
-  uint16_t port = 0;  // kTcp; kSsh: 0 leaves it to ssh
-  std::string user{};   // kSsh, may be empty
-  std::string path{};   // kUnix; kSsh: the socket on that machine
-  std::string text{};   // as errors name it
+  std::string host{};  // kTcp, kSsh
+  uint16_t port = 0;   // kTcp; kSsh: 0 leaves it to ssh
+  std::string user{};  // kSsh, may be empty
+  std::string path{};  // kUnix; kSsh: the socket on that machine
+  std::string text{};  // as errors name it
 };
 
 // kInvalidArgument where `text` is none of the three forms. A bare host takes the default port.

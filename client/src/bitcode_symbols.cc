@@ -87,7 +87,8 @@ std::string_view BlobOf(std::string_view block, uint32_t width) {
         }
         const uint64_t encoding = in.Read(3);
         if (encoding == kFixed || encoding == kVbr) in.ReadVbr(5);
-        if (encoding != kFixed && encoding != kVbr && encoding != kArray && encoding != kChar6 && encoding != kBlob) return {};
+        if (encoding != kFixed && encoding != kVbr && encoding != kArray && encoding != kChar6 && encoding != kBlob)
+          return {};
         literal_then_blob &= i == 1 && encoding == kBlob;
       }
       continue;
@@ -147,13 +148,16 @@ std::optional<std::vector<std::string>> BitcodeFunctions(std::string_view bitcod
   if (tables.symtab.empty() || tables.strtab.empty()) return std::nullopt;
   if (Word(tables.symtab, 0) != kVersion) return std::nullopt;
   const size_t from = Word(tables.symtab, kSymbolsRange), count = Word(tables.symtab, kSymbolsRange + 4);
-  if (count > kMostSymbols || from > tables.symtab.size() || count * kSymbolSize > tables.symtab.size() - from) return std::nullopt;
+  if (count > kMostSymbols || from > tables.symtab.size() || count * kSymbolSize > tables.symtab.size() - from)
+    return std::nullopt;
   std::vector<std::string> out;
   for (size_t i = 0; i < count; ++i) {
     const size_t symbol = from + i * kSymbolSize;
-    const uint32_t name = Word(tables.symtab, symbol + 8), size = Word(tables.symtab, symbol + 12), flags = Word(tables.symtab, symbol + 20);
+    const uint32_t name = Word(tables.symtab, symbol + 8), size = Word(tables.symtab, symbol + 12),
+                   flags = Word(tables.symtab, symbol + 20);
     if (name > tables.strtab.size() || size > tables.strtab.size() - name) return std::nullopt;
-    if ((flags & kUndefined) == 0 && (flags & kFormatSpecific) == 0 && (flags & kGlobal) != 0 && (flags & kExecutable) != 0)
+    if ((flags & kUndefined) == 0 && (flags & kFormatSpecific) == 0 && (flags & kGlobal) != 0 &&
+        (flags & kExecutable) != 0)
       out.emplace_back(tables.strtab.substr(name, size));
   }
   return out;

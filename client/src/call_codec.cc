@@ -89,20 +89,29 @@ class Cursor {
     if (depth == 0) return Fail();
     switch (type) {
       case kBool:
-      case kByte: return SkipBytes(1);
-      case kI16: return SkipBytes(2);
-      case kI32: return SkipBytes(4);
+      case kByte:
+        return SkipBytes(1);
+      case kI16:
+        return SkipBytes(2);
+      case kI32:
+        return SkipBytes(4);
       case kDouble:
-      case kI64: return SkipBytes(8);
-      case kString: GetString(); return;
-      case kStruct: return SkipStruct(depth);
+      case kI64:
+        return SkipBytes(8);
+      case kString:
+        GetString();
+        return;
+      case kStruct:
+        return SkipStruct(depth);
       case kList:
-      case kSet: return SkipElements(static_cast<Type>(Get8()), kStop, depth);
+      case kSet:
+        return SkipElements(static_cast<Type>(Get8()), kStop, depth);
       case kMap: {
         const auto key = static_cast<Type>(Get8());
         return SkipElements(key, static_cast<Type>(Get8()), depth);
       }
-      default: return Fail();
+      default:
+        return Fail();
     }
   }
   void Fail() {
@@ -205,7 +214,8 @@ std::unique_ptr<Error> ReadError(Cursor& in) {
 }
 
 Error Mismatch(std::string_view what) {
-  return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm's answer to a call {}; update the older of the two sides", what));
+  return Error(ErrorKind::kProtocolMismatch,
+               fmt::format("the farm's answer to a call {}; update the older of the two sides", what));
 }
 
 // What a Thrift server says of a message that it cannot serve.
@@ -248,7 +258,8 @@ Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence)
   const std::string_view method = in.GetString();
   const auto number = static_cast<int32_t>(in.Get32());
   if (!in.ok() || (head & 0xffff0000u) != kVersion) return Mismatch("is no message of the protocol");
-  if (method != std::string_view(kMethod, kMethodSize) || number != sequence) return Mismatch("belongs to another request");
+  if (method != std::string_view(kMethod, kMethodSize) || number != sequence)
+    return Mismatch("belongs to another request");
   const uint32_t kind = head & 0xff;
   if (kind == kException) return ReadApplicationException(in);
   if (kind != kReply) return Mismatch("is no reply");

@@ -14,7 +14,8 @@ constexpr size_t kKeptBuffer = size_t{1} << 16;
 constexpr int kNesting = 16;
 
 std::shared_ptr<apache::thrift::TConfiguration> Limits() {
-  // The bound that counts is FrameSocket's on the whole frame; these are Thrift's own, explicit instead of its defaults.
+  // The bound that counts is FrameSocket's on the whole frame; these are Thrift's own, explicit instead of its
+  // defaults.
   constexpr int kMost = 1 << 30;
   return std::make_shared<apache::thrift::TConfiguration>(kMost, kMost, kNesting);
 }
@@ -35,8 +36,10 @@ void Channel::Begin(const Deadline& deadline) {
 
 void Channel::write(const uint8_t* from, uint32_t size) {
   if (out_.size() - 4 + size > most_sent_)
-    throw ChannelError(Error(ErrorKind::kResourceExhausted,
-                             fmt::format("the request is larger than the {} bytes that the farm at {} takes in a message", most_sent_, socket_->peer())));
+    throw ChannelError(
+        Error(ErrorKind::kResourceExhausted,
+              fmt::format("the request is larger than the {} bytes that the farm at {} takes in a message", most_sent_,
+                          socket_->peer())));
   out_.append(reinterpret_cast<const char*>(from), size);
 }
 
@@ -56,7 +59,9 @@ void Channel::EnsureReceived() {
 }
 
 void Channel::Short() const {
-  throw ChannelError(Error(ErrorKind::kProtocolMismatch, fmt::format("a reply of the farm at {} is cut short or lies about a length", socket_->peer())));
+  throw ChannelError(
+      Error(ErrorKind::kProtocolMismatch,
+            fmt::format("a reply of the farm at {} is cut short or lies about a length", socket_->peer())));
 }
 
 uint32_t Channel::read(uint8_t* into, uint32_t size) {
@@ -80,7 +85,9 @@ void Channel::consume(uint32_t size) {
 
 uint32_t Channel::readEnd() {
   if (!in_.empty())
-    throw ChannelError(Error(ErrorKind::kProtocolMismatch, fmt::format("a reply of the farm at {} has {} bytes too many", socket_->peer(), in_.size())));
+    throw ChannelError(
+        Error(ErrorKind::kProtocolMismatch,
+              fmt::format("a reply of the farm at {} has {} bytes too many", socket_->peer(), in_.size())));
   return 0;
 }
 

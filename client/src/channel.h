@@ -22,7 +22,8 @@ class ChannelError : public apache::thrift::transport::TTransportException {
   Error error_;
 };
 
-// Collects what is written into one frame, sends it at flush(), and reads from one received frame. One thread at a time.
+// Collects what is written into one frame, sends it at flush(), and reads from one received frame. One thread at a
+// time.
 class Channel : public apache::thrift::transport::TVirtualTransport<Channel> {
  public:
   // The socket must outlive the channel. `most_sent` bounds a request, `limit` of the socket a reply.

@@ -50,20 +50,24 @@ Error Connection::Caught() {
     if (error.error().role.empty()) error.error().role = "client";
     return std::move(error.error());
   } catch (const apache::thrift::TApplicationException& error) {
-    return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm at {} answers '{}'; update the older of the two sides", peer(), error.what()));
+    return Error(ErrorKind::kProtocolMismatch,
+                 fmt::format("the farm at {} answers '{}'; update the older of the two sides", peer(), error.what()));
   } catch (const std::bad_alloc&) {
     broken_ = true;
     return Error(ErrorKind::kResourceExhausted, "this machine has no memory left for the farm's reply");
   } catch (const std::exception& error) {
     broken_ = true;
-    return Error(ErrorKind::kProtocolMismatch, fmt::format("the reply of the farm at {} is malformed: {}; check that a farm listens there", peer(), error.what()));
+    return Error(ErrorKind::kProtocolMismatch,
+                 fmt::format("the reply of the farm at {} is malformed: {}; check that a farm listens there", peer(),
+                             error.what()));
   }
 }
 
 Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& deadline) {
   if (call.frame.size() + 256 > channel_->most_sent())
-    return Error(ErrorKind::kResourceExhausted, fmt::format("the arguments take {} bytes, more than the {} of a message of the farm at {}; pass less",
-                                                            call.frame.size(), channel_->most_sent(), peer()));
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("the arguments take {} bytes, more than the {} of a message of the farm at {}; pass less",
+                             call.frame.size(), channel_->most_sent(), peer()));
   broken_ = true;  // until the reply is here and whole
   if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
   EncodeCall(call, ++sequence_, out_);

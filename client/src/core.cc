@@ -61,11 +61,14 @@ std::string CallerState::Target() const {
 }
 
 Expected<bool> CallerState::Add(std::string_view signature) {
-  if (connected) return Error(ErrorKind::kInvalidArgument, fmt::format("'{}' is somebody's published function; its signature is given", name));
+  if (connected)
+    return Error(ErrorKind::kInvalidArgument,
+                 fmt::format("'{}' is somebody's published function; its signature is given", name));
   RBC_ASSIGN_OR_RETURN(auto overload, MakeOverload(signature));
   std::shared_ptr<const Prepared> old;  // may be the last one that holds its module: goes without the lock
   const std::lock_guard lock(core->farm->mutex());
-  if (!overloads_.empty()) RBC_RETURN_IF_ERROR(types::CheckSignature(overload->type, overloads_[0]->type.parameters().size()));
+  if (!overloads_.empty())
+    RBC_RETURN_IF_ERROR(types::CheckSignature(overload->type, overloads_[0]->type.parameters().size()));
   for (const auto& known : overloads_)
     if (known->type == overload->type) return false;
   overloads_.push_back(std::move(overload));
@@ -81,7 +84,8 @@ Expected<size_t> CallerState::IndexOf(std::string_view signature) {
       if (list[i]->type == type) return i;
     if (pass > 0) return Error(ErrorKind::kInternal, "a signature is gone that was added in this moment");
     if (connected)
-      return Error(ErrorKind::kNoMatch, fmt::format("'{}' is published as `{}`, not as `{}`; ask for its own type", name, list[0]->type.ToString(), type.ToString()));
+      return Error(ErrorKind::kNoMatch, fmt::format("'{}' is published as `{}`, not as `{}`; ask for its own type",
+                                                    name, list[0]->type.ToString(), type.ToString()));
     RBC_RETURN_IF_ERROR([&]() -> Status {
       auto added = Add(signature);
       return added ? Status() : Status(std::move(added).error());
@@ -90,10 +94,15 @@ Expected<size_t> CallerState::IndexOf(std::string_view signature) {
 }
 
 Expected<std::string> CallerState::SetTarget(std::string_view next) {
-  if (connected && next != Target()) return Error(ErrorKind::kInvalidArgument, fmt::format("'{}' is somebody's published function; its target is given", name));
+  if (connected && next != Target())
+    return Error(ErrorKind::kInvalidArgument,
+                 fmt::format("'{}' is somebody's published function; its target is given", name));
   RBC_ASSIGN_OR_RETURN(const auto hello, core->farm->Hello(core->DeadlineOf(0)));
-  const bool known = std::any_of(hello->targets.begin(), hello->targets.end(), [&](const auto& t) { return t.name == next; });
-  if (!known) return Error(ErrorKind::kUnknownTarget, fmt::format("the farm has no target '{}'; it has {}", next, ListTargets(*hello)));
+  const bool known =
+      std::any_of(hello->targets.begin(), hello->targets.end(), [&](const auto& t) { return t.name == next; });
+  if (!known)
+    return Error(ErrorKind::kUnknownTarget,
+                 fmt::format("the farm has no target '{}'; it has {}", next, ListTargets(*hello)));
   std::shared_ptr<const Prepared> old;
   const std::lock_guard lock(core->farm->mutex());
   std::string previous = target_;
@@ -131,7 +140,8 @@ Expected<std::shared_ptr<const Prepared>> CallerState::Current() {
   return made;
 }
 
-Expected<std::shared_ptr<const Prepared>> CallerState::Prepare(std::string target, std::vector<std::shared_ptr<const Overload>> list) const {
+Expected<std::shared_ptr<const Prepared>> CallerState::Prepare(
+    std::string target, std::vector<std::shared_ptr<const Overload>> list) const {
   if (list.empty()) return Error(ErrorKind::kNoMatch, fmt::format("'{}' has no signature; add one", name));
   auto out = std::make_shared<Prepared>();
   out->target = std::move(target);

@@ -74,7 +74,8 @@ struct CallerState {
   void Adopt(std::shared_ptr<const Prepared> prepared, std::vector<std::shared_ptr<const Overload>> list);
 
  private:
-  Expected<std::shared_ptr<const Prepared>> Prepare(std::string target, std::vector<std::shared_ptr<const Overload>> list) const;
+  Expected<std::shared_ptr<const Prepared>> Prepare(std::string target,
+                                                    std::vector<std::shared_ptr<const Overload>> list) const;
 
   // Guarded by the farm's mutex.
   std::string target_;

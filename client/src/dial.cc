@@ -50,7 +50,8 @@ void LookUp(Lookup& lookup, const std::string& host, const std::string& port, in
   addrinfo* list = nullptr;
   const int code = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
   const std::lock_guard lock(lookup.mutex);
-  for (const addrinfo* info = list; code == 0 && info != nullptr; info = info->ai_next) lookup.found.push_back(FromInfo(*info));
+  for (const addrinfo* info = list; code == 0 && info != nullptr; info = info->ai_next)
+    lookup.found.push_back(FromInfo(*info));
   if (list != nullptr) ::freeaddrinfo(list);
   lookup.code = code;
   lookup.done = true;
@@ -69,12 +70,15 @@ Expected<std::vector<SocketAddress>> Resolve(const Address& address, const Deadl
     std::thread([lookup, host, port] { LookUp(*lookup, host, port, 0); }).detach();
     std::unique_lock lock(lookup->mutex);
     if (!lookup->done_changed.wait_until(lock, deadline.when(), [&] { return lookup->done; }))
-      return Error(ErrorKind::kDeadlineExceeded, fmt::format("the name of the farm at {} is not resolved within {} ms; give its address in numbers",
-                                                             address.text, deadline.GivenMs()));
+      return Error(ErrorKind::kDeadlineExceeded,
+                   fmt::format("the name of the farm at {} is not resolved within {} ms; give its address in numbers",
+                               address.text, deadline.GivenMs()));
   }
   const std::lock_guard lock(lookup->mutex);
   if (lookup->code != 0)
-    return Error(ErrorKind::kConnectionLost, fmt::format("the host of the farm at {} is not known: {}; check the address", address.text, ::gai_strerror(lookup->code)));
+    return Error(ErrorKind::kConnectionLost,
+                 fmt::format("the host of the farm at {} is not known: {}; check the address", address.text,
+                             ::gai_strerror(lookup->code)));
   return lookup->found;
 }
 
@@ -91,15 +95,17 @@ Error CannotConnect(const Address& address, int code) {
   const char* const advice = code == ECONNREFUSED || code == ENOENT ? "start it with rbc-farm or give another address"
                              : code == EACCES || code == EPERM      ? "ask its operator for access to the socket"
                                                                     : "check the address and the network";
-  Error error(ErrorKind::kConnectionLost, fmt::format("the farm at {} cannot be reached: {}; {}", address.text, std::strerror(code), advice));
+  Error error(ErrorKind::kConnectionLost,
+              fmt::format("the farm at {} cannot be reached: {}; {}", address.text, std::strerror(code), advice));
   error.role = "client";
   error.retry_safe = true;
   return error;
 }
 
 Error TooSlow(const Address& address, const Deadline& deadline) {
-  Error error(ErrorKind::kDeadlineExceeded, fmt::format("the farm at {} does not take a connection within {} ms; check the address and the network",
-                                                        address.text, deadline.GivenMs()));
+  Error error(ErrorKind::kDeadlineExceeded,
+              fmt::format("the farm at {} does not take a connection within {} ms; check the address and the network",
+                          address.text, deadline.GivenMs()));
   error.role = "client";
   error.retry_safe = true;
   return error;
@@ -109,7 +115,8 @@ bool IsLoopback(const SocketAddress& to) {
   if (to.storage.ss_family == AF_UNIX) return true;
   if (to.storage.ss_family == AF_INET)
     return (ntohl(reinterpret_cast<const sockaddr_in&>(to.storage).sin_addr.s_addr) >> 24) == 127;
-  return to.storage.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(to.storage).sin6_addr);
+  return to.storage.ss_family == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(to.storage).sin6_addr);
 }
 
 // 0, or the errno. A full backlog of a Unix socket answers EAGAIN at once: try again until the deadline.
@@ -149,7 +156,9 @@ Expected<Dialed> Dial(const Address& address, const Deadline& deadline) {
   int code = EADDRNOTAVAIL;
   for (const SocketAddress& to : candidates) {
     UniqueFd fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) return Error(ErrorKind::kResourceExhausted, fmt::format("no socket can be made: {}; raise the limit of open files", std::strerror(errno)));
+    if (!fd)
+      return Error(ErrorKind::kResourceExhausted,
+                   fmt::format("no socket can be made: {}; raise the limit of open files", std::strerror(errno)));
     code = Connect(fd.get(), to, deadline);
     if (code == ETIMEDOUT && deadline.Expired()) return TooSlow(address, deadline);
     if (code != 0) continue;

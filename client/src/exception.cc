@@ -9,7 +9,8 @@ namespace rbc {
 std::string_view KindName(ErrorKind kind) { return Name(kind); }
 
 Exception::Exception(Error error)
-    : std::runtime_error(fmt::format("{}: {}", Name(error.kind), error.message)), error_(std::make_shared<const Error>(std::move(error))) {}
+    : std::runtime_error(fmt::format("{}: {}", Name(error.kind), error.message)),
+      error_(std::make_shared<const Error>(std::move(error))) {}
 
 Exception::~Exception() = default;
 

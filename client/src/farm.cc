@@ -115,7 +115,10 @@ std::shared_ptr<Farm> Farm::Create(Endpoint endpoint, FarmOptions options) {
 }
 
 Farm::Farm(Endpoint endpoint, FarmOptions options)
-    : endpoint_(std::move(endpoint)), options_(options), next_request_(RandomStart()), state_(std::make_unique<State>()) {}
+    : endpoint_(std::move(endpoint)),
+      options_(options),
+      next_request_(RandomStart()),
+      state_(std::make_unique<State>()) {}
 
 Farm::~Farm() {
   ForkHandlers& handlers = ForkHandlers::Get();
@@ -158,8 +161,9 @@ Expected<Farm::Lease> Farm::Connect(const Deadline& deadline) {
     {
       std::unique_lock lock(mutex_);
       if (!state_->connected.wait_until(lock, deadline.when(), [&] { return !state_->connecting; }))
-        return Error(ErrorKind::kDeadlineExceeded, fmt::format("the farm at {} is not connected within {} ms; see whether it is stopped",
-                                                               endpoint_.address.text, deadline.GivenMs()));
+        return Error(ErrorKind::kDeadlineExceeded,
+                     fmt::format("the farm at {} is not connected within {} ms; see whether it is stopped",
+                                 endpoint_.address.text, deadline.GivenMs()));
       epoch = state_->epoch;
       session = state_->session;
       state_->connecting = session == nullptr;
@@ -224,7 +228,8 @@ Expected<Farm::Lease> Farm::SayHello(const Deadline& deadline) {
   request.client = "librbc " RBC_VERSION;
   if (!endpoint_.token.empty()) request.__set_token(endpoint_.token);
   if (!endpoint_.name_space.empty()) request.__set_name_space(endpoint_.name_space);
-  auto reply = connection->Ask(deadline, [&](wire::FarmClient& client) {
+  // A farm that takes connections but says nothing is stopped: known sooner than at the end of a long request.
+  auto reply = connection->Ask(deadline.AtMostMs(options_.connect_timeout_ms), [&](wire::FarmClient& client) {
     wire::HelloReply hello;
     client.hello(hello, request);
     return hello;
@@ -233,14 +238,16 @@ Expected<Farm::Lease> Farm::SayHello(const Deadline& deadline) {
     Drop(std::move(connection));
     Error error = std::move(reply).error();
     const std::lock_guard lock(mutex_);
-    if (error.kind == ErrorKind::kConnectionLost && state_->tunnel) error.message += fmt::format(" (ssh: {})", state_->tunnel->Complaint());
+    if (error.kind == ErrorKind::kConnectionLost && state_->tunnel)
+      error.message += fmt::format(" (ssh: {})", state_->tunnel->Complaint());
     return error;
   }
   if (reply->protocol_major != request.protocol_major) {
     Drop(std::move(connection));
-    return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm at {} speaks protocol {}.{} and this client {}.{}; update the older of the two",
-                                                           endpoint_.address.text, reply->protocol_major, reply->protocol_minor,
-                                                           request.protocol_major, request.protocol_minor));
+    return Error(ErrorKind::kProtocolMismatch,
+                 fmt::format("the farm at {} speaks protocol {}.{} and this client {}.{}; update the older of the two",
+                             endpoint_.address.text, reply->protocol_major, reply->protocol_minor,
+                             request.protocol_major, request.protocol_minor));
   }
   connection->SetLimit(static_cast<size_t>(std::max<int64_t>(reply->max_message, 0)));
   const std::lock_guard lock(mutex_);
@@ -250,7 +257,8 @@ Expected<Farm::Lease> Farm::SayHello(const Deadline& deadline) {
   return Lease(this, std::move(connection));
 }
 
-Expected<Farm::Lease> Farm::Attach(uint64_t epoch, std::shared_ptr<const wire::HelloReply> session, const Deadline& deadline) {
+Expected<Farm::Lease> Farm::Attach(uint64_t epoch, std::shared_ptr<const wire::HelloReply> session,
+                                   const Deadline& deadline) {
   wire::AttachRequest request;
   request.session_id = session->session_id;
   request.secret = session->secret;
@@ -258,7 +266,7 @@ Expected<Farm::Lease> Farm::Attach(uint64_t epoch, std::shared_ptr<const wire::H
   RBC_ASSIGN_OR_RETURN(Address address, Near(deadline));
   for (int hop = 0;; ++hop) {
     RBC_ASSIGN_OR_RETURN(std::unique_ptr<Connection> connection, Open(address, deadline));
-    const auto reply = connection->Ask(deadline, [&](wire::FarmClient& client) {
+    const auto reply = connection->Ask(deadline.AtMostMs(options_.connect_timeout_ms), [&](wire::FarmClient& client) {
       wire::HelloReply hello;
       client.attach(hello, request);
       return hello;
@@ -356,7 +364,8 @@ Expected<bool> Farm::Cancel(int64_t request_id, const Deadline& deadline) {
 
 Module::~Module() { farm_->Unload(*this); }
 
-std::shared_ptr<Module> Farm::Add(std::string ir, std::string target, std::vector<wire::FunctionDeclaration> declarations, wire::CompileOptions options) {
+std::shared_ptr<Module> Farm::Add(std::string ir, std::string target,
+                                  std::vector<wire::FunctionDeclaration> declarations, wire::CompileOptions options) {
   const Digest handle = HandleOf(target, declarations, options, ir);
   const std::lock_guard lock(mutex_);
   std::weak_ptr<Module>& slot = modules_[handle];
@@ -394,7 +403,8 @@ wire::PublishedFunction LookUp(wire::FarmClient& client, const std::string& name
 }  // namespace
 
 Expected<std::shared_ptr<Module>> Farm::Connect(const std::string& name, const Deadline& deadline) {
-  RBC_ASSIGN_OR_RETURN(const wire::PublishedFunction published, Ask(deadline, [&](wire::FarmClient& client) { return LookUp(client, name); }));
+  RBC_ASSIGN_OR_RETURN(const wire::PublishedFunction published,
+                       Ask(deadline, [&](wire::FarmClient& client) { return LookUp(client, name); }));
   std::shared_ptr<Module> module(new Module);
   module->farm_ = shared_from_this();
   module->published_name_ = name;
@@ -409,11 +419,13 @@ Expected<std::shared_ptr<Module>> Farm::Connect(const std::string& name, const D
 
 Expected<wire::CompileReply> Farm::Compile(const Module& module, Connection& connection, const Deadline& deadline) {
   if (!module.published_name_.empty()) {
-    RBC_ASSIGN_OR_RETURN(const wire::PublishedFunction published,
-                         connection.Ask(deadline, [&](wire::FarmClient& client) { return LookUp(client, module.published_name_); }));
+    RBC_ASSIGN_OR_RETURN(
+        const wire::PublishedFunction published,
+        connection.Ask(deadline, [&](wire::FarmClient& client) { return LookUp(client, module.published_name_); }));
     if (published.info.signature != module.declarations_[0].signature)
-      return Error(ErrorKind::kUnknownName, fmt::format("'{}' is published as `{}` now, not as `{}`; connect to it again", module.published_name_,
-                                                        published.info.signature, module.declarations_[0].signature));
+      return Error(ErrorKind::kUnknownName,
+                   fmt::format("'{}' is published as `{}` now, not as `{}`; connect to it again",
+                               module.published_name_, published.info.signature, module.declarations_[0].signature));
     return AsCompiled(published);
   }
   wire::CompileRequest request;
@@ -440,8 +452,9 @@ Expected<Loaded> Farm::LoadOver(Module& module, Lease& lease, const Deadline& de
   FlushUnloads(lease);
   RBC_ASSIGN_OR_RETURN(wire::CompileReply reply, Compile(module, *lease.operator->(), deadline));
   if (reply.functions.size() != module.declarations_.size())
-    return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm at {} answers with {} functions for the {} that were declared", endpoint_.address.text,
-                                                           reply.functions.size(), module.declarations_.size()));
+    return Error(ErrorKind::kProtocolMismatch,
+                 fmt::format("the farm at {} answers with {} functions for the {} that were declared",
+                             endpoint_.address.text, reply.functions.size(), module.declarations_.size()));
   Loaded loaded;
   loaded.epoch = lease->epoch;
   loaded.module_id = reply.module_id;
@@ -468,7 +481,8 @@ void Farm::Unload(Module& module) {
   std::unique_ptr<Connection> connection;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto known = modules_.find(module.handle_); known != modules_.end() && known->second.expired()) modules_.erase(known);
+    if (const auto known = modules_.find(module.handle_); known != modules_.end() && known->second.expired())
+      modules_.erase(known);
     if (module.loaded_.epoch == 0 || module.loaded_.epoch != state_->epoch || !state_->session) return;
     if (state_->unloads.size() < kMostUnloads) state_->unloads.push_back(module.loaded_.module_id);
     if (state_->idle.empty()) return;
@@ -495,8 +509,8 @@ void Farm::FlushUnloads(Lease& lease) {
 
 // ---- calls -----------------------------------------------------------------------------------------------------
 
-Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage call, const Deadline& deadline, bool explicit_deadline,
-                                    std::atomic<int64_t>* request_id) {
+Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage call, const Deadline& deadline,
+                                    bool explicit_deadline, std::atomic<int64_t>* request_id) {
   for (int attempt = 0;; ++attempt) {
     const bool last = attempt + 1 >= kMostAttempts;
     Loaded loaded;
@@ -529,16 +543,21 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
     if (!reached && error.kind == ErrorKind::kConnectionLost && !last) continue;
     if (!reached) return error;
     if (error.kind != ErrorKind::kConnectionLost) return MayHaveRun(std::move(error));
-    RBC_ASSIGN_OR_RETURN(std::unique_ptr<wire::CallReply> reply,
-                         Outcome(call.request_id, loaded.epoch, loaded.repeatable && !last, last, std::move(error), deadline));
+    RBC_ASSIGN_OR_RETURN(
+        std::unique_ptr<wire::CallReply> reply,
+        Outcome(call.request_id, loaded.epoch, loaded.repeatable && !last, last, std::move(error), deadline));
     if (!reply) continue;
-    CallAnswer kept{.result = reply->result, .status = reply->status, .data = reply->data, .output = reply->output, .error = nullptr};
+    CallAnswer kept{.result = reply->result,
+                    .status = reply->status,
+                    .data = reply->data,
+                    .output = reply->output,
+                    .error = nullptr};
     return Answered{Lease(), std::move(kept), std::move(reply)};
   }
 }
 
-Expected<std::unique_ptr<wire::CallReply>> Farm::Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last, Error lost,
-                                                           const Deadline& deadline) {
+Expected<std::unique_ptr<wire::CallReply>> Farm::Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last,
+                                                         Error lost, const Deadline& deadline) {
   auto lease = Acquire(deadline);
   if (!lease) {
     lost.message += fmt::format(" - and to ask what became of the call: {}", lease.error().message);

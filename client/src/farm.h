@@ -104,7 +104,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   };
 
   // Opens nothing. Identical modules are one.
-  std::shared_ptr<Module> Add(std::string ir, std::string target, std::vector<wire::FunctionDeclaration> declarations, wire::CompileOptions options);
+  std::shared_ptr<Module> Add(std::string ir, std::string target, std::vector<wire::FunctionDeclaration> declarations,
+                              wire::CompileOptions options);
   // Looks the published name up. kUnknownName.
   Expected<std::shared_ptr<Module>> Connect(const std::string& name, const Deadline& deadline);
   // Compiles `module` in the current session if that has not been done, or in any case to get a reply of now (`again`).
@@ -114,10 +115,11 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // At most once: what may have run is only sent again if the module is repeatable. An explicit deadline travels to the
   // farm, a little shortened, so that its answer comes before ours. `request_id` (may be nullptr) is published before
   // the call is sent, for Cancel().
-  Expected<Answered> Call(Module& module, size_t index, CallMessage call, const Deadline& deadline, bool explicit_deadline,
-                          std::atomic<int64_t>* request_id = nullptr);
+  Expected<Answered> Call(Module& module, size_t index, CallMessage call, const Deadline& deadline,
+                          bool explicit_deadline, std::atomic<int64_t>* request_id = nullptr);
 
-  // Sends a request that may be repeated: over a fresh connection if one breaks, in a new session if the old one is gone.
+  // Sends a request that may be repeated: over a fresh connection if one breaks, in a new session if the old one is
+  // gone.
   template <typename F>
   auto Ask(const Deadline& deadline, F&& request) -> Expected<std::invoke_result_t<F, wire::FarmClient&>> {
     for (int attempt = 0;; ++attempt) {
@@ -172,8 +174,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Expected<Loaded> LoadOver(Module& module, Lease& lease, const Deadline& deadline);
   Expected<wire::CompileReply> Compile(const Module& module, Connection& connection, const Deadline& deadline);
   // Empty: it never started and may be sent again.
-  Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last, Error lost,
-                                                     const Deadline& deadline);
+  Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last,
+                                                     Error lost, const Deadline& deadline);
   void Unload(Module& module);
   void FlushUnloads(Lease& lease);
   void BecomeChild();
@@ -182,7 +184,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
   const FarmOptions options_;
   std::atomic<int64_t> next_request_;
   std::mutex mutex_;
-  std::unique_ptr<State> state_;                                      // guarded by mutex_
+  std::unique_ptr<State> state_;                                           // guarded by mutex_
   std::unordered_map<Digest, std::weak_ptr<Module>, DigestHash> modules_;  // guarded by mutex_
 };
 

@@ -16,8 +16,8 @@ namespace rbc::client {
 namespace {
 
 constexpr size_t kFirstBuffer = 4096;
-constexpr size_t kKeptBuffer = size_t{1} << 18;   // a larger one is given back after its frame
-constexpr size_t kStep = size_t{1} << 20;         // memory grows at most so far ahead of what arrived
+constexpr size_t kKeptBuffer = size_t{1} << 18;  // a larger one is given back after its frame
+constexpr size_t kStep = size_t{1} << 20;        // memory grows at most so far ahead of what arrived
 constexpr size_t kLimitBeforeHello = size_t{1} << 20;
 // A wake across CPUs costs 60 us and more, a reply of a small call 3 (spec/performance.md): worth polling so long.
 constexpr auto kSpin = std::chrono::microseconds(50);
@@ -55,14 +55,16 @@ FrameSocket::FrameSocket(UniqueFd fd, std::string peer, bool same_machine)
 }
 
 Error FrameSocket::Silent(const Deadline& deadline) const {
-  return Error(ErrorKind::kDeadlineExceeded,
-               fmt::format("the farm at {} does not answer within {} ms; raise the deadline or see whether it is stopped",
-                           peer_, deadline.GivenMs()));
+  return Error(
+      ErrorKind::kDeadlineExceeded,
+      fmt::format("the farm at {} does not answer within {} ms; raise the deadline or see whether it is stopped", peer_,
+                  deadline.GivenMs()));
 }
 
 Error FrameSocket::Lost(std::string_view what, int code) const {
   const std::string why = code == 0 ? std::string() : fmt::format(": {}", std::strerror(code));
-  return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} {}{}; see whether it still runs", peer_, what, why));
+  return Error(ErrorKind::kConnectionLost,
+               fmt::format("the connection to the farm at {} {}{}; see whether it still runs", peer_, what, why));
 }
 
 Status FrameSocket::Send(std::string_view frame, const Deadline& deadline) {
@@ -99,13 +101,17 @@ Expected<std::string_view> FrameSocket::Receive(const Deadline& deadline) {
   }
   const size_t whole = size_t{LengthAt(buffer_.data())} + 4;
   if (whole - 4 > limit_)
-    return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm at {} announces a message of {} bytes, more than the limit of {}", peer_, whole - 4, limit_));
+    return Error(ErrorKind::kProtocolMismatch,
+                 fmt::format("the farm at {} announces a message of {} bytes, more than the limit of {}", peer_,
+                             whole - 4, limit_));
   while (have < whole) {
     Grow(std::min(whole, have + kStep));
     RBC_ASSIGN_OR_RETURN(const size_t n, ReceiveSome(have, deadline));
     have += n;
   }
-  if (have > whole) return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm at {} sends {} bytes that nobody asked for", peer_, have - whole));
+  if (have > whole)
+    return Error(ErrorKind::kProtocolMismatch,
+                 fmt::format("the farm at {} sends {} bytes that nobody asked for", peer_, have - whole));
   return std::string_view(buffer_).substr(4, whole - 4);
 }
 
@@ -147,7 +153,8 @@ Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadl
     if (ms == 0) return Silent(deadline);
     if (ms != receive_timeout_ms_) {
       const timeval time{ms / 1000, ms % 1000 * 1000};
-      if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0) return Lost("takes no timeout", errno);
+      if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0)
+        return Lost("takes no timeout", errno);
       receive_timeout_ms_ = ms;
     }
     const ssize_t n = ::recv(fd_.get(), to, room, 0);

@@ -25,7 +25,8 @@ class FrameSocket {
   Status Send(std::string_view frame, const Deadline& deadline);
   // Bytes of the last Send() that the kernel took. 0: the peer has seen nothing of it.
   size_t sent() const { return sent_; }
-  // The next frame without its length; valid until the next Receive(). kProtocolMismatch where it is larger than the limit.
+  // The next frame without its length; valid until the next Receive(). kProtocolMismatch where it is larger than the
+  // limit.
   Expected<std::string_view> Receive(const Deadline& deadline);
 
   // True while the peer neither closed the connection nor sent bytes that nobody asked for. One system call.
@@ -51,7 +52,7 @@ class FrameSocket {
   size_t sent_ = 0;
   int receive_timeout_ms_ = -1;  // SO_RCVTIMEO as set now
   bool may_spin_;
-  uint32_t skip_ = 0;     // receives that still block at once
+  uint32_t skip_ = 0;      // receives that still block at once
   uint32_t back_off_ = 0;  // how many are skipped after the next vain spin
 };
 

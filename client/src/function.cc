@@ -22,7 +22,8 @@ Error NameIt(Error error, const std::string& name) {
 }
 
 Error BadStatus(const std::string& name, int status) {
-  Error error(ErrorKind::kInvalidArgument, fmt::format("'{}' returns status {}; see what it means by it", name, status));
+  Error error(ErrorKind::kInvalidArgument,
+              fmt::format("'{}' returns status {}; see what it means by it", name, status));
   error.function = name;
   error.role = "execution worker";
   error.may_have_run = true;
@@ -50,7 +51,9 @@ Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
   uint64_t total = call.frame_size;
   for (const Reference& r : call.references) total += r.bytes + 1 + types::kPayloadAlignment;
   if (total > types::kMaxCallBytes)
-    return Error(ErrorKind::kResourceExhausted, fmt::format("the arguments take {} bytes, more than the {} of a call; pass less", total, types::kMaxCallBytes));
+    return Error(
+        ErrorKind::kResourceExhausted,
+        fmt::format("the arguments take {} bytes, more than the {} of a call; pass less", total, types::kMaxCallBytes));
   for (const ReferenceKind kind : {ReferenceKind::kIn, ReferenceKind::kInOut, ReferenceKind::kOut}) {
     for (const Reference& r : call.references) {
       const bool text = r.kind == ReferenceKind::kText;
@@ -61,7 +64,8 @@ Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
         continue;
       }
       if (text && std::memchr(r.data, 0, r.bytes) != nullptr)
-        return Error(ErrorKind::kInvalidArgument, "a text argument has a NUL inside; text ends at a NUL, pass memory instead");
+        return Error(ErrorKind::kInvalidArgument,
+                     "a text argument has a NUL inside; text ends at a NUL, pass memory instead");
       place(r, r.bytes + (text ? 1 : 0));
       if (kind == ReferenceKind::kOut) continue;
       packed.frame.resize(end);
@@ -88,19 +92,24 @@ Status TakeMemory(const types::PackedCall& packed, std::string_view data) {
 }
 
 Status TakeText(const Overload& overload, const client::CallAnswer& answer, std::string* text) {
-  RBC_ASSIGN_OR_RETURN(const types::Value value, types::UnpackResult(overload.type.result(), answer.result, answer.data));
+  RBC_ASSIGN_OR_RETURN(const types::Value value,
+                       types::UnpackResult(overload.type.result(), answer.result, answer.data));
   if (const std::string* as_text = value.As<std::string>()) *text = *as_text;
   if (const types::ByteString* bytes = value.As<types::ByteString>()) *text = bytes->bytes;
   return {};
 }
 
 // The returned memory is there although the function ended with a status.
-Status TakeAnswer(const std::string& name, const Overload& overload, const types::PackedCall* packed, const client::CallAnswer& answer, const TypedCall& call) {
+Status TakeAnswer(const std::string& name, const Overload& overload, const types::PackedCall* packed,
+                  const client::CallAnswer& answer, const TypedCall& call) {
   if (packed != nullptr) RBC_RETURN_IF_ERROR(TakeMemory(*packed, answer.data));
   if (answer.status != 0) return BadStatus(name, answer.status);
   if (call.text != nullptr) return TakeText(overload, answer, call.text);
   if (answer.result.size() != call.result_size)
-    return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm answers with a result of {} bytes instead of {}; update the older of the two sides", answer.result.size(), call.result_size));
+    return Error(
+        ErrorKind::kProtocolMismatch,
+        fmt::format("the farm answers with a result of {} bytes instead of {}; update the older of the two sides",
+                    answer.result.size(), call.result_size));
   if (call.result_size != 0) std::memcpy(call.result, answer.result.data(), call.result_size);
   return {};
 }
@@ -112,9 +121,12 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
   if (!declared) return declared.error();
   const uint32_t result_size = call.text != nullptr ? 0 : overload.layout.result_size();
   if (overload.layout.fixed_size() != call.frame_size || result_size != call.result_size)
-    return Error(ErrorKind::kUnsupported, fmt::format("`{}` has {} bytes of parameters and {} of result in this program and {} and {} on the farm; "
-                                                      "order the members of its structs as they are declared",
-                                                      overload.type.ToString(), call.frame_size, call.result_size, overload.layout.fixed_size(), result_size));
+    return Error(
+        ErrorKind::kUnsupported,
+        fmt::format("`{}` has {} bytes of parameters and {} of result in this program and {} and {} on the farm; "
+                    "order the members of its structs as they are declared",
+                    overload.type.ToString(), call.frame_size, call.result_size, overload.layout.fixed_size(),
+                    result_size));
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
   client::CallMessage message;
@@ -124,7 +136,9 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
     RBC_RETURN_IF_ERROR(PackReferences(call, packed.emplace()));
     message = MessageOf(*packed);
   }
-  RBC_ASSIGN_OR_RETURN(const client::Farm::Answered answered, caller.core->farm->Call(*prepared->module, *declared, message, deadline, is_explicit, call.request_id));
+  RBC_ASSIGN_OR_RETURN(
+      const client::Farm::Answered answered,
+      caller.core->farm->Call(*prepared->module, *declared, message, deadline, is_explicit, call.request_id));
   caller.core->Print(answered.answer.output);
   return TakeAnswer(caller.name, overload, packed ? &*packed : nullptr, answered.answer, call);
 }
@@ -138,8 +152,6 @@ std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout
   caller.core->Print(error.output);
   return std::make_unique<Error>(std::move(error));
 }
-
-const std::shared_ptr<Core>& CoreOf(const CallerState& caller) { return caller.core; }
 
 }  // namespace detail
 
@@ -166,7 +178,8 @@ Result<CallResult> Caller::CallNumbered(std::span<const Value> arguments, std::a
     const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_, &is_explicit);
     const size_t declared = *prepared->declared[index];
     RBC_ASSIGN_OR_RETURN(const client::Farm::Answered answered,
-                         state_->core->farm->Call(*prepared->module, declared, detail::MessageOf(packed), deadline, is_explicit, request_id));
+                         state_->core->farm->Call(*prepared->module, declared, detail::MessageOf(packed), deadline,
+                                                  is_explicit, request_id));
     const client::CallAnswer& answer = answered.answer;
     CallResult result;
     result.output = answer.output;
@@ -212,7 +225,8 @@ Caller Caller::with_timeout(std::chrono::milliseconds timeout) const { return Ca
 namespace {
 
 // Bitcode as text, by the farm.
-Result<std::string> PrintIr(const detail::Core& core, const std::string& target, const std::string& ir, const client::Deadline& deadline) {
+Result<std::string> PrintIr(const detail::Core& core, const std::string& target, const std::string& ir,
+                            const client::Deadline& deadline) {
   wire::EmitRequest request;
   request.target = target;
   request.ir = ir;
@@ -250,10 +264,15 @@ std::string Caller::get_IR() const {
 
 Result<Caller::Compiled> Caller::try_compile() const {
   RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
-  RBC_ASSIGN_OR_RETURN(const client::Loaded loaded, state_->core->farm->Load(*prepared->module, state_->core->DeadlineOf(timeout_ms_)));
+  RBC_ASSIGN_OR_RETURN(const client::Loaded loaded,
+                       state_->core->farm->Load(*prepared->module, state_->core->DeadlineOf(timeout_ms_)));
   Digest handle{};
-  if (loaded.reply->handle.size() == handle.size()) std::memcpy(handle.data(), loaded.reply->handle.data(), handle.size());
-  Compiled out{.handle = Hex(handle), .cached = loaded.reply->cached, .timings_us = {}, .warnings = FromWire(loaded.reply->warnings)};
+  if (loaded.reply->handle.size() == handle.size())
+    std::memcpy(handle.data(), loaded.reply->handle.data(), handle.size());
+  Compiled out{.handle = Hex(handle),
+               .cached = loaded.reply->cached,
+               .timings_us = {},
+               .warnings = FromWire(loaded.reply->warnings)};
   for (const auto& timing : loaded.reply->timings) out.timings_us.emplace_back(timing.phase, timing.us);
   return out;
 }
@@ -264,7 +283,10 @@ void Caller::publish(const std::string& name, std::chrono::milliseconds expires)
   const auto publish = [&]() -> Status {
     RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
     if (prepared->overloads.size() != 1)
-      return Error(ErrorKind::kInvalidArgument, fmt::format("'{}' has {} signatures and a published function has 1; publish each under a name of its own", state_->name, prepared->overloads.size()));
+      return Error(
+          ErrorKind::kInvalidArgument,
+          fmt::format("'{}' has {} signatures and a published function has 1; publish each under a name of its own",
+                      state_->name, prepared->overloads.size()));
     const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_);
     RBC_ASSIGN_OR_RETURN(const client::Loaded loaded, state_->core->farm->Load(*prepared->module, deadline));
     wire::PublishRequest request;

@@ -30,7 +30,8 @@ struct Ends {
 Expected<Ends> MakeEnds() {
   int fds[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
-    return Error(ErrorKind::kResourceExhausted, fmt::format("no socket can be made: {}; raise the limit of open files", std::strerror(errno)));
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("no socket can be made: {}; raise the limit of open files", std::strerror(errno)));
   ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
   return Ends{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
@@ -74,13 +75,15 @@ std::string FindProgram(std::string_view name) {
     const std::string candidate = fmt::format("{}/{}", left.substr(0, colon), name);
     left.remove_prefix(colon == std::string_view::npos ? left.size() : colon + 1);
     struct stat status;
-    if (candidate[0] == '/' && ::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(candidate.c_str(), X_OK) == 0)
+    if (candidate[0] == '/' && ::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+        ::access(candidate.c_str(), X_OK) == 0)
       return candidate;
   }
   return "";
 }
 
-Expected<Finished> Run(const std::vector<std::string>& arguments, std::string_view input, size_t most, const Deadline& deadline) {
+Expected<Finished> Run(const std::vector<std::string>& arguments, std::string_view input, size_t most,
+                       const Deadline& deadline) {
   RBC_ASSIGN_OR_RETURN(Ends in, MakeEnds());
   RBC_ASSIGN_OR_RETURN(Ends out, MakeEnds());
   RBC_ASSIGN_OR_RETURN(Ends error, MakeEnds());
@@ -95,7 +98,8 @@ Expected<Finished> Run(const std::vector<std::string>& arguments, std::string_vi
   pid_t pid = -1;
   const int code = ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (code != 0) return Error(ErrorKind::kUnavailable, fmt::format("'{}' cannot be started: {}", arguments[0], std::strerror(code)));
+  if (code != 0)
+    return Error(ErrorKind::kUnavailable, fmt::format("'{}' cannot be started: {}", arguments[0], std::strerror(code)));
   in.theirs.Reset();
   out.theirs.Reset();
   error.theirs.Reset();
@@ -113,8 +117,12 @@ Expected<Finished> Run(const std::vector<std::string>& arguments, std::string_vi
   const bool too_much = finished.out.size() + finished.error.size() > most;
   if (late || too_much) ::kill(pid, SIGKILL);
   finished.status = WaitFor(pid);
-  if (late) return Error(ErrorKind::kDeadlineExceeded, fmt::format("'{}' takes longer than {} ms; raise the deadline", arguments[0], deadline.GivenMs()));
-  if (too_much) return Error(ErrorKind::kResourceExhausted, fmt::format("'{}' writes more than {} bytes; give it less", arguments[0], most));
+  if (late)
+    return Error(ErrorKind::kDeadlineExceeded,
+                 fmt::format("'{}' takes longer than {} ms; raise the deadline", arguments[0], deadline.GivenMs()));
+  if (too_much)
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("'{}' writes more than {} bytes; give it less", arguments[0], most));
   return finished;
 }
 

@@ -20,6 +20,7 @@ struct Finished {
 std::string FindProgram(std::string_view name);
 // arguments[0] is the program's path. kDeadlineExceeded: it has been killed. kUnavailable: it cannot be started.
 // Output is bounded to `most` bytes: kResourceExhausted beyond.
-Expected<Finished> Run(const std::vector<std::string>& arguments, std::string_view input, size_t most, const Deadline& deadline);
+Expected<Finished> Run(const std::vector<std::string>& arguments, std::string_view input, size_t most,
+                       const Deadline& deadline);
 
 }  // namespace rbc::client

@@ -24,7 +24,8 @@ RemoteJIT::RemoteJIT(std::string_view address, Options options) : core_(std::mak
 
 const std::string& RemoteJIT::address() const { return core_->farm->address().text; }
 
-Caller RemoteJIT::function(Source source, std::string name, const std::vector<std::string>& signatures, FunctionOptions options) const {
+Caller RemoteJIT::function(Source source, std::string name, const std::vector<std::string>& signatures,
+                           FunctionOptions options) const {
   auto state = std::make_shared<detail::CallerState>(core_, std::move(source), std::move(name), std::move(options));
   state->defined = client::DefinedFunctions(state->source.ir());
   state->SetUp(state->options.target.empty() ? core_->options.target : state->options.target);

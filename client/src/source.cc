@@ -22,7 +22,8 @@ constexpr size_t kMostOutput = size_t{256} << 20;
 
 std::string FindClang() {
   std::string found = FindProgram("clang");
-  for (int version = kNewestClang; found.empty() && version >= kOldestClang; --version) found = FindProgram(fmt::format("clang-{}", version));
+  for (int version = kNewestClang; found.empty() && version >= kOldestClang; --version)
+    found = FindProgram(fmt::format("clang-{}", version));
   return found;
 }
 
@@ -34,8 +35,10 @@ std::vector<Diagnostic> ParseDiagnostics(std::string_view text) {
     const size_t end = text.find('\n');
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    constexpr std::pair<std::string_view, Severity> kMarks[] = {
-        {": fatal error: ", Severity::kError}, {": error: ", Severity::kError}, {": warning: ", Severity::kWarning}, {": note: ", Severity::kNote}};
+    constexpr std::pair<std::string_view, Severity> kMarks[] = {{": fatal error: ", Severity::kError},
+                                                                {": error: ", Severity::kError},
+                                                                {": warning: ", Severity::kWarning},
+                                                                {": note: ", Severity::kNote}};
     bool headline = false;
     for (const auto& [mark, severity] : kMarks) {
       const size_t at = line.find(mark);
@@ -44,7 +47,8 @@ std::vector<Diagnostic> ParseDiagnostics(std::string_view text) {
       d.severity = severity;
       d.message = std::string(line.substr(at + mark.size()));
       const std::string_view where = line.substr(0, at);
-      const size_t column = where.rfind(':'), row = column == std::string_view::npos || column == 0 ? column : where.rfind(':', column - 1);
+      const size_t column = where.rfind(':'),
+                   row = column == std::string_view::npos || column == 0 ? column : where.rfind(':', column - 1);
       if (row != std::string_view::npos) {
         std::from_chars(where.data() + row + 1, where.data() + column, d.line);
         std::from_chars(where.data() + column + 1, where.data() + where.size(), d.column);
@@ -57,7 +61,8 @@ std::vector<Diagnostic> ParseDiagnostics(std::string_view text) {
     if (!headline && source_next) {
       // Newer ones put "   3 | " before the line.
       const size_t bar = line.find(" | ");
-      const bool numbered = bar != std::string_view::npos && line.substr(0, bar).find_first_not_of(" 0123456789") == std::string_view::npos;
+      const bool numbered = bar != std::string_view::npos &&
+                            line.substr(0, bar).find_first_not_of(" 0123456789") == std::string_view::npos;
       out.back().source_line = std::string(numbered ? line.substr(bar + 3) : line);
       source_next = false;
     }
@@ -75,15 +80,17 @@ Error ClangFailed(const Finished& finished) {
       return error;
     }
   const std::string_view text = finished.error;
-  if (WIFSIGNALED(finished.status)) error.message += fmt::format(": it ended by signal {}", WTERMSIG(finished.status));
-  else error.message += fmt::format(": {}", text.substr(0, text.find('\n')));
+  if (WIFSIGNALED(finished.status))
+    error.message += fmt::format(": it ended by signal {}", WTERMSIG(finished.status));
+  else
+    error.message += fmt::format(": {}", text.substr(0, text.find('\n')));
   return error;
 }
 
 }  // namespace
 
-Expected<std::string> LowerWithClang(const char* language, const std::string& path, std::string_view code, const std::vector<std::string>& flags,
-                                     const Deadline& deadline) {
+Expected<std::string> LowerWithClang(const char* language, const std::string& path, std::string_view code,
+                                     const std::vector<std::string>& flags, const Deadline& deadline) {
   const std::string clang = FindClang();
   if (clang.empty()) {
     Error error(ErrorKind::kUnavailable, "no clang is on PATH to lower C and C++ source; install the package clang");
@@ -92,7 +99,10 @@ Expected<std::string> LowerWithClang(const char* language, const std::string& pa
   }
   std::vector<std::string> arguments = {clang, "-O1", "-S", "-emit-llvm", "-fno-exceptions", "-fno-color-diagnostics"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
-  arguments.insert(arguments.end(), {"-o", "-", "-x", language, path.empty() ? "-" : path.starts_with('-') ? "./" + path : path});
+  arguments.insert(arguments.end(), {"-o", "-", "-x", language,
+                                     path.empty()            ? "-"
+                                     : path.starts_with('-') ? "./" + path
+                                                             : path});
   RBC_ASSIGN_OR_RETURN(Finished finished, Run(arguments, code, kMostOutput, deadline));
   if (!WIFEXITED(finished.status) || WEXITSTATUS(finished.status) != 0) return ClangFailed(finished);
   return std::move(finished.out);
@@ -109,7 +119,8 @@ const char* LanguageOf(std::string_view path) {
 Expected<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file.is_open() || file.bad()) return Error(ErrorKind::kInvalidArgument, fmt::format("the file '{}' cannot be read; check its name", path));
+  if (!file.is_open() || file.bad())
+    return Error(ErrorKind::kInvalidArgument, fmt::format("the file '{}' cannot be read; check its name", path));
   return bytes;
 }
 
@@ -119,7 +130,8 @@ namespace {
 
 constexpr int64_t kClangMs = 120'000;
 
-Result<std::string> Lower(const char* language, const std::string& path, std::string_view code, const std::vector<std::string>& flags) {
+Result<std::string> Lower(const char* language, const std::string& path, std::string_view code,
+                          const std::vector<std::string>& flags) {
   return client::LowerWithClang(language, path, code, flags, client::Deadline::AfterMs(kClangMs));
 }
 

@@ -36,7 +36,8 @@ std::string Unescape(std::string_view text) {
 }
 
 bool IsNameChar(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '$' || c == '.' || c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '$' ||
+         c == '.' || c == '_';
 }
 
 // The name behind the '@' of "define ... @name(" or @"name"; empty if there is none. `line` starts behind "define".
@@ -77,7 +78,8 @@ std::vector<std::string> TextFunctions(std::string_view ir) {
 std::string DemangleCxx(const std::string& symbol) {
   if (!symbol.starts_with("_Z")) return "";
   int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                         &std::free);
   return status == 0 && text ? text.get() : "";
 }
 
@@ -97,7 +99,8 @@ size_t ParameterList(std::string_view text) {
 bool IsCxxNamed(std::string_view demangled, std::string_view name) {
   if (demangled == name) return true;
   const std::string_view path = demangled.substr(0, ParameterList(demangled));
-  return path == name || (path.size() > name.size() + 2 && path.ends_with(name) && path.substr(0, path.size() - name.size()).ends_with("::"));
+  return path == name || (path.size() > name.size() + 2 && path.ends_with(name) &&
+                          path.substr(0, path.size() - name.size()).ends_with("::"));
 }
 
 bool TakesTheSame(std::string_view demangled, const types::Type& signature) {
@@ -105,7 +108,8 @@ bool TakesTheSame(std::string_view demangled, const types::Type& signature) {
   if (start == std::string_view::npos) return false;
   const auto function = types::Type::Parse(fmt::format("void{}", demangled.substr(start)));
   return function && function->is(types::Kind::kFunction) &&
-         std::equal(function->parameters().begin(), function->parameters().end(), signature.parameters().begin(), signature.parameters().end());
+         std::equal(function->parameters().begin(), function->parameters().end(), signature.parameters().begin(),
+                    signature.parameters().end());
 }
 
 struct Candidate {
@@ -130,9 +134,7 @@ std::string Offered(const std::vector<std::string>& defined) {
 
 }  // namespace
 
-bool IsBitcode(std::string_view ir) {
-  return ir.starts_with("BC\xc0\xde") || ir.starts_with("\xde\xc0\x17\x0b");
-}
+bool IsBitcode(std::string_view ir) { return ir.starts_with("BC\xc0\xde") || ir.starts_with("\xde\xc0\x17\x0b"); }
 
 std::optional<std::vector<std::string>> DefinedFunctions(std::string_view ir) {
   if (IsBitcode(ir)) return BitcodeFunctions(ir);
@@ -143,7 +145,9 @@ Expected<std::string> ResolveSymbol(const std::string& name, const types::Type& 
                                     const std::optional<std::vector<std::string>>& defined) {
   const std::string mangled = name + signature.Mangle();
   if (!defined) return alone ? name : mangled;
-  const auto has = [&](const std::string& symbol) { return std::find(defined->begin(), defined->end(), symbol) != defined->end(); };
+  const auto has = [&](const std::string& symbol) {
+    return std::find(defined->begin(), defined->end(), symbol) != defined->end();
+  };
   if (has(name) && (alone || !has(mangled))) return name;
   if (has(mangled)) return mangled;
   std::vector<Candidate> candidates;
@@ -159,8 +163,11 @@ Expected<std::string> ResolveSymbol(const std::string& name, const types::Type& 
   }
   if (candidates.size() == 1) return candidates[0].symbol;
   if (candidates.size() > 1)
-    return Error(ErrorKind::kUnknownName, fmt::format("'{}' may be any of {}; name one of these", name, Listed(candidates)));
-  return Error(ErrorKind::kUnknownName, fmt::format("the module has neither '{}' nor '{}' nor a C++ function of that name; {}", name, mangled, Offered(*defined)));
+    return Error(ErrorKind::kUnknownName,
+                 fmt::format("'{}' may be any of {}; name one of these", name, Listed(candidates)));
+  return Error(ErrorKind::kUnknownName,
+               fmt::format("the module has neither '{}' nor '{}' nor a C++ function of that name; {}", name, mangled,
+                           Offered(*defined)));
 }
 
 }  // namespace rbc::client

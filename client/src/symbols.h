@@ -14,7 +14,8 @@ namespace rbc::client {
 
 bool IsBitcode(std::string_view ir);
 // The names of the functions that the module defines and shows, in its order. Absent where it cannot be told: bitcode
-// without a symbol table. Text or bitcode, trusted no more than the farm trusts it; a wrong answer costs an error there.
+// without a symbol table. Text or bitcode, trusted no more than the farm trusts it; a wrong answer costs an error
+// there.
 std::optional<std::vector<std::string>> DefinedFunctions(std::string_view ir);
 
 // What a user means by `name` for a function of type `signature`: the exact symbol, else the name with the mangled type

@@ -75,13 +75,15 @@ class FarmTask : public detail::Task {
       started_ = true;
       if (cancelled_) refused = &cancelled;
     }
-    work_(&request_id_, refused);
+    {
+      // Gone before anybody is told: what it holds is then the user's alone, to end when the user wants.
+      const detail::Work work = std::move(work_);
+      work(&request_id_, refused);
+    }
     std::vector<std::function<void()>> callbacks;
-    detail::Work finished;  // may hold the last reference to much: destroyed last, without the lock
     {
       const std::lock_guard lock(mutex_);
       done_ = true;
-      finished.swap(work_);
       callbacks.swap(callbacks_);
       if (event_) Signal();
       over_.notify_all();
@@ -113,7 +115,8 @@ class Workers : public std::enable_shared_from_this<Workers> {
   void Add(std::shared_ptr<FarmTask> task) {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(task));
-    if (idle_ < queue_.size() && threads_.size() < kMostThreads) threads_.emplace_back([self = shared_from_this()] { self->Serve(); });
+    if (idle_ < queue_.size() && threads_.size() < kMostThreads)
+      threads_.emplace_back([self = shared_from_this()] { self->Serve(); });
     changed_.notify_one();
   }
   void Stop() {
@@ -128,8 +131,10 @@ class Workers : public std::enable_shared_from_this<Workers> {
     for (auto& task : left) task->Run(&cancelled);
     for (std::thread& thread : threads_) {
       // The last reference may go on one of these threads.
-      if (thread.get_id() == std::this_thread::get_id()) thread.detach();
-      else thread.join();
+      if (thread.get_id() == std::this_thread::get_id())
+        thread.detach();
+      else
+        thread.join();
     }
   }
 
@@ -172,18 +177,24 @@ std::shared_ptr<detail::Task> TaskPool::Start(const std::shared_ptr<Farm>& farm,
 }
 
 // In a forked child: the parent's threads are not here, so their objects can be neither joined nor destroyed.
-void TaskPool::Abandon() { [[maybe_unused]] auto* const left_as_it_lies = new std::shared_ptr<Workers>(std::move(workers_)); }
+void TaskPool::Abandon() {
+  [[maybe_unused]] auto* const left_as_it_lies = new std::shared_ptr<Workers>(std::move(workers_));
+}
 
 TaskPool::~TaskPool() {
   if (workers_ == nullptr) return;
-  if (generation_ != ForkGeneration()) Abandon();
-  else workers_->Stop();
+  if (generation_ != ForkGeneration())
+    Abandon();
+  else
+    workers_->Stop();
 }
 
 }  // namespace rbc::client
 
 namespace rbc::detail {
 
-std::shared_ptr<Task> Start(const std::shared_ptr<Core>& core, Work work) { return core->tasks.Start(core->farm, std::move(work)); }
+std::shared_ptr<Task> Start(const std::shared_ptr<Core>& core, Work work) {
+  return core->tasks.Start(core->farm, std::move(work));
+}
 
 }  // namespace rbc::detail

@@ -32,13 +32,19 @@ struct Pipe {
 Expected<Pipe> MakePipe() {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0)
-    return Error(ErrorKind::kResourceExhausted, fmt::format("no pipe can be made: {}; raise the limit of open files", std::strerror(errno)));
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("no pipe can be made: {}; raise the limit of open files", std::strerror(errno)));
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
 std::vector<std::string> Arguments(const Address& address, const std::string& local) {
-  std::vector<std::string> out = {"ssh", "-T", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15",
-                                  "-o", "ControlMaster=no", "-o", "ControlPath=none", "-L", local + ":" + address.path};
+  std::vector<std::string> out = {"ssh", "-T",
+                                  "-o",  "BatchMode=yes",
+                                  "-o",  "ExitOnForwardFailure=yes",
+                                  "-o",  "ServerAliveInterval=15",
+                                  "-o",  "ControlMaster=no",
+                                  "-o",  "ControlPath=none",
+                                  "-L",  local + ":" + address.path};
   if (address.port != 0) out.insert(out.end(), {"-p", std::to_string(address.port)});
   out.insert(out.end(), {"--", address.user.empty() ? address.host : address.user + "@" + address.host, "cat"});
   return out;
@@ -59,7 +65,8 @@ Status Tunnel::Start(const Address& address) {
   if (none) parent = "/tmp";
   std::string pattern = (parent / "rbc-ssh-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr)
-    return Error(ErrorKind::kResourceExhausted, fmt::format("no directory for the tunnel can be made in {}: {}", parent.string(), std::strerror(errno)));
+    return Error(ErrorKind::kResourceExhausted, fmt::format("no directory for the tunnel can be made in {}: {}",
+                                                            parent.string(), std::strerror(errno)));
   directory_ = pattern;
   near_ = Address{.kind = Address::Kind::kUnix, .path = directory_ + "/farm", .text = address.text};
   RBC_ASSIGN_OR_RETURN(Pipe in, MakePipe());
@@ -77,7 +84,9 @@ Status Tunnel::Start(const Address& address) {
   ::posix_spawn_file_actions_destroy(&actions);
   if (code != 0) {
     pid_ = -1;
-    return Error(ErrorKind::kConnectionLost, fmt::format("ssh cannot be started for the farm at {}: {}; install the package openssh-client", address.text, std::strerror(code)));
+    return Error(ErrorKind::kConnectionLost,
+                 fmt::format("ssh cannot be started for the farm at {}: {}; install the package openssh-client",
+                             address.text, std::strerror(code)));
   }
   input_ = std::move(in.write);
   output_ = std::move(out.read);
@@ -85,7 +94,8 @@ Status Tunnel::Start(const Address& address) {
 }
 
 Error Tunnel::Failed(const Address& address, std::string_view what) const {
-  return Error(ErrorKind::kConnectionLost, fmt::format("ssh to the farm at {} {}: {}", address.text, what, Complaint()));
+  return Error(ErrorKind::kConnectionLost,
+               fmt::format("ssh to the farm at {} {}: {}", address.text, what, Complaint()));
 }
 
 Status Tunnel::WaitReady(const Address& address, const Deadline& deadline) {
@@ -102,7 +112,8 @@ Status Tunnel::WaitReady(const Address& address, const Deadline& deadline) {
   while (heard.find(kHail) == std::string::npos) {
     const int ms = deadline.RemainingMs();
     if (ms == 0)
-      return Error(ErrorKind::kDeadlineExceeded, fmt::format("ssh to the farm at {} is not through within {} ms: {}", address.text, deadline.GivenMs(), Complaint()));
+      return Error(ErrorKind::kDeadlineExceeded, fmt::format("ssh to the farm at {} is not through within {} ms: {}",
+                                                             address.text, deadline.GivenMs(), Complaint()));
     pollfd wait{output_.get(), POLLIN, 0};
     if (::poll(&wait, 1, ms) <= 0) continue;
     char bytes[512];

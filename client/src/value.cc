@@ -35,7 +35,8 @@ Value Value::FromFloat(long double number, bool extended) {
 
 Value Value::FromMemory(void* data, size_t bytes, int direction, std::string_view element) {
   constexpr types::Direction kDirections[] = {types::Direction::kIn, types::Direction::kInOut, types::Direction::kOut};
-  types::Buffer buffer{.data = data, .bytes = bytes, .direction = kDirections[direction], .element = {}, .owner = nullptr};
+  types::Buffer buffer{
+      .data = data, .bytes = bytes, .direction = kDirections[direction], .element = {}, .owner = nullptr};
   if (auto type = types::Type::Parse(element)) buffer.element = *std::move(type);
   return Value(types::Value(std::move(buffer)));
 }
@@ -63,11 +64,15 @@ Result<std::string> Value::Text() const {
 
 Result<void> Value::Store(std::string_view type, char* out) const {
   RBC_ASSIGN_OR_RETURN(const types::Type parsed, types::Type::Parse(type));
-  if (!types::IsPlain(parsed)) return Error(ErrorKind::kInvalidArgument, "a value cannot be taken as " + parsed.ToString() + "; ask for a number or a struct");
+  if (!types::IsPlain(parsed))
+    return Error(ErrorKind::kInvalidArgument,
+                 "a value cannot be taken as " + parsed.ToString() + "; ask for a number or a struct");
   return types::StoreValue(*inner_, parsed, out);
 }
 
-std::string Value::repr() const { return types::ToPythonRepr(*inner_, printed_as_ ? *printed_as_ : types::TypeOf(*inner_)); }
+std::string Value::repr() const {
+  return types::ToPythonRepr(*inner_, printed_as_ ? *printed_as_ : types::TypeOf(*inner_));
+}
 std::string Value::type() const { return (printed_as_ ? *printed_as_ : types::TypeOf(*inner_)).ToString(); }
 
 Value ValueMaker::Make(types::Value value, const types::Type& type) {

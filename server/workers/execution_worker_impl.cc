@@ -3,6 +3,7 @@
 #include "server/workers/execution_worker_impl.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -19,6 +20,8 @@ using worker::MessageType;
 
 constexpr uint32_t kMaxWaitingCalls = 1024;  // for a lane, one session
 constexpr milliseconds kDeathIsSoon{5000};   // from SIGKILL to reaped
+constexpr milliseconds kLookAtUnread{100};
+constexpr milliseconds kMostUnread{600};  // with the above: answered within a second
 
 uint32_t FrameLength(std::string_view framed) {
   uint32_t length = 0;
@@ -284,7 +287,7 @@ bool ExecutionWorkerImpl::Lend(int fd, uint64_t cookie) {
     Lane* const l = lane(index);
     l->request[0] = 0xff;
     l->phase.store(worker::kReceiving);
-    uses_[index] = LaneUse{Use::kLent, cookie, 0, l->calls.load(), Clock::now()};
+    uses_[index] = LaneUse{Use::kLent, cookie, 0, l->calls.load(), Clock::now(), fd};
     ++lent_;
   }
   host_.AddTickUser(1);
@@ -321,8 +324,24 @@ void ExecutionWorkerImpl::OnReturned(const Packet& packet) {
   on_return_(std::move(back));
 }
 
+// A worker that is stopped, or that client code has damaged, takes no calls from a connection that it was lent; nobody
+// else sees that they are there. Asked now and then only.
+bool ExecutionWorkerImpl::IsStuck(uint32_t index, Clock::time_point now) {
+  LaneUse& use = uses_[index];
+  if (now - use.looked_at < kLookAtUnread) return false;
+  use.looked_at = now;
+  int unread = 0;
+  const bool waits = lane(index)->phase.load() != worker::kSending && ioctl(use.fd, FIONREAD, &unread) == 0 && unread > 0;
+  if (!waits || use.unread_since == Clock::time_point()) {
+    use.unread_since = waits ? now : Clock::time_point();
+    return false;
+  }
+  return now - use.unread_since > kMostUnread;
+}
+
 void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
   uint32_t late = worker::kNoLane;
+  bool stuck = false;
   uint32_t limit_ms = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -332,6 +351,10 @@ void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
       if (uses_[i].use != Use::kLent) continue;
       const uint64_t calls = lane(i)->calls.load();
       if (calls != uses_[i].seen_calls || calls % 2 == 0) {
+        if (calls != uses_[i].seen_calls)
+          uses_[i].unread_since = {};
+        else
+          stuck |= IsStuck(i, now);
         uses_[i].seen_calls = calls;
         uses_[i].seen_at = now;
         continue;
@@ -345,6 +368,8 @@ void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
   if (late != worker::kNoLane)
     KillFor(late, Error(ErrorKind::kDeadlineExceeded,
                         fmt::format("the call ran longer than its deadline of {} ms and was stopped", limit_ms)));
+  else if (stuck)
+    KillFor(worker::kNoLane, Error(ErrorKind::kWorkerLost, "the worker did not take its calls and was stopped"));
 }
 
 // ---- Endings -----------------------------------------------------------------------------------------------------

@@ -46,13 +46,17 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
     uint64_t cookie = 0;      // kLent
     int64_t request_id = 0;   // kRelay
     uint64_t seen_calls = 0;  // kLent: Lane::calls at the last tick
-    Clock::time_point seen_at;
+    Clock::time_point seen_at{};
+    int fd = -1;              // kLent: the connection, open until it is given back
+    Clock::time_point looked_at{};     // kLent: when was last asked whether bytes wait in it
+    Clock::time_point unread_since{};  // kLent: bytes wait there that the worker does not take; zero: none
   };
   struct PendingLoad {
     bool done = false;
     std::optional<Error> error;
   };
 
+  bool IsStuck(uint32_t index, Clock::time_point now);  // REQUIRES: mutex_ held
   worker::Lane* lane(uint32_t index) const { return worker::LaneAt(ring_.data(), index); }
   std::string FunctionName(uint64_t id) const;  // REQUIRES: mutex_ held
   std::string Captured(uint32_t index) const;

@@ -296,30 +296,9 @@ TEST_F(Compiles, OfOneModuleAtOnceAreOneFlight) {
   EXPECT_EQ(compiled, 1);
 }
 
-// A module that keeps LLVM busy for long: the exponential inliner of no inlining, many distinct instructions.
-Module SlowModule(int functions) {
-  std::string ir;
-  for (int f = 0; f < functions; ++f) {
-    ir += "define i64 @f" + std::to_string(f) + "(i64 %x) {\nentry:\n  br label %b0\n";
-    constexpr int kBlocks = 400;
-    for (int b = 0; b < kBlocks; ++b) {
-      const std::string n = std::to_string(b);
-      ir += "b" + n + ":\n  %v" + n + " = phi i64 [ " + (b == 0 ? "%x, %entry" : "%w" + std::to_string(b - 1) + ", %b" + std::to_string(b - 1)) +
-            " ], [ %w" + n + ", %b" + n + " ]\n  %m" + n + " = mul i64 %v" + n + ", " + std::to_string(f * 7919 + b * 2 + 3) +
-            "\n  %w" + n + " = xor i64 %m" + n + ", " + std::to_string(b * 31 + f) + "\n  %c" + n + " = icmp ult i64 %w" + n +
-            ", %x\n  br i1 %c" + n + ", label %b" + n + ", label %b" + std::to_string(b + 1) + "\n";
-    }
-    ir += "b400:\n  ret i64 %w399\n}\n";
-  }
-  Module module{ir, {}, {}};
-  for (int f = 0; f < functions; ++f) module.functions.push_back(Declare("f" + std::to_string(f), "int64(int64)"));
-  module.options.opt_level = 3;
-  return module;
-}
-
 TEST_F(Compiles, PastTheirDeadlineAreAnsweredAndTheNextWorks) {
   Client client = farm().Connect();
-  wire::CompileRequest request = RequestFor(SlowModule(60));
+  wire::CompileRequest request = RequestFor(SlowModule(3000));
   request.deadline_ms = 200;
   const auto begin = Clock::now();
   const Error error = MustFail(client.Compile(request), "a slow module");
@@ -331,7 +310,7 @@ TEST_F(Compiles, PastTheirDeadlineAreAnsweredAndTheNextWorks) {
 TEST_F(Compiles, AreCancelledOverAnyConnectionOfTheSession) {
   Client client = farm().Connect();
   Client second = Must(client.Attach());
-  wire::CompileRequest request = RequestFor(SlowModule(60));
+  wire::CompileRequest request = RequestFor(SlowModule(3000));
   request.request_id = 99;
   auto compile = std::async(std::launch::async, [&] { return client.Compile(request); });
   EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] { return Must(second.Cancel(99)); }));
@@ -353,7 +332,7 @@ class ShortQueue : public FarmTest {
 
 TEST_F(ShortQueue, WaitingForACompilerEndsAtItsDeadlineOrIsRefusedAtOnce) {
   Client first = farm().Connect();
-  auto slow = std::async(std::launch::async, [&] { return first.Compile(SlowModule(200)); });
+  auto slow = std::async(std::launch::async, [&] { return first.Compile(SlowModule(6000)); });
   std::this_thread::sleep_for(milliseconds(100));
   std::vector<std::future<Expected<wire::CompileReply>>> waiting;
   for (int i = 0; i < 8; ++i) {

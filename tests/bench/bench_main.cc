@@ -112,9 +112,10 @@ struct Options {
 std::optional<Sample> RunSource(std::string_view name, const Work& work) {
   if (const Floor* floor = FindFloor(name)) return Run(*floor, work.mode, work.calls);
   for (const auto sources : {FarmSources(), ClientSources(), InProcessSources(), PeerSources(), GrpcSources()}) {
+    const bool of_farm = sources.data() == FarmSources().data() || sources.data() == ClientSources().data();
     for (const Source& source : sources) {
       if (source.name != name) continue;
-      if (!PinTo(0)) return Sample{.error = "this process cannot be pinned to CPU 0"};
+      if (!(of_farm ? PinFarm(work.mode) : PinTo(0))) return Sample{.error = "this process cannot be pinned to CPU 0"};
       return source.run(work);
     }
   }

@@ -76,7 +76,7 @@ FarmProcess::FarmProcess(const Work& work, const std::string& configuration) {
   if (pid_ == 0) {
     dup2(out[1], STDOUT_FILENO);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (PinTo(ServerCpu(work.mode))) execl(program.c_str(), program.c_str(), "--config", file.c_str(), nullptr);
+    if (PinFarm(work.mode)) execl(program.c_str(), program.c_str(), "--config", file.c_str(), nullptr);
     _exit(127);
   }
   close(out[1]);

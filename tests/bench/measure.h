@@ -14,7 +14,8 @@
 
 namespace rbc::bench {
 
-// k1Cpu: every process on CPU 0. k2Cpu: the client on CPU 0, everybody else on CPU 1.
+// k1Cpu: every process on CPU 0. k2Cpu: of a floor or peer the client on CPU 0, everybody else on CPU 1; the farm and
+// its clients may use both, since they poll only where they may use more than one.
 enum class Mode { k1Cpu, k2Cpu };
 inline std::string_view Name(Mode mode) { return mode == Mode::k1Cpu ? "1cpu" : "2cpu"; }
 inline int ServerCpu(Mode mode) { return mode == Mode::k1Cpu ? 0 : 1; }
@@ -32,6 +33,15 @@ inline bool PinTo(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(cpu, &set);
+  return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
+// The farm's and its clients' share of the CPUs.
+inline bool PinFarm(Mode mode) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(0, &set);
+  if (mode == Mode::k2Cpu) CPU_SET(1, &set);
   return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 

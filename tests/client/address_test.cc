@@ -50,8 +50,9 @@ TEST_F(AddressTest, TheThreeForms) {
 }
 
 TEST_F(AddressTest, OddOnesAreRefused) {
-  for (const char* bad : {"", ":1", "box:", "box:0", "box:65536", "box:x", "::1", "[::1", "[::1]x", "unix:", "http://box", "ssh://", "ssh://-oProxyCommand=x", "ssh://a b",
-                          "ssh://-l@box", "ssh://$(x)", "-x:1", "box:1/"}) {
+  for (const char* bad :
+       {"", ":1", "box:", "box:0", "box:65536", "box:x", "::1", "[::1", "[::1]x", "unix:", "http://box", "ssh://",
+        "ssh://-oProxyCommand=x", "ssh://a b", "ssh://-l@box", "ssh://$(x)", "-x:1", "box:1/"}) {
     const auto address = ParseAddress(bad);
     ASSERT_FALSE(address) << bad;
     EXPECT_EQ(address.error().kind, ErrorKind::kInvalidArgument);
@@ -62,7 +63,9 @@ TEST_F(AddressTest, OddOnesAreRefused) {
 
 TEST_F(AddressTest, ArgumentThenEnvironmentThenFileThenLoopback) {
   EXPECT_EQ(ChooseFarm("")->address.text, "127.0.0.1:11530");
-  WriteConfig("default = \"box\"\n[farms.box]\naddress = \"box:7\"\ntoken = \"secret\"\nnamespace = \"team\"\n[farms.lab]\naddress = \"ssh://lab\"\n");
+  WriteConfig(
+      "default = \"box\"\n[farms.box]\naddress = \"box:7\"\ntoken = \"secret\"\nnamespace = "
+      "\"team\"\n[farms.lab]\naddress = \"ssh://lab\"\n");
   const auto by_default = ChooseFarm("");
   ASSERT_TRUE(by_default);
   EXPECT_EQ(by_default->address.text, "box:7");
@@ -82,7 +85,8 @@ TEST_F(AddressTest, MistakesInTheFileAreNamedWithTheirPlace) {
   WriteConfig("default = \"box\"\nfarmz = 1\n");
   const auto unknown = ChooseFarm("");
   ASSERT_FALSE(unknown);
-  EXPECT_THAT(unknown.error().message, testing::AllOf(testing::HasSubstr("client.toml:2:"), testing::HasSubstr("farmz")));
+  EXPECT_THAT(unknown.error().message,
+              testing::AllOf(testing::HasSubstr("client.toml:2:"), testing::HasSubstr("farmz")));
   WriteConfig("[farms.box]\naddress = 1\n");
   EXPECT_THAT(ChooseFarm("box").error().message, testing::HasSubstr("must be a string"));
   WriteConfig("[farms.box]\ntoken = \"x\"\n");
@@ -137,10 +141,14 @@ class SshTest : public AddressTest {
     std::ofstream(ssh) << kFakeSsh;
     ::chmod(ssh.c_str(), 0755);
     ::setenv("PATH", (directory_.path() + ":" + old_path_).c_str(), 1);
+    ::setenv("TMPDIR", directory_.path().c_str(), 1);
     ::setenv("FAKE_SSH_LOG", (directory_.path() + "/log").c_str(), 1);
     ::unsetenv("FAKE_SSH_FAILS");
   }
-  ~SshTest() override { ::setenv("PATH", old_path_.c_str(), 1); }
+  ~SshTest() override {
+    ::setenv("PATH", old_path_.c_str(), 1);
+    ::unsetenv("TMPDIR");
+  }
   int Starts() const {
     std::ifstream log(directory_.path() + "/log");
     int lines = 0;
@@ -168,8 +176,8 @@ TEST_F(SshTest, CallsGoThroughOneTunnel) {
   std::string line;
   std::getline(log, line);
   EXPECT_THAT(line, testing::AllOf(testing::HasSubstr("BatchMode=yes"), testing::HasSubstr("-- me@box cat")));
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path()))
-    EXPECT_FALSE(std::filesystem::exists(entry.path() / "farm") && entry.path().filename().string().starts_with("rbc-ssh-")) << entry.path();
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.path()))
+    EXPECT_FALSE(entry.path().filename().string().starts_with("rbc-ssh-")) << entry.path();
 }
 
 TEST_F(SshTest, ARefusalIsGivenInSshsOwnWords) {

@@ -49,8 +49,10 @@ T At(const std::string& frame, size_t offset) {
 TEST(Signatures, AreTheNormalForm) {
   static_assert(kSignature<double(double, double)> == "float64(float64, float64)");
   static_assert(kSignature<void()> == "void(void)");
-  static_assert(kSignature<bool(char, signed char, unsigned, long, std::complex<float>)> == "bool(char8, int8, uint32, int64, complex64)");
-  static_assert(kSignature<std::string(const std::string&, std::span<const double>, Out<float>, int*)> == "string(string, float64*, float32*, int32*)");
+  static_assert(kSignature<bool(char, signed char, unsigned, long, std::complex<float>)> ==
+                "bool(char8, int8, uint32, int64, complex64)");
+  static_assert(kSignature<std::string(const std::string&, std::span<const double>, Out<float>, int*)> ==
+                "string(string, float64*, float32*, int32*)");
   static_assert(kSignature<Point(Point)> == "{float64, int32}({float64, int32})");
 }
 
@@ -156,7 +158,8 @@ TEST_F(CallTest, MemoryIsReadWrittenAndReturned) {
   // void f(const double* in, float* inout, int* out, int64): inout doubled, out filled.
   farm_.SetCall([](const auto&, const wire::CallRequest& request) {
     std::string memory = request.frame + std::string(static_cast<size_t>(request.out_bytes), '\0');
-    const auto in = At<types::FrameCell>(request.frame, 0), inout = At<types::FrameCell>(request.frame, 8), out = At<types::FrameCell>(request.frame, 16);
+    const auto in = At<types::FrameCell>(request.frame, 0), inout = At<types::FrameCell>(request.frame, 8),
+               out = At<types::FrameCell>(request.frame, 16);
     EXPECT_EQ(in.offset % 16, 0u);
     EXPECT_EQ(inout.offset % 16, 0u);
     EXPECT_EQ(out.offset % 16, 0u);
@@ -175,7 +178,8 @@ TEST_F(CallTest, MemoryIsReadWrittenAndReturned) {
   const std::vector<double> in = {1.5, 2.5, 3.5};
   std::vector<float> inout = {1, 2, 3, 4, 5};
   std::vector<int> out(3, -1);
-  const auto f = rjit_.function<void(std::span<const double>, std::span<float>, Out<int>, int64_t)>(Source::Ir(ir), "f");
+  const auto f =
+      rjit_.function<void(std::span<const double>, std::span<float>, Out<int>, int64_t)>(Source::Ir(ir), "f");
   f(in, inout, out, 3);
   EXPECT_THAT(inout, testing::ElementsAre(2, 4, 6, 8, 10));
   EXPECT_THAT(out, testing::ElementsAre(0, 1, 2));
@@ -222,7 +226,8 @@ TEST_F(CallTest, AStatusIsAnErrorForWhoAsksForAValue) {
     reply.__set_status(3);
     return reply;
   });
-  const auto f = rjit_.function<double()>(Source::Ir("define i32 @f(ptr %r) {\n}\n"), "f", {.abi = CallAbi::kStatusRetptr});
+  const auto f =
+      rjit_.function<double()>(Source::Ir("define i32 @f(ptr %r) {\n}\n"), "f", {.abi = CallAbi::kStatusRetptr});
   EXPECT_THROW(f(), Exception);
   const auto raw = f.caller().try_call(std::span<const Value>());
   ASSERT_TRUE(raw);
@@ -283,7 +288,8 @@ TEST_F(CallTest, PublishedFunctionsAreFoundByName) {
 
 TEST_F(CallTest, IrIsGivenAsTextEvenOfBitcode) {
   EXPECT_EQ(rjit_.function(Source::Ir(kAdd), "add", {"f64(f64,f64)"}).get_IR(), kAdd);
-  EXPECT_THAT(rjit_.function(Source::Ir("BC\xc0\xde----"), "add", {"f64(f64,f64)"}).get_IR(), testing::HasSubstr("printed by the farm"));
+  EXPECT_THAT(rjit_.function(Source::Ir("BC\xc0\xde----"), "add", {"f64(f64,f64)"}).get_IR(),
+              testing::HasSubstr("printed by the farm"));
 }
 
 TEST_F(CallTest, PendingCallsCanBePolledWaitedForAndTold) {

@@ -56,7 +56,9 @@ TEST_F(CliTest, CallPrintsTheResultAlone) {
   EXPECT_EQ(Rbc({"call", file_, "add", "f64(f64,f64)", "1", "2"}).out, "3.0\n");
   EXPECT_EQ(Rbc({"call", file_, "add", "f64(f64,f64)", "-1.5", "-2e3"}).out, "-2001.5\n");
   EXPECT_EQ(Rbc({"--farm", farm_.address(), "call", "-", "add", "i64(i64,i64)", "1", "2"}, kAdd).out, "3\n");
-  EXPECT_EQ(Rbc({"call", "--farm", farm_.address(), "-O0", file_, "add", "i64(i64,i64)", "1", "2", "--repeat", "5"}).out, "3\n");
+  EXPECT_EQ(
+      Rbc({"call", "--farm", farm_.address(), "-O0", file_, "add", "i64(i64,i64)", "1", "2", "--repeat", "5"}).out,
+      "3\n");
 }
 
 TEST_F(CliTest, CallAsJson) {
@@ -107,7 +109,9 @@ TEST_F(CliTest, DiagnosticsShowTheirLine) {
   std::ofstream(file_) << "BROKEN define double @f() {\n}\ndefine double @f() {\n";
   const Outcome o = Rbc({"call", file_, "f", "f64()"});
   EXPECT_EQ(o.code, 1);
-  EXPECT_THAT(o.error, HasSubstr("error: InvalidModule: the module does not parse\n1:1: error: expected top-level entity\nBROKEN\n^\n"));
+  EXPECT_THAT(
+      o.error,
+      HasSubstr("error: InvalidModule: the module does not parse\n1:1: error: expected top-level entity\nBROKEN\n^\n"));
 }
 
 TEST_F(CliTest, TargetsAndStatus) {
@@ -126,18 +130,19 @@ TEST_F(CliTest, CompileWritesAFile) {
 }
 
 TEST_F(CliTest, UsageErrorsAreTwo) {
-  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{{},
-                                                                                    {"nonsense"},
-                                                                                    {"call"},
-                                                                                    {"call", file_},
-                                                                                    {"call", file_, "add"},
-                                                                                    {"call", file_, "add", "i64()", "--nonsense"},
-                                                                                    {"call", file_, "add", "i64()", "--abi", "fastcall"},
-                                                                                    {"call", file_, "add", "i64()", "-O4"},
-                                                                                    {"call", file_, "add", "i64()", "--repeat", "0"},
-                                                                                    {"targets", "--timeout", "-1"},
-                                                                                    {"compile", file_, "--emit", "elf"},
-                                                                                    {"targets", "surplus"}}) {
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{},
+                                             {"nonsense"},
+                                             {"call"},
+                                             {"call", file_},
+                                             {"call", file_, "add"},
+                                             {"call", file_, "add", "i64()", "--nonsense"},
+                                             {"call", file_, "add", "i64()", "--abi", "fastcall"},
+                                             {"call", file_, "add", "i64()", "-O4"},
+                                             {"call", file_, "add", "i64()", "--repeat", "0"},
+                                             {"targets", "--timeout", "-1"},
+                                             {"compile", file_, "--emit", "elf"},
+                                             {"targets", "surplus"}}) {
     const Outcome o = Rbc(wrong);
     EXPECT_EQ(o.code, 2) << testing::PrintToString(wrong);
     EXPECT_NE(o.error, "");
@@ -148,14 +153,17 @@ TEST_F(CliTest, UsageErrorsAreTwo) {
 TEST_F(CliTest, HelpExplains) {
   const Outcome o = Rbc({"--help"});
   EXPECT_EQ(o.code, 0);
-  for (const char* part : {"targets", "status", "compile", "call", "RBC_FARM", "Exit codes"}) EXPECT_THAT(o.out, HasSubstr(part));
-  EXPECT_THAT(Rbc({"call", "--help"}).out, testing::AllOf(HasSubstr("--abi"), HasSubstr("SIGNATURE"), HasSubstr("--repeat")));
+  for (const char* part : {"targets", "status", "compile", "call", "RBC_FARM", "Exit codes"})
+    EXPECT_THAT(o.out, HasSubstr(part));
+  EXPECT_THAT(Rbc({"call", "--help"}).out,
+              testing::AllOf(HasSubstr("--abi"), HasSubstr("SIGNATURE"), HasSubstr("--repeat")));
 }
 
 TEST_F(CliTest, WrongArgumentsAreTypedErrors) {
   EXPECT_THAT(Rbc({"call", file_, "add", "f64(f64,f64)", "1"}).error, HasSubstr("error: InvalidArgument: "));
   EXPECT_EQ(Rbc({"call", file_, "add", "f64(f64,f64)", "1", "x"}).code, 1);
-  EXPECT_EQ(Rbc({"call", file_, "add", "f64", "1"}).error, "error: InvalidArgument: expected signature with function kind, got `float64`\n");
+  EXPECT_EQ(Rbc({"call", file_, "add", "f64", "1"}).error,
+            "error: InvalidArgument: expected signature with function kind, got `float64`\n");
   EXPECT_EQ(Rbc({"call", "/nonexistent.ll", "add", "f64()"}).code, 1);
   EXPECT_THAT(Rbc({"call", file_, "sub", "f64(f64,f64)", "1", "2"}).error, HasSubstr("error: UnknownName: "));
 }
@@ -174,12 +182,15 @@ TEST_F(CliTest, TheTimeoutIsForTheWholeRequest) {
 
 TEST_F(CliTest, CSourceGoesThroughClang) {
   if (client::FindProgram("clang").empty()) GTEST_SKIP() << "no clang on PATH";
-  Outcome o = Rbc({"call", "-", "--lang", "c", "plus", "i64(i64,i64)", "40", "2"}, "long plus(long a, long b) { return a + b; }");
+  Outcome o = Rbc({"call", "-", "--lang", "c", "plus", "i64(i64,i64)", "40", "2"},
+                  "long plus(long a, long b) { return a + b; }");
   EXPECT_EQ(o.code, 0) << o.error;
   EXPECT_EQ(o.out, "42\n");
-  o = Rbc({"call", "-", "--lang", "c++", "plus", "i64(i64,i64)", "40", "2"}, "long plus(long a, long b) { return a + c; }");
+  o = Rbc({"call", "-", "--lang", "c++", "plus", "i64(i64,i64)", "40", "2"},
+          "long plus(long a, long b) { return a + c; }");
   EXPECT_EQ(o.code, 1);
-  EXPECT_THAT(o.error, testing::AllOf(HasSubstr("error: CompileFailed: clang refuses the source: "), HasSubstr("1:40: error: ")));
+  EXPECT_THAT(o.error, testing::AllOf(HasSubstr("error: CompileFailed: clang refuses the source: "),
+                                      HasSubstr("1:40: error: ")));
 }
 
 TEST(Cli, NobodyListening) {

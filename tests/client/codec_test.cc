@@ -21,12 +21,18 @@ using apache::thrift::protocol::TBinaryProtocol;
 using apache::thrift::transport::TMemoryBuffer;
 
 CallMessage FullCall(std::string_view frame) {
-  return CallMessage{.request_id = 0x0102030405060708, .function_id = 77, .frame = frame, .deadline_ms = 1500, .out_bytes = 64, .return_from = 32};
+  return CallMessage{.request_id = 0x0102030405060708,
+                     .function_id = 77,
+                     .frame = frame,
+                     .deadline_ms = 1500,
+                     .out_bytes = 64,
+                     .return_from = 32};
 }
 
 wire::CallRequest Decoded(const std::string& framed, int32_t* sequence) {
   const std::string body = framed.substr(4);
-  const auto buffer = std::make_shared<TMemoryBuffer>(reinterpret_cast<uint8_t*>(const_cast<char*>(body.data())), static_cast<uint32_t>(body.size()));
+  const auto buffer = std::make_shared<TMemoryBuffer>(reinterpret_cast<uint8_t*>(const_cast<char*>(body.data())),
+                                                      static_cast<uint32_t>(body.size()));
   TBinaryProtocol in(buffer, 0, 0, true, true);
   std::string name;
   apache::thrift::protocol::TMessageType type;
@@ -41,7 +47,10 @@ wire::CallRequest Decoded(const std::string& framed, int32_t* sequence) {
 
 wire::Farm_call_result FullReply() {
   wire::Farm_call_result result;
-  result.success.result = std::string("\x00\x01\xff" "binary", 9);
+  result.success.result = std::string(
+      "\x00\x01\xff"
+      "binary",
+      9);
   result.success.__set_status(-5);
   result.success.__set_data("data");
   result.success.__set_output("printed\n");
@@ -116,7 +125,9 @@ TEST(CallCodec, WeReadGeneratedReplies) {
   const auto answer = DecodeCallReply(message, 9);
   ASSERT_TRUE(answer) << answer.error().message;
   EXPECT_FALSE(answer->error);
-  EXPECT_EQ(answer->result, std::string_view("\x00\x01\xff" "binary", 9));
+  EXPECT_EQ(answer->result, std::string_view("\x00\x01\xff"
+                                             "binary",
+                                             9));
   EXPECT_EQ(answer->status, -5);
   EXPECT_EQ(answer->data, "data");
   EXPECT_EQ(answer->output, "printed\n");
@@ -145,7 +156,8 @@ TEST(CallCodec, WeReadGeneratedErrors) {
 
 // Every prefix and every single changed byte: an answer or a typed error, never a read outside (ASan watches).
 TEST(CallCodec, DamagedRepliesAreRefused) {
-  for (const std::string& whole : {test::EncodeReply("call", 1, FullReply()), test::EncodeReply("call", 1, FullError())}) {
+  for (const std::string& whole :
+       {test::EncodeReply("call", 1, FullReply()), test::EncodeReply("call", 1, FullError())}) {
     for (size_t n = 0; n < whole.size(); ++n) {
       const std::string copy(whole, 0, n);
       EXPECT_FALSE(DecodeCallReply(copy, 1)) << n;
@@ -220,7 +232,8 @@ TEST(GoldenFrames, CallOfVersionOne) {
   std::string out;
   EncodeCall(FullCall("frame bytes"), 42, out);
   ExpectGolden("call_request_1_0.bin", out);
-  EncodeCall(CallMessage{.request_id = 1, .function_id = 2, .frame = std::string_view("\0\0\0\0\0\0\xf8\x3f", 8)}, 1, out);
+  EncodeCall(CallMessage{.request_id = 1, .function_id = 2, .frame = std::string_view("\0\0\0\0\0\0\xf8\x3f", 8)}, 1,
+             out);
   ExpectGolden("call_request_small_1_0.bin", out);
   ExpectGolden("call_reply_1_0.bin", test::EncodeReply("call", 42, FullReply()));
   ExpectGolden("call_error_1_0.bin", test::EncodeReply("call", 42, FullError()));

@@ -90,8 +90,8 @@ FakeFarm::FakeFarm(std::string socket_path) : path_(std::move(socket_path)), rep
   next_ = std::chrono::steady_clock::now().time_since_epoch().count();
   const std::shared_ptr<FakeFarm> self(std::shared_ptr<FakeFarm>(), this);
   server_ = std::make_shared<server::TThreadedServer>(
-      std::make_shared<wire::FarmProcessor>(self), std::make_shared<transport::TServerSocket>(path_), std::make_shared<transport::TFramedTransportFactory>(),
-      std::make_shared<protocol::TBinaryProtocolFactory>());
+      std::make_shared<wire::FarmProcessor>(self), std::make_shared<transport::TServerSocket>(path_),
+      std::make_shared<transport::TFramedTransportFactory>(), std::make_shared<protocol::TBinaryProtocolFactory>());
   server_->setServerEventHandler(std::make_shared<Watcher>(this));
   thread_ = std::thread([server = server_] { server->serve(); });
   while (!std::filesystem::exists(path_)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -155,7 +155,8 @@ void FakeFarm::hello(wire::HelloReply& out, const wire::HelloRequest&) {
 void FakeFarm::attach(wire::HelloReply& out, const wire::AttachRequest& request) {
   ++attaches;
   const std::lock_guard lock(mutex_);
-  if (!sessions_.contains(request.session_id) || request.secret != std::string(16, 's')) Throw(wire::ErrorKind::UnknownSession, "no such session");
+  if (!sessions_.contains(request.session_id) || request.secret != std::string(16, 's'))
+    Throw(wire::ErrorKind::UnknownSession, "no such session");
   FillHello(out, request.session_id);
 }
 
@@ -221,7 +222,8 @@ void FakeFarm::compile(wire::CompileReply& out, const wire::CompileRequest& requ
 
 void FakeFarm::emit(wire::EmitReply& out, const wire::EmitRequest& request) {
   ++emits;
-  out.code = std::string(request.emit == wire::Emit::Ir ? "; printed by the farm\n" : "object of ") + std::to_string(request.ir.size()) + "\n";
+  out.code = std::string(request.emit == wire::Emit::Ir ? "; printed by the farm\n" : "object of ") +
+             std::to_string(request.ir.size()) + "\n";
 }
 
 const wire::FunctionDeclaration* FakeFarm::Find(int64_t function_id, int64_t* module_id) {
@@ -263,7 +265,8 @@ void FakeFarm::unload(int64_t module_id) {
   ++unloads;
   const std::lock_guard lock(mutex_);
   // A published module outlives its sessions.
-  const bool published = std::any_of(names_.begin(), names_.end(), [&](const auto& name) { return name.second.first == module_id; });
+  const bool published =
+      std::any_of(names_.begin(), names_.end(), [&](const auto& name) { return name.second.first == module_id; });
   if (!published) modules_.erase(module_id);
 }
 

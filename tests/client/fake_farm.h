@@ -1,5 +1,5 @@
-// A farm in this process, as far as a client can tell: the generated processor over a Unix socket, calls by C++ lambdas.
-// SPDX-License-Identifier: Apache-2.0
+// A farm in this process, as far as a client can tell: the generated processor over a Unix socket, calls by C++
+// lambdas. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <atomic>
@@ -40,7 +40,8 @@ class FakeFarm : public wire::FarmIf {
   std::string address() const { return "unix:" + path_; }
   void Stop();
 
-  using Reply = std::function<wire::CallReply(const wire::FunctionDeclaration& function, const wire::CallRequest& request)>;
+  using Reply =
+      std::function<wire::CallReply(const wire::FunctionDeclaration& function, const wire::CallRequest& request)>;
   // What a call does. Default: adds up the two numbers of float64 and int64 functions.
   void SetCall(Reply reply);
 
@@ -48,7 +49,8 @@ class FakeFarm : public wire::FarmIf {
   void ForgetSessions();
   void ForgetModules();
 
-  std::atomic<int> hellos{0}, attaches{0}, compiles{0}, compiles_with_ir{0}, calls{0}, unloads{0}, outcomes{0}, cancels{0}, emits{0};
+  std::atomic<int> hellos{0}, attaches{0}, compiles{0}, compiles_with_ir{0}, calls{0}, unloads{0}, outcomes{0},
+      cancels{0}, emits{0};
   std::atomic<int> connections{0};
   std::atomic<bool> repeatable{false};
   // The next so many calls: the connection is closed before (never started) or after the call ran.

@@ -16,7 +16,8 @@
 namespace rbc::test {
 namespace {
 
-constexpr char kAdd[] = "define double @add_daddA(double %a, double %b) {\n  %s = fadd double %a, %b\n  ret double %s\n}\n";
+constexpr char kAdd[] =
+    "define double @add_daddA(double %a, double %b) {\n  %s = fadd double %a, %b\n  ret double %s\n}\n";
 using Add = double(double, double);
 
 class RecoveryTest : public testing::Test {

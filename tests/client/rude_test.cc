@@ -1,8 +1,8 @@
 // Peers that are no farm, or a bad one: silence, rubbish, lying lengths.
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -115,6 +115,21 @@ TEST_F(RudeTest, SilenceEndsAtTheDeadline) {
   EXPECT_LT(took, std::chrono::milliseconds(1200));
 }
 
+TEST_F(RudeTest, AStoppedFarmIsNoticedWithinTheConnectTimeout) {
+  const RudeServer server(path(), [](int fd) {
+    char bytes[4096];
+    while (::recv(fd, bytes, sizeof bytes, 0) > 0) {
+    }
+  });
+  RemoteJIT::Options options;
+  options.connect_timeout = std::chrono::milliseconds(150);
+  const auto start = std::chrono::steady_clock::now();
+  const auto targets = RemoteJIT(server.address(), options).try_targets();
+  ASSERT_FALSE(targets);
+  EXPECT_EQ(targets.error().kind, ErrorKind::kDeadlineExceeded);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1150));
+}
+
 // The backlog is full and nobody accepts: connecting itself must end.
 TEST_F(RudeTest, AFullBacklogEndsAtTheDeadline) {
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -164,7 +179,8 @@ TEST_F(RudeTest, AClosedConnectionIsAnError) {
 }
 
 TEST_F(RudeTest, LyingFrameLengthsTakeNoMemory) {
-  const AlmostAFarm farm(path(), [](const std::string&) { return std::string("\x7f\xff\xff\xff", 4) + std::string(100, 'x'); });
+  const AlmostAFarm farm(path(),
+                         [](const std::string&) { return std::string("\x7f\xff\xff\xff", 4) + std::string(100, 'x'); });
   const long before = PeakMemory();
   EXPECT_EQ(CallError(farm.address()).kind, ErrorKind::kProtocolMismatch);
   EXPECT_LT(PeakMemory() - before, 8 * 1024);
@@ -198,7 +214,8 @@ TEST_F(RudeTest, AStringLongerThanItsMessageIsRefused) {
 }
 
 TEST_F(RudeTest, MoreBytesThanAskedForAreRefused) {
-  const AlmostAFarm farm(path(), [](const std::string& request) { return Framed(ReplyTo(request, "12345678")) + "surplus"; });
+  const AlmostAFarm farm(path(),
+                         [](const std::string& request) { return Framed(ReplyTo(request, "12345678")) + "surplus"; });
   EXPECT_EQ(CallError(farm.address()).kind, ErrorKind::kProtocolMismatch);
 }
 
@@ -275,7 +292,8 @@ TEST_F(RudeTest, LargeRepliesArriveWhole) {
   farm.SetCall([](const auto&, const wire::CallRequest& request) {
     wire::CallReply reply;
     std::string memory = request.frame + std::string(static_cast<size_t>(request.out_bytes), '\0');
-    for (size_t i = static_cast<size_t>(request.return_from); i < memory.size(); ++i) memory[i] = static_cast<char>(i * 7);
+    for (size_t i = static_cast<size_t>(request.return_from); i < memory.size(); ++i)
+      memory[i] = static_cast<char>(i * 7);
     reply.__set_data(memory.substr(static_cast<size_t>(request.return_from)));
     return reply;
   });

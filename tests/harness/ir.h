@@ -19,6 +19,10 @@ Module EndlessModule(const std::string& marker = "loop began");
 // int64 wait(int64 steps): a volatile loop of so many steps, about 1 ns each at O2.
 Module BusyModule();
 
+// int64 slow(int64): a chain of `blocks` small loops, which the optimiser of O3 works on for longer than their number
+// suggests: about a second for 1,500 on a busy machine, more than ten for 5,000.
+Module SlowModule(int blocks, int variant = 0);
+
 // A function of one argument, `int64 NAME(int64)`, that prints `marker` by puts and then does `body` (IR; `%x` is the
 // argument). `globals` stands before it.
 std::string MarkedFunction(const std::string& name, const std::string& marker, const std::string& body,

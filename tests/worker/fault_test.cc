@@ -139,6 +139,9 @@ TEST(Faults, FailedAssertion) {
 }
 TEST(Faults, StackProtector) { ExpectDeath(DeathOf("smash", "void()"), FaultCause::kStackSmash, SIGABRT, "smash"); }
 TEST(Faults, DamagedHeapSaysWhatGlibcSays) {
+#ifdef RBC_SANITIZED
+  GTEST_SKIP() << "AddressSanitizer's heap speaks first";
+#endif
   const auto death = DeathOf("double_free", "void()");
   ExpectDeath(death, FaultCause::kAbort, SIGABRT, "double_free");
   EXPECT_THAT(death.message, HasSubstr("double free"));
@@ -178,6 +181,48 @@ define void @f() { ret void }
   EXPECT_EQ(std::string(worker->ring().fault.phase), "constructors");
   EXPECT_EQ(worker->ring().fault.lane, worker::kNoLane);
   EXPECT_EQ(worker->ring().fault.signal, SIGSEGV);
+}
+
+// Destructors and exit handlers run at unload: shown by what they do wrong.
+void ExpectDeathAtUnload(const char* ir) {
+  auto artifact = Compile(ir, {{"f", "void()"}});
+  ASSERT_TRUE(artifact) << artifact.error().message;
+  auto worker = SharedNursery().Spawn(worker::Role::kExecute);
+  ASSERT_TRUE(worker);
+  ASSERT_TRUE(worker->Load(1, *artifact, {"f"}));
+  EXPECT_TRUE(Decode(worker->Exchange(0, CallMessage(IdOf(1), ""))).reply);
+  EXPECT_FALSE(worker->Unload(1));
+  ASSERT_TRUE(worker->AwaitEnd());
+  EXPECT_EQ(std::string(worker->ring().fault.phase), "destructors");
+  EXPECT_EQ(worker->ring().fault.signal, SIGSEGV);
+}
+
+TEST(Faults, DestructorsRunAtUnload) {
+  ExpectDeathAtUnload(R"(
+@llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @end, ptr null }]
+define internal void @end() { store volatile i32 1, ptr null ret void }
+define void @f() { ret void }
+)");
+}
+
+TEST(Faults, ExitHandlersRunAtUnload) {
+  ExpectDeathAtUnload(R"(
+declare i32 @atexit(ptr)
+define internal void @end() { store volatile i32 1, ptr null ret void }
+define void @f() { %r = call i32 @atexit(ptr @end) ret void }
+)");
+}
+
+TEST(Limits, MemoryOfAWorkerIsBounded) {
+  Session session(
+      "declare ptr @malloc(i64)\ndefine i64 @f(i64 %n) { %p = call ptr @malloc(i64 %n) "
+      "%i = ptrtoint ptr %p to i64 ret i64 %i }",
+      {{"f", "int64(int64)"}});
+  ASSERT_TRUE(session.ok());
+  EXPECT_NE(Decode(session.Call(0, int64_t{256} << 20)).Result<int64_t>(), 0);
+#ifndef RBC_SANITIZED
+  EXPECT_EQ(Decode(session.Call(0, int64_t{2} << 30)).Result<int64_t>(), 0);
+#endif
 }
 
 }  // namespace

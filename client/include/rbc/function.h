@@ -48,10 +48,10 @@ struct TypedCall {
 };
 // Null: it went well. `index` is of the caller's signatures.
 RBC_API std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call);
-RBC_API const std::shared_ptr<Core>& CoreOf(const CallerState& caller);
 
 template <typename T>
-inline constexpr bool kIsText = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view> || std::is_same_v<T, const char*>;
+inline constexpr bool kIsText =
+    std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view> || std::is_same_v<T, const char*>;
 
 // How an argument of type T lies in a frame: its bytes, or a cell of 8 and a Reference.
 template <typename T>
@@ -66,7 +66,7 @@ struct CellSlot {
   static constexpr size_t kSize = 8, kAlignment = 8, kReferences = 1;
 };
 template <typename T>
-  requires kIsText<T>
+requires kIsText<T>
 struct Slot<T> : CellSlot {
   static void Store(const T& value, char*, uint32_t offset, Reference*& next) {
     if constexpr (std::is_same_v<T, const char*>) {
@@ -78,8 +78,7 @@ struct Slot<T> : CellSlot {
 };
 // A plain pointer is to one object; null stays null.
 template <typename T>
-  requires(!kIsText<T*>)
-struct Slot<T*> : CellSlot {
+requires(!kIsText<T*>) struct Slot<T*> : CellSlot {
   static void Store(T* value, char*, uint32_t offset, Reference*& next) {
     *next++ = {value, sizeof(T), offset, std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut};
   }
@@ -87,7 +86,8 @@ struct Slot<T*> : CellSlot {
 template <typename T>
 struct Slot<std::span<T>> : CellSlot {
   static void Store(std::span<T> value, char*, uint32_t offset, Reference*& next) {
-    *next++ = {value.data(), value.size_bytes(), offset, std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut};
+    *next++ = {value.data(), value.size_bytes(), offset,
+               std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut};
   }
 };
 template <typename T>
@@ -105,8 +105,8 @@ struct FrameOf {
   static constexpr auto kLayout = [] {
     std::pair<std::array<uint32_t, kCount + 1>, uint32_t> out{};
     size_t at = 0, i = 0;
-    ((at = (at + Slot<A>::kAlignment - 1) / Slot<A>::kAlignment * Slot<A>::kAlignment, out.first[i++] = static_cast<uint32_t>(at),
-      at += Slot<A>::kSize),
+    ((at = (at + Slot<A>::kAlignment - 1) / Slot<A>::kAlignment * Slot<A>::kAlignment,
+      out.first[i++] = static_cast<uint32_t>(at), at += Slot<A>::kSize),
      ...);
     out.second = static_cast<uint32_t>(at);
     return out;
@@ -136,7 +136,7 @@ struct CallResult {
   std::string output;     // what the function printed
   std::string signature;  // the one that took the arguments
   std::string symbol;
-  int status = 0;         // of a status_retptr function
+  int status = 0;  // of a status_retptr function
 };
 
 // A function with one or more signatures. Copies are the same function. Thread-safe. Compiled at its first call;
@@ -150,19 +150,24 @@ class RBC_API Caller {
     return call(values);
   }
   Value call(std::span<const Value> arguments) const;
-  Value call(std::initializer_list<Value> arguments) const { return call(std::span(arguments.begin(), arguments.size())); }
+  Value call(std::initializer_list<Value> arguments) const {
+    return call(std::span(arguments.begin(), arguments.size()));
+  }
   // A status other than 0 is no error here.
   Result<CallResult> try_call(std::span<const Value> arguments) const { return CallNumbered(arguments, nullptr); }
-  Result<CallResult> try_call(std::initializer_list<Value> arguments) const { return try_call(std::span(arguments.begin(), arguments.size())); }
+  Result<CallResult> try_call(std::initializer_list<Value> arguments) const {
+    return try_call(std::span(arguments.begin(), arguments.size()));
+  }
   // The same on a thread of the library. Memory behind pointers must outlive the call.
   template <typename... A>
   Pending<Value> call_async(A&&... arguments) const {
-    return Pending<Value>::Start(core(), [self = *this, values = std::vector<Value>{Value(std::forward<A>(arguments))...}](std::atomic<int64_t>* request_id) {
-      return self.ValueOf(self.CallNumbered(values, request_id));
-    });
+    return Pending<Value>::Start(
+        core(), [self = *this, values = std::vector<Value>{Value(std::forward<A>(arguments))...}](
+                    std::atomic<int64_t>* request_id) { return self.ValueOf(self.CallNumbered(values, request_id)); });
   }
 
-  // Where it runs: "host". The new target is asked of the farm; returns the previous one. kUnknownTarget lists the farm's.
+  // Where it runs: "host". The new target is asked of the farm; returns the previous one. kUnknownTarget lists the
+  // farm's.
   std::string target() const;
   std::string target(std::string_view next);
   // Throws for a type that is no function or has another number of parameters. False: it was there already.
@@ -202,7 +207,8 @@ class RBC_API Caller {
   friend class RemoteJIT;
   template <typename F>
   friend class Function;
-  Caller(std::shared_ptr<detail::CallerState> state, int64_t timeout_ms) : state_(std::move(state)), timeout_ms_(timeout_ms) {}
+  Caller(std::shared_ptr<detail::CallerState> state, int64_t timeout_ms)
+      : state_(std::move(state)), timeout_ms_(timeout_ms) {}
   Result<CallResult> CallNumbered(std::span<const Value> arguments, std::atomic<int64_t>* request_id) const;
   // A status other than 0 as an error.
   Result<Value> ValueOf(Result<CallResult> result) const;
@@ -215,8 +221,8 @@ class RBC_API Caller {
 // A function of one C++ type. Copies are the same function. Thread-safe.
 //   auto add = rjit.function<double(double, double)>(source, "add");
 //   add(1.5, 2.0);
-// Parameters: numbers, std::complex, structs (TypeText), text; T* is one object, std::span<const T> memory that is read,
-// std::span<T> read and written, Out<T> written. A result is void, plain or std::string.
+// Parameters: numbers, std::complex, structs (TypeText), text; T* is one object, std::span<const T> memory that is
+// read, std::span<T> read and written, Out<T> written. A result is void, plain or std::string.
 template <typename R, typename... A>
 class Function<R(A...)> {
  public:
@@ -232,11 +238,14 @@ class Function<R(A...)> {
   Result<R> try_call(std::type_identity_t<A>... arguments) const { return Try(nullptr, arguments...); }
   // Memory behind pointers, spans and views must outlive the call.
   Pending<R> call_async(std::type_identity_t<A>... arguments) const {
-    return Pending<R>::Start(caller_.core(), [self = *this, kept = std::tuple<std::remove_cvref_t<A>...>(arguments...)](std::atomic<int64_t>* request_id) {
+    return Pending<R>::Start(caller_.core(), [self = *this, kept = std::tuple<std::remove_cvref_t<A>...>(arguments...)](
+                                                 std::atomic<int64_t>* request_id) {
       return std::apply([&](const auto&... a) { return self.Try(request_id, a...); }, kept);
     });
   }
-  Function with_timeout(std::chrono::milliseconds timeout) const { return Function(caller_.with_timeout(timeout), index_); }
+  Function with_timeout(std::chrono::milliseconds timeout) const {
+    return Function(caller_.with_timeout(timeout), index_);
+  }
   const Caller& caller() const { return caller_; }
   Caller& caller() { return caller_; }
 
@@ -256,15 +265,18 @@ class Function<R(A...)> {
     }
   }
   template <typename Into>
-  std::unique_ptr<Error> RunInto(Into& result, std::atomic<int64_t>* request_id, const std::remove_cvref_t<A>&... arguments) const {
+  std::unique_ptr<Error> RunInto(Into& result, std::atomic<int64_t>* request_id,
+                                 const std::remove_cvref_t<A>&... arguments) const {
     if constexpr (std::is_same_v<R, std::string>) {
       return Run(nullptr, &result, request_id, arguments...);
     } else {
-      static_assert(std::is_trivially_copyable_v<R> && !std::is_pointer_v<R>, "a result is void, a plain value or std::string");
+      static_assert(std::is_trivially_copyable_v<R> && !std::is_pointer_v<R>,
+                    "a result is void, a plain value or std::string");
       return Run(&result, nullptr, request_id, arguments...);
     }
   }
-  std::unique_ptr<Error> Run(void* result, std::string* text, std::atomic<int64_t>* request_id, const std::remove_cvref_t<A>&... arguments) const {
+  std::unique_ptr<Error> Run(void* result, std::string* text, std::atomic<int64_t>* request_id,
+                             const std::remove_cvref_t<A>&... arguments) const {
     using Frame = detail::FrameOf<std::remove_cvref_t<A>...>;
     const Frame frame(arguments...);
     detail::TypedCall call;

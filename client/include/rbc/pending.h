@@ -78,7 +78,8 @@ class Pending {
   static Pending Start(const std::shared_ptr<detail::Core>& core, Call call) {
     Pending out;
     out.slot_ = std::make_shared<std::optional<Result<T>>>();
-    out.task_ = detail::Start(core, [slot = out.slot_, call = std::move(call)](std::atomic<int64_t>* request_id, const Error* refused) mutable {
+    out.task_ = detail::Start(core, [slot = out.slot_, call = std::move(call)](std::atomic<int64_t>* request_id,
+                                                                               const Error* refused) mutable {
       if (refused != nullptr) {
         slot->emplace(*refused);
       } else {

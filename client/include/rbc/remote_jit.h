@@ -57,17 +57,19 @@ class RBC_API RemoteJIT {
     std::function<void(std::string_view text)> on_output;
   };
 
-  // HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in the user's rbc/client.toml; empty: RBC_FARM,
-  // else that file's default, else loopback. Opens no connection. Throws Exception: the address is malformed.
+  // HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in the user's rbc/client.toml; empty:
+  // RBC_FARM, else that file's default, else loopback. Opens no connection. Throws Exception: the address is malformed.
   explicit RemoteJIT(std::string_view address = {});
   RemoteJIT(std::string_view address, Options options);
 
   // Opens nothing: compiled at the first call. `name` is the exact symbol, else the name that stands before the mangled
   // type (add_daddA), else one C++ function of that name. Throws: a signature is malformed.
-  Caller function(Source source, std::string name, const std::vector<std::string>& signatures, FunctionOptions options = {}) const;
+  Caller function(Source source, std::string name, const std::vector<std::string>& signatures,
+                  FunctionOptions options = {}) const;
   template <typename F>
   Function<F> function(Source source, std::string name, FunctionOptions options = {}) const {
-    return Function<F>(function(std::move(source), std::move(name), {std::string(kSignature<F>)}, std::move(options)), 0);
+    return Function<F>(function(std::move(source), std::move(name), {std::string(kSignature<F>)}, std::move(options)),
+                       0);
   }
   // A function that somebody has published under `name` in this namespace.
   Caller connect(const std::string& name) const;

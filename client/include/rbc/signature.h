@@ -1,5 +1,5 @@
-// The signature of a C++ function type, as text made by the compiler: `double(double, int)` is `float64(float64, int32)`.
-// SPDX-License-Identifier: Apache-2.0
+// The signature of a C++ function type, as text made by the compiler: `double(double, int)` is `float64(float64,
+// int32)`. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <complex>
@@ -53,8 +53,8 @@ template <typename T>
 inline constexpr bool kIsChar = std::is_same_v<T, char> || std::is_same_v<T, char8_t> || std::is_same_v<T, char16_t> ||
                                 std::is_same_v<T, char32_t> || std::is_same_v<T, wchar_t>;
 template <typename T>
-inline constexpr bool kIsInteger =
-    (std::is_integral_v<T> && !kIsChar<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, Int128> || std::is_same_v<T, Uint128>;
+inline constexpr bool kIsInteger = (std::is_integral_v<T> && !kIsChar<T> && !std::is_same_v<T, bool>) ||
+                                   std::is_same_v<T, Int128> || std::is_same_v<T, Uint128>;
 template <typename T>
 inline constexpr bool kIsUnsigned = std::is_unsigned_v<T> || std::is_same_v<T, Uint128>;
 
@@ -67,7 +67,8 @@ struct Out : std::span<T> {
   Out(std::span<T> memory) : std::span<T>(memory) {}  // NOLINT(google-explicit-constructor)
 };
 
-// The name of a C++ type. Not defined for what cannot be told to a farm. For a struct of yours name its members, in order:
+// The name of a C++ type. Not defined for what cannot be told to a farm. For a struct of yours name its members, in
+// order:
 //   template <> struct rbc::TypeText<Point> : rbc::Struct<&Point::x, &Point::y> {};
 template <typename T, typename = void>
 struct TypeText;
@@ -137,7 +138,8 @@ constexpr auto JoinTexts() {
 template <auto... kMembers>
 struct Struct {
   static_assert(sizeof...(kMembers) > 0, "a struct without members cannot travel");
-  static constexpr auto kText = FixedText("{") + detail::JoinTexts<typename detail::MemberOf<decltype(kMembers)>::Type...>() + FixedText("}");
+  static constexpr auto kText =
+      FixedText("{") + detail::JoinTexts<typename detail::MemberOf<decltype(kMembers)>::Type...>() + FixedText("}");
 };
 
 template <typename R>
@@ -147,7 +149,8 @@ struct TypeText<R()> {
 template <typename R, typename A, typename... More>
 struct TypeText<R(A, More...)> {
   static constexpr auto kText = TypeText<std::remove_cv_t<R>>::kText + FixedText("(") +
-                                detail::JoinTexts<std::remove_cvref_t<A>, std::remove_cvref_t<More>...>() + FixedText(")");
+                                detail::JoinTexts<std::remove_cvref_t<A>, std::remove_cvref_t<More>...>() +
+                                FixedText(")");
 };
 
 // "float64(float64, int32)"

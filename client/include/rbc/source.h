@@ -33,9 +33,15 @@ class RBC_API Source {
   // .ll, .bc, .c, .cpp, .cc, .cxx, by their names.
   static Result<Source> TryFile(const std::string& path, const std::vector<std::string>& flags = {});
   // The same, throwing.
-  static Source C(std::string_view code, const std::vector<std::string>& flags = {}) { return ValueOrThrow(TryC(code, flags)); }
-  static Source Cxx(std::string_view code, const std::vector<std::string>& flags = {}) { return ValueOrThrow(TryCxx(code, flags)); }
-  static Source File(const std::string& path, const std::vector<std::string>& flags = {}) { return ValueOrThrow(TryFile(path, flags)); }
+  static Source C(std::string_view code, const std::vector<std::string>& flags = {}) {
+    return ValueOrThrow(TryC(code, flags));
+  }
+  static Source Cxx(std::string_view code, const std::vector<std::string>& flags = {}) {
+    return ValueOrThrow(TryCxx(code, flags));
+  }
+  static Source File(const std::string& path, const std::vector<std::string>& flags = {}) {
+    return ValueOrThrow(TryFile(path, flags));
+  }
 
   const std::string& ir() const { return ir_; }
   bool is_bitcode() const;

@@ -31,18 +31,18 @@ class RBC_API Value {
   // bool, integers up to 128 bits, floating-point numbers; a character type is a character.
   template <typename T, std::enable_if_t<std::is_arithmetic_v<T> || detail::kIsInteger<T>, int> = 0>
   Value(T number) : Value(FromNumber(number)) {}  // NOLINT(google-explicit-constructor)
-  Value(std::complex<float> number);        // NOLINT(google-explicit-constructor)
-  Value(std::complex<double> number);       // NOLINT(google-explicit-constructor)
-  Value(std::complex<long double> number);  // NOLINT(google-explicit-constructor)
-  Value(const char* text);                  // NOLINT(google-explicit-constructor)
-  Value(std::string_view text);             // NOLINT(google-explicit-constructor)
-  Value(const std::string& text);           // NOLINT(google-explicit-constructor)
+  Value(std::complex<float> number);              // NOLINT(google-explicit-constructor)
+  Value(std::complex<double> number);             // NOLINT(google-explicit-constructor)
+  Value(std::complex<long double> number);        // NOLINT(google-explicit-constructor)
+  Value(const char* text);                        // NOLINT(google-explicit-constructor)
+  Value(std::string_view text);                   // NOLINT(google-explicit-constructor)
+  Value(const std::string& text);                 // NOLINT(google-explicit-constructor)
   // Memory of yours behind a pointer parameter, which must outlive the call: const is only read, Out only written, the
   // plain span is read and written.
   template <typename T>
   Value(std::span<T> memory)  // NOLINT(google-explicit-constructor)
-      : Value(FromMemory(const_cast<std::remove_cv_t<T>*>(memory.data()), memory.size_bytes(), std::is_const_v<T> ? 0 : 1,
-                         TypeText<std::remove_cv_t<T>>::kText.view())) {}
+      : Value(FromMemory(const_cast<std::remove_cv_t<T>*>(memory.data()), memory.size_bytes(),
+                         std::is_const_v<T> ? 0 : 1, TypeText<std::remove_cv_t<T>>::kText.view())) {}
   template <typename T>
   Value(Out<T> memory)  // NOLINT(google-explicit-constructor)
       : Value(FromMemory(memory.data(), memory.size_bytes(), 2, TypeText<T>::kText.view())) {}
@@ -67,7 +67,8 @@ class RBC_API Value {
     } else {
       static_assert(std::is_trivially_copyable_v<T>);
       T out{};
-      if (Result<void> stored = Store(TypeText<T>::kText.view(), reinterpret_cast<char*>(&out)); !stored) return std::move(stored).error();
+      if (Result<void> stored = Store(TypeText<T>::kText.view(), reinterpret_cast<char*>(&out)); !stored)
+        return std::move(stored).error();
       return out;
     }
   }
@@ -87,11 +88,16 @@ class RBC_API Value {
   friend struct ValueMaker;
   template <typename T>
   static Value FromNumber(T number) {
-    if constexpr (std::is_same_v<T, bool>) return FromBool(number);
-    else if constexpr (detail::kIsChar<T>) return FromChar(static_cast<char32_t>(std::make_unsigned_t<T>(number)), sizeof(T) * 8);
-    else if constexpr (std::is_floating_point_v<T>) return FromFloat(number, std::is_same_v<T, long double>);
-    else if constexpr (detail::kIsUnsigned<T>) return FromUnsigned(number);
-    else return FromSigned(number);
+    if constexpr (std::is_same_v<T, bool>)
+      return FromBool(number);
+    else if constexpr (detail::kIsChar<T>)
+      return FromChar(static_cast<char32_t>(std::make_unsigned_t<T>(number)), sizeof(T) * 8);
+    else if constexpr (std::is_floating_point_v<T>)
+      return FromFloat(number, std::is_same_v<T, long double>);
+    else if constexpr (detail::kIsUnsigned<T>)
+      return FromUnsigned(number);
+    else
+      return FromSigned(number);
   }
   static Value FromBool(bool value);
   static Value FromChar(char32_t code, uint32_t bits);

@@ -96,7 +96,7 @@ TEST_F(Calls, BringBackWhatTheFunctionPrinted) {
   const auto f = Must(client.Load(MakeModule(CompileC(source), "report", "int32(int32, float64, string)", wire::Abi::Sysv)));
   const auto result = Must(client.Call(f, {-3, 2.5, "you"}));
   EXPECT_EQ(result.output, "first\n[] -3 you  | 2.500 ff 1099511627776%\n");
-  EXPECT_TRUE(result.value == Value(34));
+  EXPECT_TRUE(result.value == Value(35));
   EXPECT_EQ(Must(client.Call(f, {4, 0.0, "me"})).output, "first\n[] 4 me   | 0.000 ff 1099511627776%\n");
 }
 

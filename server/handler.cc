@@ -11,6 +11,7 @@
 #include "gen/rbc_constants.h"
 #include "server/farm.h"
 #include "server/status.h"
+#include "server/strict_reader.h"
 #include "server/version.h"
 #include "server/wire_reply.h"
 #include "thrift/error_wire.h"
@@ -22,6 +23,8 @@ namespace {
 
 using apache::thrift::protocol::TBinaryProtocol;
 using apache::thrift::transport::TMemoryBuffer;
+
+constexpr std::string_view kCallHead("\x80\x01\x00\x01", 4);
 
 [[noreturn]] void Throw(Error error) {
   if (error.role.empty()) error.role = "daemon";
@@ -80,8 +83,8 @@ std::vector<FunctionDeclaration> CheckedDeclarations(const std::vector<wire::Fun
   for (const auto& f : functions) {
     if (f.symbol.empty() || f.signature.empty())
       Throw(ErrorKind::kInvalidArgument, fmt::format("declaration {} has no symbol or no signature", out.size()));
-    if (f.abi < wire::Abi::Direct || f.abi > wire::Abi::Kernel)
-      Throw(ErrorKind::kInvalidArgument, fmt::format("{} declares abi {}; 0 to 3 are known", f.symbol, +f.abi));
+    if (const int32_t abi = NumberOf(f.abi); abi < wire::Abi::Direct || abi > wire::Abi::Kernel)
+      Throw(ErrorKind::kInvalidArgument, fmt::format("{} declares abi {}; 0 to 3 are known", f.symbol, abi));
     out.push_back({f.symbol, f.signature, static_cast<Abi>(f.abi)});
   }
   return out;
@@ -304,8 +307,8 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   const auto& target = TargetOf(request.target);
   auto options = CheckedOptions(request.options);
   const auto functions = CheckedDeclarations(request.functions, 0);
-  if (request.emit < wire::Emit::Object || request.emit > wire::Emit::Ptx)
-    Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 3", +request.emit));
+  if (const int32_t emit = NumberOf(request.emit); emit < wire::Emit::Object || emit > wire::Emit::Ptx)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 3", emit));
   options.emit = static_cast<Emit>(request.emit);
   if (!may_block_) Throw(NoThread(farm_->config().max_threads));
   const Waiting waiting(*mine, request.request_id, connection_->id);
@@ -472,16 +475,11 @@ bool Dispatch(Farm& farm, Connection& connection, std::string_view framed, bool 
   static thread_local const auto handler = std::make_shared<Handler>();
   static thread_local wire::FarmProcessor processor(handler);
   const auto message = framed.substr(4);
-  const auto& config = farm.config();
+  // A strict message that calls; nothing else is for a server.
+  if (message.substr(0, kCallHead.size()) != kCallHead) return false;
   try {
-    auto limits = std::make_shared<apache::thrift::TConfiguration>();
-    limits->setMaxMessageSize(static_cast<int>(message.size()));
-    limits->setRecursionLimit(static_cast<int>(config.max_depth));
-    const auto in = std::make_shared<TMemoryBuffer>(reinterpret_cast<uint8_t*>(const_cast<char*>(message.data())),
-                                                    static_cast<uint32_t>(message.size()), TMemoryBuffer::OBSERVE, limits);
     const auto out = std::make_shared<TMemoryBuffer>();
-    const auto read = std::make_shared<TBinaryProtocol>(in, static_cast<int32_t>(message.size()),
-                                                        static_cast<int32_t>(config.max_list), true, true);
+    const auto read = std::make_shared<StrictReader>(message, farm.config());
     const auto write = std::make_shared<TBinaryProtocol>(out);
     constexpr uint8_t kRoom[4] = {};
     out->write(kRoom, sizeof kRoom);

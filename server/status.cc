@@ -100,6 +100,7 @@ std::string StatusJson(Farm& farm) {
   const auto workers = backend.Status();
   const json out = {{"farm_id", farm.id()},
                     {"version", kFarmVersion},
+                    {"build", backend.build()},
                     {"pid", getpid()},
                     {"uptime_ms", farm.uptime_ms()},
                     {"addresses", farm.addresses()},

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/supervisor_backend.h"
 
+#include "worker/build_id.h"
+
 namespace rbc::server {
 namespace {
 
@@ -45,6 +47,7 @@ class SupervisorBackend final : public Backend {
     return supervisor_->StartExecutionWorker(domain, target, session, std::move(on_return));
   }
   std::vector<WorkerStatus> Status() const override { return supervisor_->Status(); }
+  std::string build() const override { return std::string(worker::BuildId()); }
   std::string SandboxNames(uint32_t bits) const override { return DescribeSandbox(bits); }
 
  private:

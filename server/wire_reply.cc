@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "gen/Farm.h"
+#include "server/strict_reader.h"
 #include "thrift/error_wire.h"
 
 namespace rbc::server {
@@ -37,6 +38,16 @@ std::string Framed(TMemoryBuffer& buffer) {
   std::memcpy(out.data(), &length, sizeof length);
   std::memcpy(out.data() + sizeof length, bytes, size);
   return out;
+}
+
+// A worker may send any number.
+void CheckEnums(wire::FarmError* error) {
+  const int32_t kind = NumberOf(error->kind);
+  if (kind < wire::ErrorKind::InvalidArgument || kind > wire::ErrorKind::Internal) error->kind = wire::ErrorKind::Internal;
+  for (auto& diagnostic : error->diagnostics) {
+    const int32_t severity = NumberOf(diagnostic.severity);
+    if (severity < wire::Severity::Error || severity > wire::Severity::Note) diagnostic.severity = wire::Severity::Error;
+  }
 }
 
 }  // namespace
@@ -73,13 +84,11 @@ std::string FrameCall(const wire::CallRequest& request) {
 }
 
 Expected<wire::CallOutcome> ParseCallReply(const std::string& framed, const FarmConfig& config) try {
-  auto limits = std::make_shared<apache::thrift::TConfiguration>();
-  limits->setMaxMessageSize(static_cast<int>(config.max_message) + 1024);
-  limits->setRecursionLimit(static_cast<int>(config.max_depth));
-  const auto buffer = std::make_shared<TMemoryBuffer>(
-      reinterpret_cast<uint8_t*>(const_cast<char*>(framed.data())) + 4, static_cast<uint32_t>(framed.size() - 4),
-      TMemoryBuffer::OBSERVE, limits);
-  TBinaryProtocol protocol(buffer, static_cast<int32_t>(framed.size()), static_cast<int32_t>(config.max_list), true, true);
+  constexpr std::string_view kReplyHead("\x80\x01\x00\x02", 4);
+  const auto message = std::string_view(framed).substr(std::min<size_t>(4, framed.size()));
+  if (message.substr(0, kReplyHead.size()) != kReplyHead)
+    return {ErrorKind::kInternal, "the execution worker's reply is malformed"};
+  StrictReader protocol(message, config);
   std::string name;
   TMessageType type;
   int32_t sequence;
@@ -87,9 +96,10 @@ Expected<wire::CallOutcome> ParseCallReply(const std::string& framed, const Farm
   wire::CallOutcome outcome;
   wire::Farm_call_result result;
   result.read(&protocol);
+  CheckEnums(&result.error);
   if (result.__isset.success) outcome.__set_reply(result.success);
   if (result.__isset.error) outcome.__set_error(result.error);
-  if (type != TMessageType::T_REPLY || outcome.__isset.reply == outcome.__isset.error)
+  if (outcome.__isset.reply == outcome.__isset.error)
     return {ErrorKind::kInternal, "the execution worker's reply is malformed"};
   return outcome;
 } catch (const std::exception&) {

@@ -75,7 +75,7 @@ Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, const Loa
   uint8_t* base = total <= kSmallMemory ? small_memory_ : memory_.Get(total);
   const Memory memory{base, base + result_room, static_cast<size_t>(size)};
   std::memset(memory.result, 0, point.result_size);
-  std::memcpy(memory.bytes, call.frame.data(), call.frame.size());
+  if (!call.frame.empty()) std::memcpy(memory.bytes, call.frame.data(), call.frame.size());
   if (call.out_bytes != 0) std::memset(memory.bytes + call.frame.size(), 0, call.out_bytes);
   RBC_RETURN_IF_ERROR(CheckCells(function, memory.bytes, memory.size));
   return memory;
@@ -165,6 +165,7 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     uint8_t* out = size <= small.size() ? small.data() : reply_.Get(size);
     reply = {out, WriteReply(out, call.seqid, result, status, data, output)};
   }
+  context_.capture.Reset();  // the reply has a copy; should the worker die between calls, none of it is theirs
   memory_.Trim();
   if (data_.capacity() > kSmallMemory) std::string().swap(data_);
   return reply;

@@ -21,7 +21,7 @@ namespace {
 template <size_t kSize>
 void CopyText(char (&out)[kSize], std::string_view text) {
   const size_t size = std::min(text.size(), kSize - 1);
-  std::memcpy(out, text.data(), size);
+  if (size != 0) std::memcpy(out, text.data(), size);
   out[size] = 0;
 }
 

@@ -91,7 +91,7 @@ Error CrashOf(const Fault& fault, const std::string& function) {
   error.may_have_run = true;
   error.message = fmt::format("function '{}' ended its worker: {}", error.function, error.cause);
   if (!fault.message.empty()) error.message += fmt::format(" ({})", fault.message);
-  if (fault.signal != 0 && fault.cause != FaultCause::kAbort && fault.cause != FaultCause::kForbiddenCall)
+  if (fault.signal != 0 && (fault.cause == FaultCause::kSignal || fault.cause == FaultCause::kStackOverflow))
     error.message += fmt::format(", {} at address {:#x}", SignalName(fault.signal), fault.address);
   if (!fault.function.empty() && fault.function != error.function)
     error.message += fmt::format(", in '{}'", fault.function);

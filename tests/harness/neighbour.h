@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -23,12 +24,13 @@ class Neighbour {
 
   explicit Neighbour(const Farm& farm);
   ~Neighbour();
-  // What was measured since the last report.
+  // What was measured since the last report; waits a little for a first answer.
   Report Take();
 
  private:
   void Run(Client client, wire::FunctionInfo add);
   std::mutex mutex_;
+  std::condition_variable answered_;
   std::vector<double> times_us_;
   size_t wrong_ = 0;
   std::string first_error_;

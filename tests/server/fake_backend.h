@@ -95,6 +95,7 @@ class FakeBackend final : public Backend {
                                                                   uint64_t session,
                                                                   std::function<void(LentReturn)> on_return) override;
   std::vector<WorkerStatus> Status() const override;
+  std::string build() const override { return "fake"; }
   std::string SandboxNames(uint32_t bits) const override { return bits != 0 ? "seccomp" : ""; }
 
   std::vector<std::shared_ptr<FakeWorker>> workers() const;

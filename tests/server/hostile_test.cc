@@ -167,6 +167,33 @@ TEST_F(HostileTest, DeepNestingIsRefused) {
   ExpectAlive();
 }
 
+TEST_F(HostileTest, NumbersThatNameNothingAreTyped) {
+  StartFarm();
+  wire::Farm_hello_args hello;
+  hello.request.protocol_major = 1;
+  wire::Farm_compile_args compile;
+  compile.request = MakeRequest("module");
+  compile.request.functions[0].abi = wire::Abi::Kernel;
+  wire::Farm_emit_args emit;
+  emit.request.target = "host";
+  emit.request.functions = MakeRequest("module").functions;
+  emit.request.emit = wire::Emit::Ptx;
+  const auto head = FrameRequest("hello", 1, hello);
+  for (const uint32_t number : {4u, 1000u, 0xffffffffu}) {
+    // The signature's last bytes, then the field of the abi: type 8, number 3, and its value.
+    auto bytes = FrameRequest("compile", 2, compile);
+    auto at = bytes.find(std::string("\x08\x00\x03", 3) + BigEndian(3));
+    ASSERT_NE(at, std::string::npos);
+    bytes.replace(at + 3, 4, BigEndian(number));
+    EXPECT_NE(Exchange(head + bytes).find("abi " + std::to_string(static_cast<int32_t>(number))), std::string::npos);
+    bytes = FrameRequest("emit", 2, emit);
+    at = bytes.find(std::string("\x08\x00\x06", 3) + BigEndian(3));
+    ASSERT_NE(at, std::string::npos);
+    bytes.replace(at + 3, 4, BigEndian(number));
+    EXPECT_NE(Exchange(head + bytes).find("emit " + std::to_string(static_cast<int32_t>(number))), std::string::npos);
+  }
+}
+
 TEST_F(HostileTest, UnknownMethodsGetThriftsOwnAnswer) {
   StartFarm();
   const auto reply = Exchange(Framed(CallHead("launch") + std::string(2, '\0')));

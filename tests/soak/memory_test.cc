@@ -18,7 +18,7 @@ struct Memory {
 class Flat : public FarmTest {
  protected:
   // A store that fills before the measurement begins: from then on the oldest go.
-  FarmOptions Options() const override { return FarmOptions().Set("store", "max_bytes", "\"2 MiB\""); }
+  FarmOptions Options() const override { return FarmOptions().Set("store", "max_bytes", "\"1 MiB\""); }
   Memory Measure(const Client& client) {
     const auto workers = farm().WorkersOf("execute", static_cast<uint64_t>(client.session().session_id));
     EXPECT_EQ(workers.size(), 1u);

@@ -23,7 +23,7 @@ class Flat : public FarmTest {
     const auto workers = farm().WorkersOf("execute", static_cast<uint64_t>(client.session().session_id));
     EXPECT_EQ(workers.size(), 1u);
     malloc_trim(0);
-    return {PrivateBytes(farm().pid()), workers.empty() ? 0 : PrivateBytes(workers[0].pid), PrivateBytes(getpid())};
+    return {WorkingBytes(farm().pid()), workers.empty() ? 0 : WorkingBytes(workers[0].pid), WorkingBytes(getpid())};
   }
 };
 
@@ -65,11 +65,11 @@ TEST_F(Flat, SessionsThatComeAndGo) {
   for (int i = 0; i < count / 3; ++i) one();
   const auto settled = [&] { return WaitUntil(std::chrono::seconds(5), [&] { return farm().WorkersOf("execute").empty(); }); };
   ASSERT_TRUE(settled());
-  const uint64_t before = PrivateBytes(farm().pid());
+  const uint64_t before = WorkingBytes(farm().pid());
   const size_t descriptors = OpenDescriptors(farm().pid());
   for (int i = 0; i < count; ++i) one();
   ASSERT_TRUE(settled()) << "workers outlive their sessions";
-  ExpectFlat("the daemon", before, PrivateBytes(farm().pid()));
+  ExpectFlat("the daemon", before, WorkingBytes(farm().pid()));
   EXPECT_LE(OpenDescriptors(farm().pid()), descriptors + 4);
   EXPECT_LE(farm().Processes().size(), 8u);
 }

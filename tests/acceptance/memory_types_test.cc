@@ -203,7 +203,7 @@ TEST_F(HostileCells, SizesOfGigabytesAreRefusedAtOnce) {
     EXPECT_TRUE(error.kind == ErrorKind::kInvalidArgument || error.kind == ErrorKind::kResourceExhausted)
         << out << ": " << Describe(error);
   }
-  EXPECT_LT(ResidentBytes(farm().pid()), before + (16u << 20));
+  EXPECT_TRUE(HasGrownAtMost(farm(), before, 16 << 20));
   EXPECT_TRUE(Must(client.Call(f, {3})).value == Value(3));
 }
 

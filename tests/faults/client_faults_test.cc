@@ -104,6 +104,8 @@ struct Case {
   bool lent;
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.fault.name << (c.lent ? " lent" : " relayed"); }
+
 class ClientFaults : public FarmTest, public ::testing::WithParamInterface<Case> {
  protected:
   FarmOptions Options() const override {

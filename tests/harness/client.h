@@ -35,7 +35,7 @@ wire::CompileRequest RequestFor(const Module& module, bool with_ir = true);
 
 struct CallOptions {
   int64_t request_id = 0;
-  std::optional<int32_t> deadline_ms;
+  std::optional<int32_t> deadline_ms{};
 };
 struct CallResult {
   Value value;
@@ -45,7 +45,7 @@ struct CallResult {
 
 struct ConnectOptions {
   std::chrono::milliseconds timeout{60'000};  // of any single answer
-  std::string name_space;
+  std::string name_space{};
   int protocol_major = 1;
 };
 

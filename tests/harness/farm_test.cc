@@ -23,6 +23,10 @@ void FarmTest::TearDown() {
   }
 }
 
+bool HasGrownAtMost(const Farm& farm, uint64_t before, uint64_t bytes) {
+  return kSanitized || ResidentBytes(farm.pid()) <= before + bytes;
+}
+
 uint64_t TestSeed(uint64_t fallback) {
   const char* seed = std::getenv("RBC_SEED");
   return seed != nullptr ? std::strtoull(seed, nullptr, 0) : fallback;

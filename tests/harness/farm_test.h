@@ -26,6 +26,15 @@ class FarmTest : public ::testing::Test {
   bool may_change_ = false;
 };
 
+// Sanitizers keep freed memory and slow everything down: figures of memory say nothing there.
+#ifdef RBC_SANITIZED
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+// That the daemon's memory is at most `bytes` above `before`; always true under sanitizers.
+bool HasGrownAtMost(const Farm& farm, uint64_t before, uint64_t bytes);
+
 // Seed of a random test: RBC_SEED, else `fallback`. Print it with every failure.
 uint64_t TestSeed(uint64_t fallback);
 // RBC_LONG=1: the long run was asked for.

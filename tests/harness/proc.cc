@@ -118,10 +118,7 @@ std::string SoftLimit(pid_t pid, const std::string& name) {
   return "";
 }
 
-uint64_t PrivateBytes(pid_t pid) {
-  const uint64_t bytes = SumKilobytes(PathOf(pid, "smaps_rollup"), {"Private_Clean", "Private_Dirty"});
-  return bytes != 0 ? bytes : ResidentBytes(pid);
-}
+uint64_t WorkingBytes(pid_t pid) { return SumKilobytes(PathOf(pid, "smaps_rollup"), {"Anonymous", "Pss_Shmem"}); }
 
 uint64_t ResidentBytes(pid_t pid) { return SumKilobytes(PathOf(pid, "status"), {"VmRSS"}); }
 

@@ -33,7 +33,7 @@ TEST(Proc, SeesThisProcessAndNoOther) {
   ASSERT_TRUE(self);
   EXPECT_TRUE(IsAlive(self->id));
   EXPECT_FALSE(IsAlive({getpid(), self->id.start_time + 1}));
-  EXPECT_GT(PrivateBytes(getpid()), 0u);
+  EXPECT_GT(WorkingBytes(getpid()), 0u);
 }
 
 }  // namespace

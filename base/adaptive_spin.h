@@ -47,7 +47,8 @@ class AdaptiveSpin {
     do {
       for (int i = 0; i < kPollsBeforeYield; ++i) {
         if (poll()) {
-          in_vain_ = 0;
+          // What comes late came while somebody else had this CPU: blocking is better then.
+          in_vain_ = i == 0 && MonotonicNanoseconds() > end ? in_vain_ + 1 : 0;
           return true;
         }
         CpuRelax();

@@ -45,19 +45,23 @@ class AdaptiveSpin {
     if (in_vain_ >= kPatience && ++skipped_ % kRetryEvery != 0) return false;
     const uint64_t end = MonotonicNanoseconds() + budget_ns_;
     do {
-      for (int i = 0; i < 8; ++i) {
+      for (int i = 0; i < kPollsBeforeYield; ++i) {
         if (poll()) {
           in_vain_ = 0;
           return true;
         }
         CpuRelax();
       }
+      // The peer may sit on this very CPU, put there by the wake-up of a message: it runs now, and as both stay
+      // runnable the scheduler moves one of them to an idle CPU.
+      sched_yield();
     } while (MonotonicNanoseconds() < end);
     ++in_vain_;
     return false;
   }
 
  private:
+  static constexpr int kPollsBeforeYield = 8;
   static constexpr uint32_t kPatience = 4;
   static constexpr uint32_t kRetryEvery = 32;
   const uint64_t budget_ns_;

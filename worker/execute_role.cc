@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error_serial.h"
+#include "base/scheduling.h"
 #include "worker/call_context.h"
 #include "worker/control_messages.h"
 #include "worker/control_socket.h"
@@ -72,6 +73,7 @@ class ExecuteRole {
     const SpawnBody& spawn = process.spawn;
     share_.ring = process.ring;
     share_.lanes = spawn.lanes;
+    lent_lanes_ = std::min(spawn.lent_lanes, spawn.lanes);
     share_.arena = process.arena;
     share_.functions = &functions_;
     share_.limits = {spawn.max_message, spawn.max_string};
@@ -88,8 +90,10 @@ class ExecuteRole {
     pthread_barrier_init(&started, nullptr, share_.lanes + 1);
     for (uint32_t i = 0; i < share_.lanes; ++i) {
       lanes_.push_back(std::make_unique<LaneRunner>(share_, i));
-      RBC_RETURN_IF_ERROR(StartOnOwnStack(&lanes_.back()->context(), [lane = lanes_.back().get(), &started] {
+      const bool lent = i >= share_.lanes - lent_lanes_;
+      RBC_RETURN_IF_ERROR(StartOnOwnStack(&lanes_.back()->context(), [lane = lanes_.back().get(), lent, &started] {
         UseAlternateStack();
+        if (lent) LetTheWakerRun();
         SetCurrentContext(&lane->context());
         pthread_barrier_wait(&started);
         lane->Run();
@@ -192,6 +196,7 @@ class ExecuteRole {
   const std::unique_ptr<Device> device_;
   FunctionTable functions_;
   LaneShare share_;
+  uint32_t lent_lanes_ = 0;
   CallContext context_;  // of the control thread, for constructors; what these print is not kept
   char output_[kConstructorOutput];
   std::atomic<uint32_t> output_size_{0};

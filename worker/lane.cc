@@ -182,10 +182,10 @@ void LaneRunner::ServeConnection() {
 // connection it holds, so that the daemon can go on with it or knows what is lost.
 ReturnReason LaneRunner::ServeMessages() {
   filled_ = 0;
+  std::memset(lane_.request, 0xff, sizeof lane_.request);
   for (;;) {
-    lane_.phase.store(kReceiving, std::memory_order_relaxed);
-    if (filled_ == 0) std::memset(lane_.request, 0xff, 4);
     lane_.request_size = filled_;
+    lane_.phase.store(kReceiving, std::memory_order_release);
     while (filled_ < 4 || filled_ < size_t{4} + FrameLength(lane_.request)) {
       if (filled_ >= 4 && FrameLength(lane_.request) > sizeof lane_.request - 4) return kNotACall;
       if (const auto reason = Receive()) return *reason;
@@ -215,7 +215,7 @@ std::optional<ReturnReason> LaneRunner::Receive() {
 }
 
 std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
-  lane_.phase.store(kReceived, std::memory_order_relaxed);
+  lane_.phase.store(kReceived, std::memory_order_release);
   CallView call;
   const std::string_view message(reinterpret_cast<const char*>(lane_.request) + 4, message_size - 4);
   if (ParseCall(message, &call) != CallParse::kCall) return kNotACall;
@@ -227,6 +227,7 @@ std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
   runner_.DropReply();
   filled_ -= static_cast<uint32_t>(message_size);
   if (filled_ != 0) std::memmove(lane_.request, lane_.request + message_size, filled_);
+  std::memset(lane_.request + filled_, 0xff, message_size);
   if (!sent) return kSocketError;
   return std::nullopt;
 }

@@ -75,6 +75,8 @@ struct SpawnBody {
   uint64_t worker_id;  // echoed in Spawned
   Role role;
   uint32_t lanes;      // execute: 1..kMaxLanes
+  uint32_t lent_lanes;  // of these the last so many are for lent connections, the others for relayed calls
+  uint32_t unused;
   char target[16];     // execute: name of the target, NUL-terminated
   uint64_t ring_size;
   uint64_t arena_size;
@@ -86,7 +88,7 @@ struct SpawnBody {
   uint64_t max_message;    // bytes of a call message or reply
   uint64_t max_string;     // bytes of a returned string
 };
-static_assert(sizeof(SpawnBody) == 88);
+static_assert(sizeof(SpawnBody) == 96);
 
 struct SpawnedBody {
   uint64_t worker_id;
@@ -191,8 +193,8 @@ enum LaneState : uint32_t {
 
 // What a lent lane is doing with its connection, for the explanation of a death.
 enum LanePhase : uint32_t {
-  kReceiving = 0,  // nothing of a message is read unless request[0] is not 0xff: the lane fills request[0..3] with
-                   // 0xff before it receives, which no frame length begins with
+  kReceiving = 0,  // no call has begun. What is not read yet of `request` is 0xff, with which no frame length begins and
+                   // no message ends: so the daemon sees what arrived though the lane had no time to say so
   kReceived = 1,   // a whole message lies in `request`; its call has not begun
   kRunning = 2,    // client code runs
   kSending = 3,    // the reply may be half sent
@@ -248,7 +250,7 @@ inline constexpr int kFaultExitStatus = 71;
 // ---- Which message is allowed when -------------------------------------------------------------------------------
 //   nursery, before NurseryReady: none; after: Spawn
 //   worker, before WorkerReady: none; then execute: Load, Unload, Lend; compile: Compile, one at a time
-//   lane kIdle: daemon may set kCall or send Lend; any other state belongs to the other side until it changes it
+//   lane kIdle: daemon may set kCall or, for one of the last lent_lanes, send Lend; any other state belongs to the other side until it changes it
 // A message out of turn, malformed or of unknown type ends the worker (daemon's side: kills it).
 
 }  // namespace rbc::worker

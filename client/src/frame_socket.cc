@@ -4,11 +4,9 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -19,9 +17,8 @@ constexpr size_t kFirstBuffer = 4096;
 constexpr size_t kKeptBuffer = size_t{1} << 18;  // a larger one is given back after its frame
 constexpr size_t kStep = size_t{1} << 20;        // memory grows at most so far ahead of what arrived
 constexpr size_t kLimitBeforeHello = size_t{1} << 20;
-// A wake across CPUs costs 60 us and more, a reply of a small call 3 (spec/performance.md): worth polling so long.
-constexpr auto kSpin = std::chrono::microseconds(50);
-constexpr uint32_t kMostSkipped = 256;
+// A wake across CPUs costs 60 us and more, a reply of a small call 3: worth polling so long.
+constexpr uint32_t kSpinUs = 50;
 
 uint32_t LengthAt(const char* p) {
   uint32_t big;
@@ -29,28 +26,10 @@ uint32_t LengthAt(const char* p) {
   return __builtin_bswap32(big);
 }
 
-void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-bool CountCpus() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
-}
-
 }  // namespace
 
-bool ManyCpus() {
-  static std::atomic<uint32_t> asked{0};
-  static std::atomic<bool> many{false};
-  if (asked.fetch_add(1, std::memory_order_relaxed) % 1024 == 0) many.store(CountCpus(), std::memory_order_relaxed);
-  return many.load(std::memory_order_relaxed);
-}
-
 FrameSocket::FrameSocket(UniqueFd fd, std::string peer, bool same_machine)
-    : fd_(std::move(fd)), peer_(std::move(peer)), limit_(kLimitBeforeHello), may_spin_(same_machine) {
+    : fd_(std::move(fd)), peer_(std::move(peer)), limit_(kLimitBeforeHello), spin_(same_machine ? kSpinUs : 0) {
   buffer_.resize(kFirstBuffer);
 }
 
@@ -118,33 +97,20 @@ Expected<std::string_view> FrameSocket::Receive(const Deadline& deadline) {
 Expected<size_t> FrameSocket::ReceiveSome(size_t have, const Deadline& deadline) {
   char* const to = buffer_.data() + have;
   const size_t room = buffer_.size() - have;
-  if (may_spin_ && ManyCpus()) {
-    const ssize_t n = Poll(to, room);
-    if (n > 0) return static_cast<size_t>(n);
-    if (n == 0) return Lost("was closed by the farm", 0);
-  }
+  const ssize_t n = Poll(to, room);
+  if (n > 0) return static_cast<size_t>(n);
+  if (n == 0) return Lost("was closed by the farm", 0);
   return Block(to, room, deadline);
 }
 
 // Polls for a short while: > 0 bytes, 0 closed, -1 nothing came or an error that Block() will see again.
 ssize_t FrameSocket::Poll(char* to, size_t room) {
-  if (skip_ > 0) {
-    --skip_;
-    return -1;
-  }
-  const auto until = Clock::now() + kSpin;
-  do {
-    const ssize_t n = ::recv(fd_.get(), to, room, MSG_DONTWAIT);
-    if (n >= 0) {
-      back_off_ = 0;
-      return n;
-    }
-    if (errno != EAGAIN && errno != EINTR) return -1;
-    Pause();
-  } while (Clock::now() < until);
-  back_off_ = std::min(back_off_ == 0 ? 1 : back_off_ * 2, kMostSkipped);
-  skip_ = back_off_;
-  return -1;
+  ssize_t n = -1;
+  spin_.Until([&] {
+    n = ::recv(fd_.get(), to, room, MSG_DONTWAIT);
+    return n >= 0 || (errno != EAGAIN && errno != EINTR);
+  });
+  return n;
 }
 
 Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadline) {

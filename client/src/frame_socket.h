@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/adaptive_spin.h"
 #include "base/expected.h"
 #include "base/unique_fd.h"
 #include "client/src/deadline.h"
@@ -51,12 +52,7 @@ class FrameSocket {
   size_t limit_;
   size_t sent_ = 0;
   int receive_timeout_ms_ = -1;  // SO_RCVTIMEO as set now
-  bool may_spin_;
-  uint32_t skip_ = 0;      // receives that still block at once
-  uint32_t back_off_ = 0;  // how many are skipped after the next vain spin
+  AdaptiveSpin spin_;
 };
-
-// True where this process may run on more than one CPU; asks again now and then.
-bool ManyCpus();
 
 }  // namespace rbc::client

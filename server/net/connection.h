@@ -43,7 +43,6 @@ struct Connection {
   uint32_t lend_after = 0;
   std::shared_ptr<ExecutionWorker> lend_to;  // set by the call path where the next lend would go
   std::chrono::steady_clock::time_point lent_at;
-  uint8_t spin_misses = 0;
 
   std::atomic<Holder> holder{Holder::kServing};
   std::atomic<bool> in_request{false};

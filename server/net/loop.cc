@@ -26,11 +26,6 @@ constexpr int kAcceptsAtOnce = 32;
 constexpr uint64_t kWakeTag = 1;
 constexpr uint64_t kListenerTag = 2;  // + 2 * index: odd and small, never an address
 
-int CpusAllowed() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 void SetReceiveTimeout(int fd, std::chrono::milliseconds timeout) {
   const timeval value{.tv_sec = timeout.count() / 1000, .tv_usec = timeout.count() % 1000 * 1000};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value);
@@ -43,7 +38,7 @@ int64_t NowMs() {
       .count();
 }
 
-Loop::Loop(LoopOptions options, Service& service) : options_(options), service_(service), cpus_(CpusAllowed()) {}
+Loop::Loop(LoopOptions options, Service& service) : options_(options), service_(service), cpus_(AllowedCpus()) {}
 
 Loop::~Loop() { Stop(); }
 
@@ -86,7 +81,7 @@ bool Loop::StartThread() {
 }
 
 void Loop::RunThread() {
-  Thread thread;
+  Thread thread(options_.spin_us);
   while (!stopping_) {
     epoll_event event;
     const int got = epoll_wait(epoll_.get(), &event, 1, static_cast<int>(options_.idle_thread.count()));

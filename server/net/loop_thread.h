@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/adaptive_spin.h"
 #include "server/net/loop.h"
 
 namespace rbc::server {
@@ -18,12 +19,14 @@ int64_t NowMs();  // monotonic
 
 // Bytes of one connection only while it is served; the rest of a message moves into the connection.
 struct Loop::Thread {
+  explicit Thread(uint32_t spin_us) : spin(spin_us) {}
   static constexpr size_t kBuffer = 32 * 1024;
   static constexpr size_t kKeptReply = 256 * 1024;
 
   std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(kBuffer);
   size_t begin = 0, end = 0;
   std::string reply;
+  AdaptiveSpin spin;
   bool last = false;          // nobody else waits for requests and nobody can be started
   bool left_waiting = false;  // uncounted already
 

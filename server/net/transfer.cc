@@ -19,8 +19,6 @@ namespace {
 
 constexpr size_t kLengthBytes = 4;
 constexpr size_t kFirstPart = 64 * 1024;  // what a message in parts is given at first, then twice as much each time
-constexpr uint8_t kSpinMisses = 3;        // in a row, then every 16th time only
-constexpr uint8_t kSpinAgain = 16;
 
 uint32_t FrameLength(std::string_view bytes) {
   uint32_t word;
@@ -164,23 +162,13 @@ ssize_t Loop::ReceiveHot(Connection* connection, Thread& thread) {
     return ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
   }
   ssize_t got = -1;
-  errno = EAGAIN;
-  const bool spin = options_.spin_us != 0 && cpus_ > 1 && (connection->spin_misses < kSpinMisses ||
-                    connection->spin_misses++ == kSpinMisses + kSpinAgain);
-  if (spin && spinning_.fetch_add(1) < static_cast<uint32_t>(cpus_) / 2) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(options_.spin_us);
-    do got = ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
-    while (got < 0 && errno == EAGAIN && std::chrono::steady_clock::now() < until);
-    if (got > 0) {
-      connection->spin_misses = 0;
-    } else if (connection->spin_misses >= kSpinMisses) {
-      connection->spin_misses = kSpinMisses;
-    } else {
-      ++connection->spin_misses;
-    }
-  }
-  if (spin) --spinning_;
-  if (got < 0 && errno == EAGAIN) got = recv(fd, thread.buffer.get(), Thread::kBuffer, 0);  // SO_RCVTIMEO bounds it
+  if (spinning_.fetch_add(1) < static_cast<uint32_t>(cpus_) / 2)
+    thread.spin.Until([&] {
+      got = ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
+      return got >= 0 || errno != EAGAIN;
+    });
+  --spinning_;
+  if (got < 0) got = recv(fd, thread.buffer.get(), Thread::kBuffer, 0);  // SO_RCVTIMEO bounds it
   const int failure = errno;
   --hot_;
   errno = failure;

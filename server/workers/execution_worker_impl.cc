@@ -29,6 +29,26 @@ uint32_t FrameLength(std::string_view framed) {
   return __builtin_bswap32(length);
 }
 
+// Bytes of the framed message at `offset` if all of it is there, else 0. What was not received yet is 0xff, which ends
+// no message.
+size_t MessageAt(std::string_view request, size_t offset) {
+  if (request.size() - offset < 4) return 0;
+  const size_t size = size_t{4} + FrameLength(request.substr(offset));
+  if (size == 4 || size > request.size() - offset || request[offset + size - 1] == '\xff') return 0;
+  return size;
+}
+
+// The messages that were received and not served, or nothing if one of them arrived in part.
+std::optional<std::string> UnservedFrom(std::string_view request, size_t begin) {
+  size_t end = begin;
+  while (end < request.size() && request[end] != '\xff') {
+    const size_t size = MessageAt(request, end);
+    if (size == 0) return std::nullopt;
+    end += size;
+  }
+  return std::string(request.substr(begin, end - begin));
+}
+
 Error WorkerLost(std::string message, bool ran) {
   Error error(ErrorKind::kWorkerLost, std::move(message));
   error.role = "execution worker";
@@ -62,6 +82,7 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   worker::SpawnBody spawn{};
   spawn.role = worker::Role::kExecute;
   spawn.lanes = options.lanes;
+  spawn.lent_lanes = std::min(options.lent_lanes, options.lanes);
   target.copy(spawn.target, sizeof spawn.target - 1);
   spawn.memory_limit = options.memory_limit;
   spawn.spin_us = options.spin_us;
@@ -280,12 +301,12 @@ bool ExecutionWorkerImpl::Lend(int fd, uint64_t cookie) {
   {
     const std::lock_guard lock(mutex_);
     if (dead_ || lent_ >= host_.options().lent_lanes) return false;
-    // From the end, so that relayed calls keep the first lanes and their warm caches.
-    for (index = static_cast<uint32_t>(uses_.size()); index-- > 0;)
+    const auto lanes = static_cast<uint32_t>(uses_.size());
+    for (index = lanes - std::min(host_.options().lent_lanes, lanes); index < lanes; ++index)
       if (uses_[index].use == Use::kFree) break;
-    if (index >= uses_.size()) return false;
+    if (index == lanes) return false;
     Lane* const l = lane(index);
-    l->request[0] = 0xff;
+    std::memset(l->request, 0xff, sizeof l->request);
     l->phase.store(worker::kReceiving);
     uses_[index] = LaneUse{Use::kLent, cookie, 0, l->calls.load(), Clock::now(), fd};
     ++lent_;
@@ -479,18 +500,24 @@ LentReturn ExecutionWorkerImpl::ExplainLent(uint32_t index) const {
   LentReturn back;
   back.cookie = uses_[index].cookie;
   const uint32_t phase = l.phase.load();
-  if (phase == worker::kReceiving && l.request[0] == 0xff) return back;  // nothing was read: the connection is whole
-  const std::string message(reinterpret_cast<const char*>(l.request),
-                            std::min(l.request_size, worker::kLaneRequestBytes));
+  // Copied first: another process may still hold the lane.
+  const std::string request(reinterpret_cast<const char*>(l.request), sizeof l.request);
+  const bool began = phase != worker::kReceiving && phase != worker::kReceived;
+  const size_t first = began ? MessageAt(request, 0) : 0;
+  const auto unserved = UnservedFrom(request, first);
+  if (!began && unserved) {  // the next worker serves it
+    back.unread = *unserved;
+    return back;
+  }
   worker::CallView call;
-  const bool whole = message.size() >= 4 && FrameLength(message) + 4u == message.size() &&
-                     worker::ParseCall(std::string_view(message).substr(4), &call) == worker::CallParse::kCall;
-  const bool ran = phase == worker::kRunning || phase == worker::kSending;
-  back.error = ExplainDeath(index, whole ? FunctionName(call.function_id) : "", ran);
+  const bool whole = first != 0 && worker::ParseCall(std::string_view(request).substr(4, first - 4), &call) ==
+                                       worker::CallParse::kCall;
+  back.error = ExplainDeath(index, whole ? FunctionName(call.function_id) : "", began);
   back.error->output = Captured(index);
   back.request_id = call.request_id;
   back.seqid = call.seqid;
-  back.close = !whole || phase == worker::kReceiving || phase == worker::kSending;
+  back.close = !whole || !unserved || phase != worker::kRunning;
+  if (!back.close) back.unread = *unserved;
   return back;
 }
 

@@ -267,6 +267,45 @@ define i64 @spoil(i64 %bits) {
   }
 }
 
+class LostConnections : public FarmTest {
+ protected:
+  FarmOptions Options() const override { return FarmOptions().Set("sessions", "lend", "false"); }
+};
+
+// The connection breaks while the call runs: the session can ask what became of it.
+TEST_F(LostConnections, TheOutcomeOfACallIsKept) {
+  Client keeper = farm().Connect();
+  const auto count = Must(keeper.Load(CounterModule()));
+  const auto busy = Must(keeper.Load(BusyModule()));
+  const auto crash = Must(keeper.Load(MakeModule(
+      MarkedFunction("crash", "then it failed", "  store volatile i64 %x, ptr null\n  ret i64 0\n"), "crash", "int64(int64)")));
+  const auto abandon = [&](const wire::FunctionInfo& function, int64_t argument, int64_t id) {
+    Client client = Must(keeper.Attach());
+    Must(client.SendCall(PackRequest(function, {argument}, {.request_id = id})));
+    std::this_thread::sleep_for(milliseconds(30));
+    client.Drop();
+  };
+  abandon(busy, 300'000'000, 7);
+  wire::CallOutcome outcome;
+  EXPECT_TRUE(WaitUntil(milliseconds(10'000), [&] {
+    const auto asked = keeper.Outcome(7);
+    if (asked) outcome = *asked;
+    return asked && outcome.__isset.reply;
+  })) << outcome.error.message;
+  EXPECT_TRUE(Must(types::UnpackResult(types::Type::Int(64), outcome.reply.result, outcome.reply.data)) ==
+              Value(300'000'000));
+  EXPECT_EQ(MustFail(keeper.Outcome(8)).kind, ErrorKind::kUnknownName) << "a call that never started";
+  EXPECT_TRUE(Must(keeper.Call(count, {1})).value == Value(101));
+  abandon(crash, 1, 9);
+  EXPECT_TRUE(WaitUntil(milliseconds(10'000), [&] {
+    const auto asked = keeper.Outcome(9);
+    if (asked) outcome = *asked;
+    return asked && outcome.__isset.error && outcome.error.kind == wire::ErrorKind::RemoteCrash;
+  })) << outcome.error.message;
+  EXPECT_EQ(outcome.error.function_name, "crash");
+  EXPECT_EQ(outcome.error.output, "then it failed\n");
+}
+
 class Compiles : public FarmTest {};
 
 TEST_F(Compiles, OfAKnownModuleAreAnsweredWithoutIr) {

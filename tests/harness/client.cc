@@ -211,6 +211,9 @@ Expected<wire::CallReply> Client::CallRaw(const wire::CallRequest& request) {
     return reply;
   });
 }
+Status Client::SendCall(const wire::CallRequest& request) {
+  return Guard([&] { wire_->send_call(request); });
+}
 Expected<std::vector<wire::CallOutcome>> Client::CallBatch(const std::vector<wire::CallRequest>& requests) {
   return Guard([&] {
     std::vector<wire::CallOutcome> reply;

@@ -72,6 +72,8 @@ class Client {
   Expected<CallResult> Call(const wire::FunctionInfo& function, const std::vector<Value>& arguments,
                             const CallOptions& options = {});
   Expected<wire::CallReply> CallRaw(const wire::CallRequest& request);
+  // Sends the request and waits for nothing.
+  Status SendCall(const wire::CallRequest& request);
   Expected<std::vector<wire::CallOutcome>> CallBatch(const std::vector<wire::CallRequest>& requests);
   Expected<wire::CallOutcome> Outcome(int64_t request_id);
   Expected<bool> Cancel(int64_t request_id);

@@ -61,6 +61,7 @@ Neighbour::Report Neighbour::Take() {
 void ExpectUndisturbed(const Neighbour::Report& report) {
   EXPECT_GT(report.calls, 0u) << "the neighbour got no answer at all";
   EXPECT_EQ(report.wrong, 0u) << "the neighbour's first error: " << report.first_error;
+  EXPECT_LT(report.p99_us, 0.3e6) << "of " << report.calls << " calls";
   EXPECT_LT(report.worst_us, 1e6) << "the neighbour's median is " << report.median_us << " us";
 }
 

@@ -148,7 +148,7 @@ Expected<std::shared_ptr<const Prepared>> CallerState::Prepare(
   std::vector<wire::FunctionDeclaration> declarations;
   for (const auto& overload : list) {
     out->types.push_back(overload->type);
-    auto symbol = client::ResolveSymbol(name, overload->type, list.size() == 1, defined);
+    auto symbol = client::ResolveSymbol(name, overload->type, list.size() == 1, defined, source.ir());
     if (!symbol) {
       out->declared.emplace_back(std::move(symbol).error());
       continue;

@@ -142,9 +142,9 @@ std::optional<std::vector<std::string>> DefinedFunctions(std::string_view ir) {
 }
 
 Expected<std::string> ResolveSymbol(const std::string& name, const types::Type& signature, bool alone,
-                                    const std::optional<std::vector<std::string>>& defined) {
+                                    const std::optional<std::vector<std::string>>& defined, std::string_view ir) {
   const std::string mangled = name + signature.Mangle();
-  if (!defined) return alone ? name : mangled;
+  if (!defined) return alone && ir.find(mangled) == ir.npos ? name : mangled;
   const auto has = [&](const std::string& symbol) {
     return std::find(defined->begin(), defined->end(), symbol) != defined->end();
   };

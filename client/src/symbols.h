@@ -21,8 +21,10 @@ std::optional<std::vector<std::string>> DefinedFunctions(std::string_view ir);
 // What a user means by `name` for a function of type `signature`: the exact symbol, else the name with the mangled type
 // behind it, else the one C++ function of that name, of several the one whose parameters are those of the signature.
 // `alone`: there is no other signature, so that the exact symbol cannot be meant for another.
-// kUnknownName says what there is instead.
+// kUnknownName says what there is instead. Where the names cannot be told, the mangled form is taken if `ir` holds that
+// text (bitcode keeps its names as plain bytes).
 Expected<std::string> ResolveSymbol(const std::string& name, const types::Type& signature, bool alone,
-                                    const std::optional<std::vector<std::string>>& defined);
+                                    const std::optional<std::vector<std::string>>& defined,
+                                    std::string_view ir = {});
 
 }  // namespace rbc::client

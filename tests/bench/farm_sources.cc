@@ -195,6 +195,40 @@ Sample KeptFunctions(const Work& work) {
   });
 }
 
+// KiB of all of the farm for one more session whose execution worker answered one call and is idle.
+Sample IdleWorker(const Work& work) {
+  return WithFarm(work, "", [&](FarmProcess& farm) {
+    constexpr int kSessions = 8;
+    std::vector<std::unique_ptr<FarmClient>> clients;
+    const auto add_session = [&] {
+      clients.push_back(std::make_unique<FarmClient>(farm, false));
+      return CallAdd(*clients.back(), CompileAdd(*clients.back(), "add"), 1.5, 2) == 3.5;
+    };
+    if (!add_session()) return Sample{.error = "a new session's call answers wrongly"};
+    const double before = farm.TreeKiB();
+    for (int i = 0; i < kSessions; ++i) {
+      if (!add_session()) return Sample{.error = "a new session's call answers wrongly"};
+    }
+    return Sample{.p50 = (farm.TreeKiB() - before) / kSessions};
+  });
+}
+
+// The first call of a session: its worker is forked and locked down, the module is linked, the call runs.
+Sample FirstCall(const Work& work) {
+  return WithFarm(work, "", [&](FarmProcess& farm) {
+    constexpr int kSessions = 20;
+    std::vector<int64_t> times;
+    for (int i = 0; i < kSessions; ++i) {
+      FarmClient client(farm, false);
+      const int64_t function = CompileAdd(client, "add");
+      const int64_t start = NowNs();
+      if (CallAdd(client, function, 1.5, 2) != 3.5) return Sample{.error = "a first call answers wrongly"};
+      times.push_back(NowNs() - start);
+    }
+    return Summarise(times);
+  });
+}
+
 constexpr Source kSources[] = {
     {"farm_call_unix", CallUnix},
     {"farm_call_tcp", CallTcp},
@@ -206,6 +240,8 @@ constexpr Source kSources[] = {
     {"farm_start_to_answer", StartToAnswer},
     {"farm_idle_connection_kib", IdleConnection},
     {"farm_kept_functions_kib", KeptFunctions},
+    {"farm_idle_worker_kib", IdleWorker},
+    {"farm_first_call", FirstCall},
 };
 
 }  // namespace

@@ -245,8 +245,9 @@ class HostDevice : public Device {
       : memory_(std::move(memory)), symbols_(symbols) {}
 
   Expected<std::unique_ptr<LoadedModule>> Load(std::string_view code) override {
-    auto graph = jitlink::createLinkGraphFromObject(llvm::MemoryBufferRef({code.data(), code.size()}, "module"),
-                                                    std::make_shared<orc::SymbolStringPool>());
+    // Held until the link is over: a failed link drops the graph while names of it are still in use.
+    const auto names = std::make_shared<orc::SymbolStringPool>();
+    auto graph = jitlink::createLinkGraphFromObject(llvm::MemoryBufferRef({code.data(), code.size()}, "module"), names);
     if (!graph) return {ErrorKind::kInvalidArgument, "the object does not load: " + llvm::toString(graph.takeError())};
     LinkOutcome outcome;
     jitlink::link(std::move(*graph), std::make_unique<LinkContext>(*memory_, symbols_, &outcome));

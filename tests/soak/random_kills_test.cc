@@ -115,7 +115,7 @@ TEST_F(RandomKills, OfEveryRoleUnderLoad) {
 
   // Afterwards: a right answer, no zombie. What was stopped and is not needed may wait for its deadline.
   EXPECT_TRUE(WaitUntil(milliseconds(15'000), [&] { return GetsAnAnswer(); }));
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] {
+  EXPECT_TRUE(WaitUntil(milliseconds(8000), [&] {
     for (const ProcessStat& child : ChildrenOf(farm().pid())) {
       if (child.state == 'Z') return false;
     }

@@ -96,7 +96,9 @@ TEST_F(RandomKills, OfEveryRoleUnderLoad) {
   std::map<std::string, int> killed;
   for (int done = 0; done < kills && !HasFatalFailure();) {
     std::this_thread::sleep_for(milliseconds(20 + random() % 100));
-    const auto workers = farm().Workers();
+    // Every role gets its share, however few its processes are.
+    const char* const kRoles[] = {"nursery", "compile", "execute", "execute"};
+    const auto workers = farm().WorkersOf(kRoles[random() % 4]);
     if (workers.empty()) continue;
     const WorkerProcess& victim = workers[random() % workers.size()];
     constexpr int kSignals[] = {SIGKILL, SIGKILL, SIGSEGV, SIGSTOP};

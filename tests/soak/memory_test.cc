@@ -53,7 +53,8 @@ TEST_F(Flat, DistinctFunctionsCompiledCalledAndReleased) {
   }
   const Memory after = Measure(client);
   std::printf("KiB before and after: daemon %lu %lu, worker %lu %lu, client %lu %lu\n", before.daemon / 1024,
-              after.daemon / 1024, before.worker / 1024, after.worker / 1024, before.client / 1024, after.client / 1024);
+              after.daemon / 1024, before.worker / 1024, after.worker / 1024, before.client / 1024,
+              after.client / 1024);
   ExpectFlat("the daemon", before.daemon, after.daemon, before.daemon_resident);
   ExpectFlat("the worker", before.worker, after.worker, before.worker_resident);
   ExpectFlat("the client", before.client, after.client, before.client_resident);
@@ -66,7 +67,9 @@ TEST_F(Flat, SessionsThatComeAndGo) {
     ASSERT_TRUE(Must(client.Call(Must(client.Load(AddModule())), {1.0, 2.0})).value == Value(3.0));
   };
   for (int i = 0; i < count / 3; ++i) one();
-  const auto settled = [&] { return WaitUntil(std::chrono::seconds(5), [&] { return farm().WorkersOf("execute").empty(); }); };
+  const auto settled = [&] {
+    return WaitUntil(std::chrono::seconds(5), [&] { return farm().WorkersOf("execute").empty(); });
+  };
   ASSERT_TRUE(settled());
   const uint64_t before = WorkingBytes(farm().pid()), resident = ResidentBytes(farm().pid());
   const size_t descriptors = OpenDescriptors(farm().pid());
@@ -86,17 +89,24 @@ TEST_F(Flat, AWarmCompilersObjectsAreThoseOfAFreshOne) {
   warm_options.Set("compile", "jobs_per_worker", "1000000").Set("compile", "workers", "1");
   Farm fresh(fresh_options), warm(warm_options);
   Client of_fresh = fresh.Connect(), of_warm = warm.Connect();
-  const std::string source = CompileC(
-      "double f(double *v, long n) { double s = 0; for (long i = 0; i < n; i++) s += v[i] * i; return s; }");
+  const std::string source =
+      CompileC("double f(double *v, long n) { double s = 0; for (long i = 0; i < n; i++) s += v[i] * i; return s; }");
   for (int i = 0; i < count; ++i) {
     Module module = ScaleModule("scale" + std::to_string(i), i * 7919 + 3);
     switch (i % 5) {
-      case 1: module = MakeModule("define i32 @broken(" + std::to_string(i), "broken", "int32()"); break;
-      case 2: module = MakeModule(source + "; " + std::to_string(i), "f", "float64(float64*, int64)", wire::Abi::Sysv); break;
-      case 3: module = MakeModule("define i32 @f() {\n  %r = call i32 @none" + std::to_string(i) + "()\n  ret i32 %r\n}\ndeclare i32 @none" +
-                                      std::to_string(i) + "()\n", "f", "int32()");
+      case 1:
+        module = MakeModule("define i32 @broken(" + std::to_string(i), "broken", "int32()");
         break;
-      default: break;
+      case 2:
+        module = MakeModule(source + "; " + std::to_string(i), "f", "float64(float64*, int64)", wire::Abi::Sysv);
+        break;
+      case 3:
+        module = MakeModule("define i32 @f() {\n  %r = call i32 @none" + std::to_string(i) +
+                                "()\n  ret i32 %r\n}\ndeclare i32 @none" + std::to_string(i) + "()\n",
+                            "f", "int32()");
+        break;
+      default:
+        break;
     }
     module.options.opt_level = i % 4;
     const auto a = of_fresh.EmitCode(module, wire::Emit::Object), b = of_warm.EmitCode(module, wire::Emit::Object);

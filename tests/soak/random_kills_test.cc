@@ -22,8 +22,10 @@ class RandomKills : public FarmTest {
  protected:
   // A stopped process is found by a deadline.
   FarmOptions Options() const override {
-    return FarmOptions().Set("compile", "deadline_ms", "1000").Set("workers", "call_deadline_ms", "1000").Set(
-        "workers", "load_deadline_ms", "1000");
+    return FarmOptions()
+        .Set("compile", "deadline_ms", "1000")
+        .Set("workers", "call_deadline_ms", "1000")
+        .Set("workers", "load_deadline_ms", "1000");
   }
   bool GetsAnAnswer() {
     Client client = farm().Connect();

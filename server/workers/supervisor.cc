@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <deque>
@@ -24,6 +25,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{20};
+constexpr milliseconds kSweep{500};
+constexpr milliseconds kSweepAfterDeath{15'000};
 constexpr uint64_t kWakeUp = 0;  // epoll data of the event descriptor
 
 // A nursery ends when told to, or when something is wrong with it: the next spawn starts another.
@@ -82,6 +85,8 @@ class Supervisor::Impl final : public WorkerHost {
   void DrainControl(uint64_t id, Watched& watched);
   void Forget(uint64_t id);
   void Tick();
+  int WaitMs(bool ticking) const;
+  void ReapStrangers();
   Expected<std::shared_ptr<Nursery>> NurseryOf(const std::string& domain);
   Expected<std::shared_ptr<Nursery>> StartNursery(const std::string& domain);  // on the thread
 
@@ -90,6 +95,8 @@ class Supervisor::Impl final : public WorkerHost {
   std::thread thread_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> tick_users_{0};
+  Clock::time_point sweep_until_{}, next_sweep_{};  // the thread's
+  pid_t stranger_ = 0;                              // the thread's
   worker::NurseryReady ready_;
   std::unique_ptr<CompilePool> compiles_;
 
@@ -138,7 +145,7 @@ void Supervisor::Impl::Loop() {
   auto next_tick = Clock::now();
   for (;;) {
     const bool ticking = tick_users_.load() > 0;
-    const int count = epoll_wait(epoll_.get(), events, 64, ticking ? static_cast<int>(kTick.count()) : -1);
+    const int count = epoll_wait(epoll_.get(), events, 64, WaitMs(ticking));
     for (int i = 0; i < count; ++i) {
       const uint64_t data = events[i].data.u64;
       if (data == kWakeUp) {
@@ -153,11 +160,37 @@ void Supervisor::Impl::Loop() {
       Tick();
       next_tick = Clock::now() + kTick;
     }
+    ReapStrangers();
     if (stopping_) {
       const std::lock_guard lock(mutex_);
       if (watched_.empty()) return;
     }
   }
+}
+
+int Supervisor::Impl::WaitMs(bool ticking) const {
+  if (ticking) return static_cast<int>(kTick.count());
+  return Clock::now() < sweep_until_ ? static_cast<int>(kSweep.count()) : -1;
+}
+
+// A nursery that dies between its fork and its word of it leaves a child of ours that nobody watches. It ends by itself
+// when its control socket closes, and is reaped here. One at a time, and only if it is still there a round later: it
+// might be on its way to Watch().
+void Supervisor::Impl::ReapStrangers() {
+  const auto now = Clock::now();
+  if (now >= sweep_until_ || now < next_sweep_) return;
+  next_sweep_ = now + kSweep;
+  siginfo_t info{};
+  if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, watched] : watched_)
+      if (watched.process->pid() == info.si_pid) return;
+  }
+  if (stranger_ == info.si_pid)
+    waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG);
+  else
+    stranger_ = info.si_pid;
 }
 
 void Supervisor::Impl::Wake() {
@@ -295,6 +328,7 @@ Expected<std::shared_ptr<Nursery>> Supervisor::Impl::StartNursery(const std::str
     nurseries_[domain] = nursery;
   }
   Watch(nursery->process(), -1, std::make_shared<NurseryEvents>(nursery, [this](Nursery* gone) {
+          sweep_until_ = Clock::now() + kSweepAfterDeath;
           const std::lock_guard lock(mutex_);
           std::erase_if(nurseries_, [&](const auto& item) { return item.second.get() == gone; });
         }));

@@ -15,8 +15,8 @@ namespace rbc::harness {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
 
 milliseconds Since(Clock::time_point begin) { return std::chrono::duration_cast<milliseconds>(Clock::now() - begin); }
 
@@ -93,7 +93,8 @@ TEST_F(Calls, BringBackWhatTheFunctionPrinted) {
         putchar('['); putchar(']');
         return printf(" %d %-5s| %.3f %x %lld%%\n", n, who, x, 255u, 1ll << 40);
       })";
-  const auto f = Must(client.Load(MakeModule(CompileC(source), "report", "int32(int32, float64, string)", wire::Abi::Sysv)));
+  const auto f =
+      Must(client.Load(MakeModule(CompileC(source), "report", "int32(int32, float64, string)", wire::Abi::Sysv)));
   const auto result = Must(client.Call(f, {-3, 2.5, "you"}));
   EXPECT_EQ(result.output, "first\n[] -3 you  | 2.500 ff 1099511627776%\n");
   EXPECT_TRUE(result.value == Value(35));
@@ -103,7 +104,8 @@ TEST_F(Calls, BringBackWhatTheFunctionPrinted) {
 TEST_F(Calls, KeepABoundedPartOfEndlessOutput) {
   Client client = farm().Connect();
   const auto f = Must(client.Load(MakeModule(
-      CompileC("int puts(const char *); int f(int n) { for (int i = 0; i < n; i++) puts(\"0123456789abcde\"); return n; }"),
+      CompileC(
+          "int puts(const char *); int f(int n) { for (int i = 0; i < n; i++) puts(\"0123456789abcde\"); return n; }"),
       "f", "int32(int32)", wire::Abi::Sysv)));
   const auto result = Must(client.Call(f, {100'000}));
   EXPECT_LE(result.output.size(), 66'000u);
@@ -256,9 +258,9 @@ define i64 @spoil(i64 %bits) {
 }
 )",
                                                  "spoil", "int64(int64)")));
-  const auto divide = Must(client.Load(MakeModule(
-      "define double @divide(double %a, double %b) {\n  %r = fdiv double %a, %b\n  ret double %r\n}\n", "divide",
-      "float64(float64, float64)")));
+  const auto divide = Must(client.Load(
+      MakeModule("define double @divide(double %a, double %b) {\n  %r = fdiv double %a, %b\n  ret double %r\n}\n",
+                 "divide", "float64(float64, float64)")));
   for (int i = 0; i < 20; ++i) {
     Must(client.Call(spoil, {0x1f80 | 0x6000}), "round towards zero");
     EXPECT_TRUE(Must(client.Call(divide, {2.0, 3.0})).value == Value(2.0 / 3.0));
@@ -277,8 +279,9 @@ TEST_F(LostConnections, TheOutcomeOfACallIsKept) {
   Client keeper = farm().Connect();
   const auto count = Must(keeper.Load(CounterModule()));
   const auto busy = Must(keeper.Load(BusyModule()));
-  const auto crash = Must(keeper.Load(MakeModule(
-      MarkedFunction("crash", "then it failed", "  store volatile i64 %x, ptr null\n  ret i64 0\n"), "crash", "int64(int64)")));
+  const auto crash = Must(keeper.Load(
+      MakeModule(MarkedFunction("crash", "then it failed", "  store volatile i64 %x, ptr null\n  ret i64 0\n"), "crash",
+                 "int64(int64)")));
   const auto abandon = [&](const wire::FunctionInfo& function, int64_t argument, int64_t id) {
     Client client = Must(keeper.Attach());
     Must(client.SendCall(PackRequest(function, {argument}, {.request_id = id})));

@@ -72,7 +72,9 @@ TEST_F(Cli, PrintsResultsAsPythonDoes) {
 TEST_F(Cli, TakesTextBitcodeCAndStandardInput) {
   const std::string plain = WriteFile("plain.bc", Assemble(AddModule().ir));
   ExpectPrints("3.5", {plain, "add_daddA", "f64(f64,f64)", "1.5", "2"});
-  const std::string clangs = WriteFile("add.bc", CompileC("double add_daddA(double a, double b) { return a + b; }", IrForm::kBitcode));
+  ExpectPrints("3.5", {plain, "add", "f64(f64,f64)", "1.5", "2"});
+  const std::string clangs =
+      WriteFile("add.bc", CompileC("double add_daddA(double a, double b) { return a + b; }", IrForm::kBitcode));
   ExpectPrints("3.5", {clangs, "add", "f64(f64,f64)", "1.5", "2"});
   const std::string cxx = WriteFile("twice.cpp", "int twice(int x) { return 2 * x; }\n");
   ExpectPrints("42", {cxx, "twice", "int32(int32)", "21"});
@@ -130,13 +132,14 @@ TEST_F(Cli, NamesErrorsByKindWithExitCodeOne) {
     EXPECT_EQ(as_json.exit_code, 1);
     EXPECT_EQ(json::parse(as_json.out).at("error").at("kind"), kind) << as_json.ToString();
   };
-  const std::string crash =
-      WriteFile("crash.ll", MarkedFunction("boom", "about to fail", "  store volatile i64 %x, ptr null\n  ret i64 0\n"));
+  const std::string crash = WriteFile(
+      "crash.ll", MarkedFunction("boom", "about to fail", "  store volatile i64 %x, ptr null\n  ret i64 0\n"));
   expect("RemoteCrash", {crash, "boom", "int64(int64)", "1"});
   EXPECT_THAT(Rbc({"call", crash, "boom", "int64(int64)", "1"}).out, HasSubstr("about to fail"));
   expect("InvalidModule", {WriteFile("bad.ll", "define i32 @f( {"), "f", "int32()"});
-  expect("MissingSymbol", {WriteFile("missing.ll", "declare i32 @nowhere()\ndefine i32 @f() {\n  %r = call i32 @nowhere()\n"
-                                                   "  ret i32 %r\n}\n"),
+  expect("MissingSymbol", {WriteFile("missing.ll",
+                                     "declare i32 @nowhere()\ndefine i32 @f() {\n  %r = call i32 @nowhere()\n"
+                                     "  ret i32 %r\n}\n"),
                            "f", "int32()"});
   expect("UnknownTarget", {kNotebook, "add_daddA", "f64(f64,f64)", "1", "2", "--target", "abacus"});
   expect("InvalidArgument", {kNotebook, "add_daddA", "f64(f64,f64)", "one", "2"});
@@ -155,8 +158,8 @@ TEST_F(Cli, ChecksItsOwnUsageWithExitCodeTwo) {
 }
 
 TEST_F(Cli, AFarmThatIsNotThereIsAnErrorInTime) {
-  const Finished run = RunProgram({RBC_BIN_DIR "/rbc", "--farm", "unix:" + farm().folder() + "/none.sock", "targets",
-                                   "--timeout", "1"});
+  const Finished run =
+      RunProgram({RBC_BIN_DIR "/rbc", "--farm", "unix:" + farm().folder() + "/none.sock", "targets", "--timeout", "1"});
   EXPECT_EQ(run.exit_code, 1) << run.ToString();
   EXPECT_THAT(run.err, StartsWith("error: ConnectionLost: "));
   EXPECT_LT(run.took.count(), 5000);
@@ -168,7 +171,8 @@ TEST_F(Cli, AStoppedFarmMeetsTheTimeout) {
   const Finished run = Rbc({"call", kNotebook, "add_daddA", "f64(f64,f64)", "1", "2", "--timeout", "1"});
   farm().Signal(SIGCONT);
   EXPECT_EQ(run.exit_code, 1) << run.ToString();
-  EXPECT_THAT(run.err, ::testing::AnyOf(StartsWith("error: DeadlineExceeded: "), StartsWith("error: ConnectionLost: ")));
+  EXPECT_THAT(run.err,
+              ::testing::AnyOf(StartsWith("error: DeadlineExceeded: "), StartsWith("error: ConnectionLost: ")));
   EXPECT_LT(run.took.count(), 2500);
   ExpectPrints("3.0", {kNotebook, "add_daddA", "f64(f64,f64)", "1", "2"});
 }
@@ -190,7 +194,9 @@ TEST_F(Cli, CompilesToEveryForm) {
     EXPECT_EQ(run.exit_code, 0) << run.ToString();
     return ReadWholeFile(out);
   };
-  EXPECT_EQ(compile("obj").substr(0, 4), "\x7f" "ELF");
+  EXPECT_EQ(compile("obj").substr(0, 4),
+            "\x7f"
+            "ELF");
   EXPECT_THAT(compile("asm"), HasSubstr("add_daddA:"));
   EXPECT_THAT(compile("ir"), HasSubstr("define"));
   EXPECT_EQ(Rbc({"compile", kNotebook, "--emit", "ptx", "-o", "-"}).exit_code, 1);

@@ -64,8 +64,8 @@ TEST_F(IrForms, BitcodeOfTheFarmsOwnLlvmRuns) {
   EXPECT_TRUE(Must(client.Call(Must(client.Load(module)), {1.5, 2.0})).value == Value(3.5));
 }
 
-// The identification block of a bitcode has the producer as an array of 6-bit or 8-bit characters, byte-aligned nowhere;
-// so the bits are searched and replaced at every bit offset.
+// The identification block of a bitcode has the producer as an array of 6-bit or 8-bit characters, byte-aligned
+// nowhere; so the bits are searched and replaced at every bit offset.
 std::string ReplaceBits(std::string bytes, const std::string& from, const std::string& to, unsigned width) {
   const auto code = [&](char c) -> unsigned {
     if (width == 8) return static_cast<unsigned char>(c);
@@ -116,9 +116,8 @@ TEST_F(IrForms, ANewerProducerIsRefusedWithBothVersions) {
 
 TEST_F(IrForms, TextThatDoesNotParseHasLineColumnAndSource) {
   Client client = farm().Connect();
-  const Error error =
-      MustFail(client.Load(MakeModule("define i64 @f(i64 %x) {\n  %y = add i64 %x, %nosuch\n  ret i64 %y\n}\n", "f",
-                                      "int64(int64)")));
+  const Error error = MustFail(client.Load(
+      MakeModule("define i64 @f(i64 %x) {\n  %y = add i64 %x, %nosuch\n  ret i64 %y\n}\n", "f", "int64(int64)")));
   EXPECT_EQ(error.kind, ErrorKind::kInvalidModule) << Describe(error);
   ASSERT_FALSE(error.diagnostics.empty());
   EXPECT_EQ(error.diagnostics[0].line, 2u);
@@ -140,12 +139,15 @@ define i64 @f(i64 %x) {
 )",
                                                       "f", "int64(int64)")));
   EXPECT_EQ(error.kind, ErrorKind::kMissingSymbol) << Describe(error);
-  EXPECT_THAT(error.message, ::testing::AllOf(HasSubstr("first_missing"), HasSubstr("second_missing"), HasSubstr("fopen")));
+  EXPECT_THAT(error.message,
+              ::testing::AllOf(HasSubstr("first_missing"), HasSubstr("second_missing"), HasSubstr("fopen")));
 }
 
 TEST_F(IrForms, EmitGivesObjectAssemblyAndIr) {
   Client client = farm().Connect();
-  EXPECT_EQ(Must(client.EmitCode(AddModule(), wire::Emit::Object)).code.substr(0, 4), "\x7f" "ELF");
+  EXPECT_EQ(Must(client.EmitCode(AddModule(), wire::Emit::Object)).code.substr(0, 4),
+            "\x7f"
+            "ELF");
   EXPECT_THAT(Must(client.EmitCode(AddModule(), wire::Emit::Assembly)).code, HasSubstr("add_daddA"));
   EXPECT_THAT(Must(client.EmitCode(AddModule(), wire::Emit::Ir)).code, HasSubstr("fadd double"));
   EXPECT_EQ(MustFail(client.EmitCode(AddModule(), wire::Emit::Ptx)).kind, ErrorKind::kUnsupported);

@@ -28,8 +28,8 @@ struct rbc::TypeText<Point> : rbc::Struct<&Point::x, &Point::n> {};
 namespace rbc::harness {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
 
 // The library's value, where the harness has one of its own by the same name.
 using UserValue = ::rbc::Value;
@@ -74,7 +74,8 @@ TEST_F(Library, TypedCallables) {
   EXPECT_THAT(out, ::testing::ElementsAre(1, 4, 9));
   EXPECT_EQ(jit.function<int64_t(std::string_view)>(source, "length")("seven.."), 7);
   EXPECT_EQ(jit.function<std::string(bool)>(source, "name")(true), "Mrs Miller");
-  EXPECT_EQ(jit.function<std::complex<double>(std::complex<double>)>(source, "turn")({1, 2}), std::complex<double>(-2, 1));
+  EXPECT_EQ(jit.function<std::complex<double>(std::complex<double>)>(source, "turn")({1, 2}),
+            std::complex<double>(-2, 1));
 }
 
 TEST_F(Library, OverloadsByPenaltyWithTheNotebooksMessages) {
@@ -106,7 +107,10 @@ TEST_F(Library, ErrorsAreThoseOfTheFarm) {
   EXPECT_EQ(result.error().function, "boom");
   EXPECT_EQ(result.error().signal, SIGSEGV);
   EXPECT_THAT(result.error().output, HasSubstr("was here"));
-  EXPECT_EQ(KindOf([&] { jit.function<double(double)>(Source::Ir("define double @f(double %x) {\n  nonsense\n}\n"), "f")(1.0); }), ErrorKind::kInvalidModule);
+  EXPECT_EQ(KindOf([&] {
+              jit.function<double(double)>(Source::Ir("define double @f(double %x) {\n  nonsense\n}\n"), "f")(1.0);
+            }),
+            ErrorKind::kInvalidModule);
 }
 
 TEST_F(Library, AsynchronousCallsByFutureCallbackAndDescriptor) {
@@ -213,16 +217,15 @@ TEST_F(Library, TheSameObjectWorksAfterTheDaemonWasKilled) {
 TEST_F(Library, ACallInFlightWhenTheDaemonDiesIsNotRepeated) {
   DaemonMayChange();
   const auto jit = Jit();
-  const auto count = jit.function<int64_t(int64_t)>(
-      Source::Ir(MarkedFunction("slow", "counted", R"(  %cell = alloca i64
+  const auto count = jit.function<int64_t(int64_t)>(Source::Ir(MarkedFunction("slow", "counted", R"(  %cell = alloca i64
   %old = atomicrmw add ptr @total, i64 %x seq_cst
   br label %again
 again:
   %v = load volatile i64, ptr %cell
   br label %again
 )",
-                                "@total = global i64 0\n")),
-      "slow");
+                                                                              "@total = global i64 0\n")),
+                                                    "slow");
   const auto pending = count.call_async(1);
   std::this_thread::sleep_for(milliseconds(500));
   farm().Restart();
@@ -270,8 +273,8 @@ TEST_F(Library, PrintedTextReachesTheCallersHandler) {
   RemoteJIT::Options options;
   options.on_output = [&](std::string_view text) { printed.append(text); };
   const auto jit = Jit(options);
-  const auto hello = jit.function<int64_t(int64_t)>(
-      Source::Ir(MarkedFunction("hello", "from afar", "  ret i64 %x\n")), "hello");
+  const auto hello =
+      jit.function<int64_t(int64_t)>(Source::Ir(MarkedFunction("hello", "from afar", "  ret i64 %x\n")), "hello");
   EXPECT_EQ(hello(3), 3);
   EXPECT_EQ(printed, "from afar\n");
 }

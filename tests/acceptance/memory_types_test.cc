@@ -124,10 +124,12 @@ TEST_P(MemoryTypes, StringsInAndOut) {
 
 TEST_P(MemoryTypes, StringsOfConstantsAndNull) {
   Client client = farm().Connect();
-  const auto constant = LoadC(client, "const char *f(int n) { return n ? \"gr\\303\\274n\" : 0; }", "f", "string(int32)");
+  const auto constant =
+      LoadC(client, "const char *f(int n) { return n ? \"gr\\303\\274n\" : 0; }", "f", "string(int32)");
   EXPECT_TRUE(Must(client.Call(constant, {1})).value == Value("gr\xC3\xBCn"));
   EXPECT_TRUE(Must(client.Call(constant, {0})).value == Value(types::NullPointer{}));
-  const auto is_null = LoadC(client, "_Bool f(const char *s, int *p) { return !s && !p; }", "f", "bool(string, int32*)");
+  const auto is_null =
+      LoadC(client, "_Bool f(const char *s, int *p) { return !s && !p; }", "f", "bool(string, int32*)");
   EXPECT_TRUE(Must(client.Call(is_null, {types::NullPointer{}, types::NullPointer{}})).value == Value(true));
 }
 
@@ -144,7 +146,8 @@ good:
   ret i32 0
 }
 )";
-  const auto f = Must(client.Load(MakeModule(ir, "divide", "int64(int64, int64)", wire::Abi::StatusRetptr, GetParam())));
+  const auto f =
+      Must(client.Load(MakeModule(ir, "divide", "int64(int64, int64)", wire::Abi::StatusRetptr, GetParam())));
   const auto good = Must(client.Call(f, {42, 6}));
   EXPECT_EQ(good.status, 0);
   EXPECT_TRUE(good.value == Value(7));
@@ -160,13 +163,13 @@ class HostileCells : public FarmTest {};
 // A pointer parameter is a cell into the call's own memory; anything else is refused before the worker sees it.
 TEST_F(HostileCells, CellsOutsideOfTheCallsMemoryAreRefused) {
   Client client = farm().Connect();
-  const auto f = Must(client.Load(MakeModule("define i64 @f(ptr %p) {\n  %v = load i64, ptr %p\n  ret i64 %v\n}\n", "f",
-                                             "int64(int64*)")));
+  const auto f = Must(client.Load(
+      MakeModule("define i64 @f(ptr %p) {\n  %v = load i64, ptr %p\n  ret i64 %v\n}\n", "f", "int64(int64*)")));
   struct Cell {
     uint32_t offset, length;
   };
-  const Cell cells[] = {{8, 8},         {0, 9},          {16, 0x7fffffff}, {0x7fffffff, 8}, {0xfffffffe, 8},
-                        {0xfffffff0, 32}, {8, 0xffffffff}, {0xffffff00, 0x100}};
+  const Cell cells[] = {{8, 8},          {0, 9},           {16, 0x7fffffff}, {0x7fffffff, 8},
+                        {0xfffffffe, 8}, {0xfffffff0, 32}, {8, 0xffffffff},  {0xffffff00, 0x100}};
   for (const Cell& cell : cells) {
     SCOPED_TRACE(std::to_string(cell.offset) + "+" + std::to_string(cell.length));
     wire::CallRequest request;

@@ -18,8 +18,8 @@ using types::Uint128;
 
 // `T NAME(bool choose, T a, T b)`: one of two values, bit for bit, through a branch that no level folds.
 std::string SelectIr(const std::string& type) {
-  return "define " + type + " @pick(i1 %c, " + type + " %a, " + type + " %b) {\n  br i1 %c, label %x, label %y\nx:\n  ret " +
-         type + " %a\ny:\n  ret " + type + " %b\n}\n";
+  return "define " + type + " @pick(i1 %c, " + type + " %a, " + type +
+         " %b) {\n  br i1 %c, label %x, label %y\nx:\n  ret " + type + " %a\ny:\n  ret " + type + " %b\n}\n";
 }
 
 struct Scalar {
@@ -53,7 +53,8 @@ std::vector<Scalar> Scalars() {
       {"complex32", "{ half, half }", std::complex<double>(1.5, -2), std::complex<double>(-65504, 0.25)},
       {"complex64", "{ float, float }", std::complex<double>(1.5, -2), std::complex<double>(0, 1)},
       {"complex128", "{ double, double }", std::complex<double>(DBL_MAX, -0.0), std::complex<double>(0, 1)},
-      {"complex256", "{ x86_fp80, x86_fp80 }", std::complex<long double>(LDBL_MAX, 1), std::complex<long double>(0, -1)},
+      {"complex256", "{ x86_fp80, x86_fp80 }", std::complex<long double>(LDBL_MAX, 1),
+       std::complex<long double>(0, -1)},
       {"size_t", "i64", 0, std::numeric_limits<uint64_t>::max()},
       {"{int32, float64}", "{ i32, double }", Value::Struct({-7, 2.5}), Value::Struct({7, -2.5})},
       {"{int8, {bool, complex64}, uint16}", "{ i8, { i8, { float, float } }, i16 }",
@@ -81,11 +82,13 @@ TEST_P(ScalarTypes, TravelBothWaysUnchanged) {
 
 TEST_P(ScalarTypes, ComputeAsTheirWidthsDo) {
   Client client = farm().Connect();
-  const auto call = [&](const std::string& type, const std::string& ir, const std::string& operation, Value a, Value b) {
+  const auto call = [&](const std::string& type, const std::string& ir, const std::string& operation, Value a,
+                        Value b) {
     const std::string text = "define " + ir + " @op(" + ir + " %a, " + ir + " %b) {\n  %r = " + operation + " " + ir +
                              " %a, %b\n  ret " + ir + " %r\n}\n";
-    const auto op = Must(client.Load(MakeModule(text, "op", type + "(" + type + ", " + type + ")", wire::Abi::Direct,
-                                                GetParam())), type + " " + operation);
+    const auto op =
+        Must(client.Load(MakeModule(text, "op", type + "(" + type + ", " + type + ")", wire::Abi::Direct, GetParam())),
+             type + " " + operation);
     return Must(client.Call(op, {std::move(a), std::move(b)}), type + " " + operation).value;
   };
   EXPECT_TRUE(call("int8", "i8", "add", 127, 1) == Value(-128));
@@ -132,13 +135,14 @@ TEST_F(TypeErrors, ADeclarationThatIsNotTheFunctionsTypeNamesBoth) {
   Client client = farm().Connect();
   const Error error = MustFail(client.Load(MakeModule(SelectIr("i32"), "pick", "int64(bool, int64, int64)")));
   EXPECT_EQ(error.kind, ErrorKind::kInvalidModule) << Describe(error);
-  EXPECT_THAT(error.message, ::testing::AllOf(::testing::HasSubstr("pick"), ::testing::HasSubstr("i64"),
-                                              ::testing::HasSubstr("i32")));
+  EXPECT_THAT(error.message,
+              ::testing::AllOf(::testing::HasSubstr("pick"), ::testing::HasSubstr("i64"), ::testing::HasSubstr("i32")));
 }
 
 TEST_F(TypeErrors, LlvmsFp128IsNotTheHostsFloat128) {
   Client client = farm().Connect();
-  const Error error = MustFail(client.Load(MakeModule(SelectIr("fp128"), "pick", "float128(bool, float128, float128)")));
+  const Error error =
+      MustFail(client.Load(MakeModule(SelectIr("fp128"), "pick", "float128(bool, float128, float128)")));
   EXPECT_TRUE(error.kind == ErrorKind::kInvalidModule || error.kind == ErrorKind::kUnsupported) << Describe(error);
 }
 

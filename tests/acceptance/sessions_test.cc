@@ -11,8 +11,8 @@
 namespace rbc::harness {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
 
 class Sessions : public FarmTest {};
 

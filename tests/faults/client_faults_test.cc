@@ -22,8 +22,8 @@ using ::testing::HasSubstr;
 
 struct Fault {
   const char* name;
-  const char* body;     // IR of `int64 f(int64 %x)` after the marker; %x is 7
-  const char* globals;  // declarations
+  const char* body;                 // IR of `int64 f(int64 %x)` after the marker; %x is 7
+  const char* globals;              // declarations
   std::vector<int> signals;         // one of these; empty: none is due
   std::vector<const char*> causes;  // one of these is part of the cause
   ErrorKind kind = ErrorKind::kRemoteCrash;
@@ -35,18 +35,30 @@ const Fault kFaults[] = {
     {"NullWrite", "  store volatile i64 %x, ptr null\n  ret i64 0\n", "", {SIGSEGV}, kInvalidAccess},
     {"NullRead", "  %v = load volatile i64, ptr null\n  ret i64 %v\n", "", {SIGSEGV}, kInvalidAccess},
     {"WildRead",
-     "  %p = inttoptr i64 244837814042624 to ptr\n  %v = load volatile i64, ptr %p\n  ret i64 %v\n", "", {SIGSEGV},
+     "  %p = inttoptr i64 244837814042624 to ptr\n  %v = load volatile i64, ptr %p\n  ret i64 %v\n",
+     "",
+     {SIGSEGV},
      kInvalidAccess},
     {"NonCanonicalWrite",
-     "  %p = inttoptr i64 -6148914691236517206 to ptr\n  store volatile i64 %x, ptr %p\n  ret i64 0\n", "",
-     {SIGSEGV, SIGBUS}, kInvalidAccess},
+     "  %p = inttoptr i64 -6148914691236517206 to ptr\n  store volatile i64 %x, ptr %p\n  ret i64 0\n",
+     "",
+     {SIGSEGV, SIGBUS},
+     kInvalidAccess},
     {"WildJump", "  %p = inttoptr i64 %x to ptr\n  %v = call i64 %p()\n  ret i64 %v\n", "", {SIGSEGV}, kInvalidAccess},
-    {"NullCall", "  %nowhere = alloca ptr\n  store volatile ptr null, ptr %nowhere\n  %p = load volatile ptr, ptr %nowhere\n"
-     "  %v = call i64 %p()\n  ret i64 %v\n", "", {SIGSEGV}, kInvalidAccess},
-    {"WriteToConstant", "  store volatile i64 %x, ptr @table\n  ret i64 0\n", "@table = internal constant i64 5\n",
-     {SIGSEGV}, kInvalidAccess},
+    {"NullCall",
+     "  %nowhere = alloca ptr\n  store volatile ptr null, ptr %nowhere\n  %p = load volatile ptr, ptr %nowhere\n"
+     "  %v = call i64 %p()\n  ret i64 %v\n",
+     "",
+     {SIGSEGV},
+     kInvalidAccess},
+    {"WriteToConstant",
+     "  store volatile i64 %x, ptr @table\n  ret i64 0\n",
+     "@table = internal constant i64 5\n",
+     {SIGSEGV},
+     kInvalidAccess},
     {"WriteToCode", "  store volatile i64 %x, ptr @f\n  ret i64 0\n", "", {SIGSEGV}, kInvalidAccess},
-    {"StackOverflow", "  %v = call i64 @deep(i64 %x)\n  ret i64 %v\n",
+    {"StackOverflow",
+     "  %v = call i64 @deep(i64 %x)\n  ret i64 %v\n",
      R"(define internal i64 @deep(i64 %x) noinline {
   %room = alloca [64 x i64]
   store volatile i64 %x, ptr %room
@@ -57,33 +69,50 @@ const Fault kFaults[] = {
   ret i64 %s
 }
 )",
-     {SIGSEGV}, {"stack overflow"}},
+     {SIGSEGV},
+     {"stack overflow"}},
     {"Abort", "  call void @abort()\n  unreachable\n", "declare void @abort()\n", {SIGABRT}, {"abort"}},
-    {"FailedAssert", "  call void @__assert_fail(ptr @text, ptr @file, i32 42, ptr @text)\n  unreachable\n",
+    {"FailedAssert",
+     "  call void @__assert_fail(ptr @text, ptr @file, i32 42, ptr @text)\n  unreachable\n",
      "@text = constant [6 x i8] c\"n > 9\\00\"\n@file = constant [7 x i8] c\"code.c\\00\"\n"
      "declare void @__assert_fail(ptr, ptr, i32, ptr)\n",
-     {SIGABRT}, {"assertion failed"}},
+     {SIGABRT},
+     {"assertion failed"}},
     {"Exit", "  call void @exit(i32 0)\n  unreachable\n", "declare void @exit(i32)\n", {}, {"exit(0)"}},
     {"ExitAtOnce", "  call void @_exit(i32 0)\n  unreachable\n", "declare void @_exit(i32)\n", {}, {"exit(0)"}},
     {"DivisionByZero",
      "  %zero = alloca i64\n  store volatile i64 0, ptr %zero\n  %z = load volatile i64, ptr %zero\n"
      "  %v = sdiv i64 %x, %z\n  ret i64 %v\n",
-     "", {SIGFPE}, {"arithmetic"}},
+     "",
+     {SIGFPE},
+     {"arithmetic"}},
     {"DivisionOverflow",
      "  %one = alloca i64\n  store volatile i64 -1, ptr %one\n  %z = load volatile i64, ptr %one\n"
      "  %v = sdiv i64 -9223372036854775808, %z\n  ret i64 %v\n",
-     "", {SIGFPE}, {"arithmetic"}},
-    {"IllegalInstruction", "  call void @llvm.trap()\n  unreachable\n", "declare void @llvm.trap()\n", {SIGILL},
+     "",
+     {SIGFPE},
+     {"arithmetic"}},
+    {"IllegalInstruction",
+     "  call void @llvm.trap()\n  unreachable\n",
+     "declare void @llvm.trap()\n",
+     {SIGILL},
      {"illegal"}},
-    {"DebugTrap", "  call void @llvm.debugtrap()\n  ret i64 0\n", "declare void @llvm.debugtrap()\n", {SIGTRAP},
+    {"DebugTrap",
+     "  call void @llvm.debugtrap()\n  ret i64 0\n",
+     "declare void @llvm.debugtrap()\n",
+     {SIGTRAP},
      {"trap"}},
-    {"StackSmash", "  call void @__stack_chk_fail()\n  unreachable\n", "declare void @__stack_chk_fail()\n", {SIGABRT},
+    {"StackSmash",
+     "  call void @__stack_chk_fail()\n  unreachable\n",
+     "declare void @__stack_chk_fail()\n",
+     {SIGABRT},
      {"stack smashing"}},
     {"DoubleFree",
      "  %keep = alloca ptr\n  %p = call ptr @malloc(i64 2000)\n  store volatile ptr %p, ptr %keep\n"
      "  %q = load volatile ptr, ptr %keep\n  call void @free(ptr %q)\n  %r = load volatile ptr, ptr %keep\n"
      "  call void @free(ptr %r)\n  ret i64 0\n",
-     "declare ptr @malloc(i64)\ndeclare void @free(ptr)\n", {SIGABRT, SIGSYS, SIGSEGV, 0},
+     "declare ptr @malloc(i64)\ndeclare void @free(ptr)\n",
+     {SIGABRT, SIGSYS, SIGSEGV, 0},
      {"abort", "double free", "SIG", "forbidden", "invalid memory"}},
     {"HeapEater",
      R"(  br label %more
@@ -92,11 +121,16 @@ more:
   call void @llvm.memset.p0.i64(ptr %p, i8 1, i64 1048576, i1 true)
   br label %more
 )",
-     "declare ptr @malloc(i64)\ndeclare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n", {SIGSEGV, 0},
+     "declare ptr @malloc(i64)\ndeclare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n",
+     {SIGSEGV, 0},
      {"invalid memory access", "out of memory"}},
-    {"EndlessLoop", "  %sink = alloca i64\n  br label %again\nagain:\n  %v = load volatile i64, ptr %sink\n"
+    {"EndlessLoop",
+     "  %sink = alloca i64\n  br label %again\nagain:\n  %v = load volatile i64, ptr %sink\n"
      "  br label %again\n",
-     "", {}, {""}, ErrorKind::kDeadlineExceeded},
+     "",
+     {},
+     {""},
+     ErrorKind::kDeadlineExceeded},
 };
 
 struct Case {
@@ -125,7 +159,8 @@ class ClientFaults : public FarmTest, public ::testing::WithParamInterface<Case>
 };
 
 bool IsPartOf(const std::string& text, const std::vector<const char*>& parts) {
-  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return text.find(part) != std::string::npos; });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const char* part) { return text.find(part) != std::string::npos; });
 }
 
 TEST_P(ClientFaults, AreExplainedAndCostOneCall) {
@@ -133,7 +168,8 @@ TEST_P(ClientFaults, AreExplainedAndCostOneCall) {
   Client client = farm().Connect();
   const auto add = Must(client.Load(AddModule()));
   const std::string marker = std::string("ran before ") + fault.name;
-  const auto f = Must(client.Load(MakeModule(MarkedFunction("f", marker, fault.body, fault.globals), "f", "int64(int64)")));
+  const auto f =
+      Must(client.Load(MakeModule(MarkedFunction("f", marker, fault.body, fault.globals), "f", "int64(int64)")));
   WarmUp(client, add, 0);
   Neighbour neighbour(farm());
   const int others_lent = GetParam().lent ? 1 : 0;
@@ -166,6 +202,9 @@ TEST_P(ClientFaults, AreExplainedAndCostOneCall) {
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (const Fault& fault : kFaults) {
+    // A sanitizer's heap answers a double free itself, and takes memory without the limit.
+    const std::string name = fault.name;
+    if (kSanitized && (name == "DoubleFree" || name == "HeapEater")) continue;
     cases.push_back({fault, false});
     cases.push_back({fault, true});
   }
@@ -242,7 +281,8 @@ done:
     const auto loaded = client.Load(scribble);
     ASSERT_TRUE(loaded) << Describe(loaded.error());
     std::vector<int64_t> memory(round % 2 == 0 ? 16 : 100'000);
-    const types::Buffer buffer{memory.data(), memory.size() * 8, types::Direction::kInOut, types::Type::Int(64), nullptr};
+    const types::Buffer buffer{memory.data(), memory.size() * 8, types::Direction::kInOut, types::Type::Int(64),
+                               nullptr};
     const int64_t reach = int64_t{64} << (round % 16);
     const auto reply = client.Call(*loaded, {buffer, reach, static_cast<int64_t>(seed + round)}, {.deadline_ms = 3000});
     if (!reply && reply.error().kind == ErrorKind::kConnectionLost) client = farm().Connect();

@@ -52,9 +52,9 @@ std::vector<Input> AllInputs() {
 // The signature word for an IR type, or "" where there is none.
 std::string WordFor(const std::string& ir) {
   static const std::map<std::string, std::string> kWords = {
-      {"void", "void"},     {"i1", "bool"},        {"i8", "int8"},        {"i16", "int16"},       {"i32", "int32"},
-      {"i64", "int64"},     {"i128", "int128"},    {"half", "float16"},   {"float", "float32"},   {"double", "float64"},
-      {"x86_fp80", "float128"}, {"ptr", "void*"},  {"i32*", "int32*"},    {"i8*", "int8*"}};
+      {"void", "void"},         {"i1", "bool"},     {"i8", "int8"},      {"i16", "int16"},     {"i32", "int32"},
+      {"i64", "int64"},         {"i128", "int128"}, {"half", "float16"}, {"float", "float32"}, {"double", "float64"},
+      {"x86_fp80", "float128"}, {"ptr", "void*"},   {"i32*", "int32*"},  {"i8*", "int8*"}};
   const auto found = kWords.find(ir);
   return found == kWords.end() ? "" : found->second;
 }
@@ -123,7 +123,10 @@ class Crashers : public FarmTest {
     const auto object = client.EmitCode(whole, wire::Emit::Object);
     Examine("emit of " + what, object, begin, input.module_asm);
     if (object) {
-      EXPECT_EQ(object->code.substr(0, 4), "\x7f" "ELF") << what;
+      EXPECT_EQ(object->code.substr(0, 4),
+                "\x7f"
+                "ELF")
+          << what;
       EXPECT_EQ(object->code.find("root:x:0"), std::string::npos) << what;
     }
     for (const wire::FunctionDeclaration& function : Callable(input)) TryCall(client, input, whole, function, what);
@@ -194,39 +197,49 @@ std::vector<Input> LargeInputs() {
   const std::string body = "define i32 @f() {\n  ret i32 0\n}\n";
   return {
       {"nested type", "%t = type " + std::string(kMany, '{') + "i8" + std::string(kMany, '}') + "\n" + body},
-      {"nested array",
-       "@g = global " + Repeat(kMany, [](int) { return "[1 x "; }) + "i8" + std::string(kMany, ']') + " zeroinitializer\n" + body},
-      {"nested constant",
-       "@g = global i64 " + Repeat(20'000, [](int) { return "add (i64 1, i64 "; }) + "1" + std::string(20'000, ')') + "\n" + body},
-      {"nested metadata", "!x = !{!0}\n" + Repeat(kMany, [](int i) { return "!" + Number(i) + " = !{!" + Number(i + 1) + "}\n"; }) +
+      {"nested array", "@g = global " + Repeat(kMany, [](int) { return "[1 x "; }) + "i8" + std::string(kMany, ']') +
+                           " zeroinitializer\n" + body},
+      {"nested constant", "@g = global i64 " + Repeat(20'000, [](int) { return "add (i64 1, i64 "; }) + "1" +
+                              std::string(20'000, ')') + "\n" + body},
+      {"nested metadata", "!x = !{!0}\n" +
+                              Repeat(kMany, [](int i) { return "!" + Number(i) + " = !{!" + Number(i + 1) + "}\n"; }) +
                               "!" + Number(kMany) + " = !{}\n" + body},
-      {"chain of selects",
-       "define i32 @f(i1 %c) {\n  %v0 = select i1 %c, i32 1, i32 2\n" +
-           Repeat(kMany, [](int i) {
-             return "  %v" + Number(i + 1) + " = select i1 %c, i32 %v" + Number(i) + ", i32 " + Number(i) + "\n";
-           }) + "  ret i32 %v" + Number(kMany) + "\n}\n"},
-      {"switch of many cases",
-       "define i32 @f(i32 %x) {\n  switch i32 %x, label %d [\n" +
-           Repeat(kMany, [](int i) { return "    i32 " + Number(i * 3) + ", label %d\n"; }) + "  ]\nd:\n  ret i32 0\n}\n"},
-      {"chain of aliases", body + "@a0 = alias i32 (), ptr @f\n" +
-                               Repeat(kMany, [](int i) { return "@a" + Number(i + 1) + " = alias i32 (), ptr @a" + Number(i) + "\n"; })},
-      {"wide vector", "define i32 @f() {\n  %v = alloca <1048576 x i64>\n  %x = load <1048576 x i64>, ptr %v\n"
-                      "  %y = mul <1048576 x i64> %x, %x\n  store <1048576 x i64> %y, ptr %v\n  ret i32 0\n}\n"},
-      {"exponential inlining", "define internal i64 @g0(i64 %x) alwaysinline {\n  %r = mul i64 %x, %x\n  ret i64 %r\n}\n" +
-                                   Repeat(40, [](int i) {
-                                     const std::string g = "@g" + Number(i);
-                                     return "define internal i64 @g" + Number(i + 1) + "(i64 %x) alwaysinline {\n  %a = call i64 " +
-                                            g + "(i64 %x)\n  %b = call i64 " + g + "(i64 %a)\n  ret i64 %b\n}\n";
-                                   }) + "define i64 @f(i64 %x) {\n  %r = call i64 @g40(i64 %x)\n  ret i64 %r\n}\n"},
+      {"chain of selects", "define i32 @f(i1 %c) {\n  %v0 = select i1 %c, i32 1, i32 2\n" +
+                               Repeat(kMany,
+                                      [](int i) {
+                                        return "  %v" + Number(i + 1) + " = select i1 %c, i32 %v" + Number(i) +
+                                               ", i32 " + Number(i) + "\n";
+                                      }) +
+                               "  ret i32 %v" + Number(kMany) + "\n}\n"},
+      {"switch of many cases", "define i32 @f(i32 %x) {\n  switch i32 %x, label %d [\n" +
+                                   Repeat(kMany, [](int i) { return "    i32 " + Number(i * 3) + ", label %d\n"; }) +
+                                   "  ]\nd:\n  ret i32 0\n}\n"},
+      {"chain of aliases",
+       body + "@a0 = alias i32 (), ptr @f\n" +
+           Repeat(kMany, [](int i) { return "@a" + Number(i + 1) + " = alias i32 (), ptr @a" + Number(i) + "\n"; })},
+      {"wide vector",
+       "define i32 @f() {\n  %v = alloca <1048576 x i64>\n  %x = load <1048576 x i64>, ptr %v\n"
+       "  %y = mul <1048576 x i64> %x, %x\n  store <1048576 x i64> %y, ptr %v\n  ret i32 0\n}\n"},
+      {"exponential inlining",
+       "define internal i64 @g0(i64 %x) alwaysinline {\n  %r = mul i64 %x, %x\n  ret i64 %r\n}\n" +
+           Repeat(40,
+                  [](int i) {
+                    const std::string g = "@g" + Number(i);
+                    return "define internal i64 @g" + Number(i + 1) + "(i64 %x) alwaysinline {\n  %a = call i64 " + g +
+                           "(i64 %x)\n  %b = call i64 " + g + "(i64 %a)\n  ret i64 %b\n}\n";
+                  }) +
+           "define i64 @f(i64 %x) {\n  %r = call i64 @g40(i64 %x)\n  ret i64 %r\n}\n"},
       {"unterminated", "define i32 @f(" + std::string(1'000'000, '(')},
-      {"all kinds of bytes", [] {
+      {"all kinds of bytes",
+       [] {
          std::string all;
          for (int i = 0; i < 65'536; ++i) all += static_cast<char>(i * 31 % 256);
          return all;
        }()},
       {"empty", ""},
       {"magic of bitcode alone", "BC\xC0\xDE"},
-      {"wrapper of bitcode that lies", std::string("\xDE\xC0\x17\x0B\0\0\0\0\xff\xff\xff\x7f\xff\xff\xff\x7f\0\0\0\0", 20)},
+      {"wrapper of bitcode that lies",
+       std::string("\xDE\xC0\x17\x0B\0\0\0\0\xff\xff\xff\x7f\xff\xff\xff\x7f\0\0\0\0", 20)},
   };
 }
 

@@ -55,21 +55,22 @@ const char kFunction[] = "define i32 @f() {\n  ret i32 0\n}\n";
 
 TEST_F(HostFiles, ModuleAsmIsRefusedWhateverItDoes) {
   for (const std::string directive : {".incbin", ".include"}) {
-    ExpectNothingLeaks("module asm \".section .rodata\"\nmodule asm \"leak:\"\nmodule asm \"" + directive + " \\22" + path_ +
-                           "\\22\"\n" + kFunction,
+    ExpectNothingLeaks("module asm \".section .rodata\"\nmodule asm \"leak:\"\nmodule asm \"" + directive + " \\22" +
+                           path_ + "\\22\"\n" + kFunction,
                        true);
   }
   ExpectNothingLeaks(std::string("module asm \"nop\"\n") + kFunction, true);
   Client client = farm().Connect();
-  const Error error = MustFail(client.Load(MakeModule(std::string("module asm \"nop\"\n") + kFunction, "f", "int32()")));
+  const Error error =
+      MustFail(client.Load(MakeModule(std::string("module asm \"nop\"\n") + kFunction, "f", "int32()")));
   EXPECT_EQ(error.kind, ErrorKind::kUnsupported) << Describe(error);
   EXPECT_THAT(error.message, HasSubstr("asm"));
 }
 
 TEST_F(HostFiles, InlineAsmIsRefusedUnlessTheOperatorAllowsIt) {
   for (const std::string directive : {".incbin", ".include"}) {
-    ExpectNothingLeaks("define i32 @f() {\n  call void asm sideeffect \".pushsection .rodata\\0A" + directive + " \\22" +
-                           path_ + "\\22\\0A.popsection\", \"\"()\n  ret i32 0\n}\n",
+    ExpectNothingLeaks("define i32 @f() {\n  call void asm sideeffect \".pushsection .rodata\\0A" + directive +
+                           " \\22" + path_ + "\\22\\0A.popsection\", \"\"()\n  ret i32 0\n}\n",
                        true);
   }
   ExpectNothingLeaks("define i32 @f() {\n  call void asm sideeffect \"nop\", \"\"()\n  ret i32 0\n}\n", true);
@@ -81,7 +82,9 @@ TEST_F(HostFiles, DebugInformationAndNamesOpenNothing) {
                          "define i32 @f() !dbg !4 {\n  ret i32 0, !dbg !7\n}\n!llvm.dbg.cu = !{!0}\n"
                          "!llvm.module.flags = !{!2, !3}\n"
                          "!0 = distinct !DICompileUnit(language: DW_LANG_C99, file: !1, emissionKind: FullDebug)\n"
-                         "!1 = !DIFile(filename: \"" + path_ + "\", directory: \"/\")\n"
+                         "!1 = !DIFile(filename: \"" +
+                         path_ +
+                         "\", directory: \"/\")\n"
                          "!2 = !{i32 7, !\"Dwarf Version\", i32 5}\n!3 = !{i32 2, !\"Debug Info Version\", i32 3}\n"
                          "!4 = distinct !DISubprogram(name: \"f\", file: !1, line: 1, type: !5, unit: !0, spFlags: "
                          "DISPFlagDefinition)\n!5 = !DISubroutineType(types: !6)\n!6 = !{null}\n"
@@ -89,19 +92,22 @@ TEST_F(HostFiles, DebugInformationAndNamesOpenNothing) {
                      false);
   ExpectNothingLeaks("@g = global i32 0, section \".incbin \\22" + path_ + "\\22\"\n" + kFunction, false);
   ExpectNothingLeaks("!llvm.linker.options = !{!0}\n!0 = !{!\"" + path_ + "\"}\n" + kFunction, false);
-  ExpectNothingLeaks("attributes #0 = { \"target-features\"=\"+" + path_ + "\" }\ndefine i32 @f() #0 {\n  ret i32 0\n}\n", false);
+  ExpectNothingLeaks(
+      "attributes #0 = { \"target-features\"=\"+" + path_ + "\" }\ndefine i32 @f() #0 {\n  ret i32 0\n}\n", false);
   ExpectNothingLeaks("!llvm.commandline = !{!0}\n!0 = !{!\"-sample-profile-file=" + path_ + "\"}\n" + kFunction, false);
 }
 
 // Client code has no way to files at run time either.
 TEST_F(HostFiles, FunctionsThatReachTheHostAreRefusedByName) {
   Client client = farm().Connect();
-  for (const std::string name : {"open", "openat", "fopen", "read", "system", "popen", "execve", "fork", "socket", "getenv",
-                                 "dlopen", "syscall", "mmap", "kill", "ptrace", "scanf", "getchar", "remove", "pthread_create"}) {
-    const Error error = MustFail(client.Load(MakeModule("declare i64 @" + name + "(ptr, i64)\ndefine i64 @f() {\n  %r = call i64 @" +
-                                                            name + "(ptr null, i64 0)\n  ret i64 %r\n}\n",
-                                                        "f", "int64()")),
-                                 name);
+  for (const std::string name :
+       {"open", "openat", "fopen", "read", "system", "popen", "execve", "fork", "socket", "getenv", "dlopen", "syscall",
+        "mmap", "kill", "ptrace", "scanf", "getchar", "remove", "pthread_create"}) {
+    const Error error =
+        MustFail(client.Load(MakeModule("declare i64 @" + name + "(ptr, i64)\ndefine i64 @f() {\n  %r = call i64 @" +
+                                            name + "(ptr null, i64 0)\n  ret i64 %r\n}\n",
+                                        "f", "int64()")),
+                 name);
     EXPECT_EQ(error.kind, ErrorKind::kMissingSymbol) << Describe(error);
     EXPECT_THAT(error.message, HasSubstr(name));
   }

@@ -60,7 +60,8 @@ TEST_P(ExecutionWorkerKills, AnswerWorkerLostAndTheNextCallWorks) {
     auto call = std::async(std::launch::async, [&] { return client.Call(endless, {1}); });
     std::this_thread::sleep_for(milliseconds(100));
     ASSERT_EQ(kill(worker, SIGKILL), 0);
-    ASSERT_EQ(call.wait_for(std::chrono::seconds(2)), std::future_status::ready) << "no answer after the worker's death";
+    ASSERT_EQ(call.wait_for(std::chrono::seconds(2)), std::future_status::ready)
+        << "no answer after the worker's death";
     const Error error = MustFail(call.get());
     EXPECT_EQ(error.kind, ErrorKind::kWorkerLost) << Describe(error);
     EXPECT_TRUE(error.may_have_run);
@@ -81,8 +82,8 @@ TEST_P(ExecutionWorkerKills, BetweenCallsAreNotNoticed) {
   for (int round = 0; round < 20; ++round) {
     for (int i = 0; i < 6; ++i) {
       auto sum = client.Call(add, {double(i), 1.0});
-      // A worker that dies right after a reply leaves the daemon in doubt whether it was sent: the connection is closed,
-      // and the session goes on over another.
+      // A worker that dies right after a reply leaves the daemon in doubt whether it was sent: the connection is
+      // closed, and the session goes on over another.
       if (GetParam() && !sum && sum.error().kind == ErrorKind::kConnectionLost && ++in_doubt <= 2) {
         client = Must(client.Attach(), "attach after a doubt");
         sum = client.Call(add, {double(i), 1.0});
@@ -108,7 +109,8 @@ TEST_P(ExecutionWorkerKills, OfAStoppedWorkerTheDeadlineHolds) {
   const auto reply = client.Call(add, {1.0, 2.0}, {.deadline_ms = 500});
   const std::chrono::duration<double> took = Clock::now() - begin;
   // A call that the worker has not begun may be answered by another one.
-  EXPECT_TRUE(reply || reply.error().kind == ErrorKind::kDeadlineExceeded || reply.error().kind == ErrorKind::kWorkerLost)
+  EXPECT_TRUE(reply || reply.error().kind == ErrorKind::kDeadlineExceeded ||
+              reply.error().kind == ErrorKind::kWorkerLost)
       << Describe(reply.error());
   EXPECT_LT(took.count(), 1.6) << "the deadline plus one second";
   ExpectWorks(client);
@@ -149,8 +151,8 @@ TEST_F(CompileWorkerKills, CostAtMostTheJobAndTheNextWorks) {
   ASSERT_EQ(compile.wait_for(std::chrono::seconds(15)), std::future_status::ready);
   const auto reply = compile.get();  // a fresh worker may have done it
   if (!reply) {
-    EXPECT_THAT(reply.error().kind, ::testing::AnyOf(ErrorKind::kWorkerLost, ErrorKind::kCompileCrash,
-                                                     ErrorKind::kDeadlineExceeded))
+    EXPECT_THAT(reply.error().kind,
+                ::testing::AnyOf(ErrorKind::kWorkerLost, ErrorKind::kCompileCrash, ErrorKind::kDeadlineExceeded))
         << Describe(reply.error());
   }
   ExpectWorks(client);
@@ -250,7 +252,8 @@ TEST_F(DaemonKills, LeaveNoProcessAfterASecond) {
     const auto alive = [&] {
       return std::count_if(processes.begin(), processes.end(), [](const ProcessId& id) { return IsAlive(id); });
     };
-    EXPECT_TRUE(WaitUntil(milliseconds(1000), [&] { return alive() == 0; })) << alive() << " processes outlive the daemon";
+    EXPECT_TRUE(WaitUntil(milliseconds(1000), [&] { return alive() == 0; }))
+        << alive() << " processes outlive the daemon";
     EXPECT_EQ(MustFail(call.get()).kind, ErrorKind::kConnectionLost);
     EXPECT_EQ(MustFail(compile.get()).kind, ErrorKind::kConnectionLost);
     farm().Start();

@@ -27,8 +27,8 @@ class Sandbox : public FarmTest {
   }
 };
 
-const char* const kParts[] = {"no-new-privileges", "seccomp", "landlock", "user", "network", "pid", "ipc", "mount",
-                              "limits", "capabilities"};
+const char* const kParts[] = {
+    "no-new-privileges", "seccomp", "landlock", "user", "network", "pid", "ipc", "mount", "limits", "capabilities"};
 
 TEST_F(Sandbox, StatusReportsAllOfItAsActive) {
   Client client = farm().Connect();
@@ -50,8 +50,8 @@ TEST_F(Sandbox, TheKernelSeesItInEveryThreadOfEveryWorker) {
     for (const char* set : {"CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"})
       EXPECT_EQ(StatusField(worker.pid, set), "0000000000000000") << set;
     for (const ProcessStat& thread : ThreadsOf(worker.pid)) {
-      const std::string task = ReadWholeFile("/proc/" + std::to_string(worker.pid) + "/task/" +
-                                             std::to_string(thread.id.pid) + "/status");
+      const std::string task =
+          ReadWholeFile("/proc/" + std::to_string(worker.pid) + "/task/" + std::to_string(thread.id.pid) + "/status");
       EXPECT_THAT(task, HasSubstr("Seccomp:\t2\n")) << "thread " << thread.id.pid;
       EXPECT_THAT(task, HasSubstr("NoNewPrivs:\t1\n")) << "thread " << thread.id.pid;
     }
@@ -102,8 +102,8 @@ TEST_F(Sandbox, AWorkerHoldsNoDescriptorOfOthers) {
       const ssize_t size = readlink(link.c_str(), target, sizeof target);
       if (size <= 0) continue;
       const std::string what(target, static_cast<size_t>(size));
-      EXPECT_TRUE(what == "/dev/null" || what.starts_with("socket:") || what.starts_with("/memfd:")) << worker.role << " has "
-                                                                                                  << what;
+      EXPECT_TRUE(what == "/dev/null" || what.starts_with("socket:") || what.starts_with("/memfd:"))
+          << worker.role << " has " << what;
     }
   }
 }

@@ -15,8 +15,8 @@ namespace {
 
 enum class Gate { kSyscall, kInt80 };
 
-// `mov $number, %eax; syscall; ret` is eight bytes: they stand as the constant that a function returns, two bytes behind
-// its beginning (movabs $constant, %rax).
+// `mov $number, %eax; syscall; ret` is eight bytes: they stand as the constant that a function returns, two bytes
+// behind its beginning (movabs $constant, %rax).
 int64_t Instructions(uint32_t number, Gate gate) {
   const uint64_t tail = gate == Gate::kSyscall ? 0xc3050full : 0xc380cdull;
   return static_cast<int64_t>(0xb8ull | uint64_t{number} << 8 | tail << 40);
@@ -27,7 +27,8 @@ Module GadgetModule(const std::vector<uint32_t>& numbers, Gate gate) {
   std::string ir, table;
   for (size_t i = 0; i < numbers.size(); ++i) {
     const std::string name = "@gadget" + std::to_string(i);
-    ir += "define internal i64 " + name + "() noinline {\n  ret i64 " + std::to_string(Instructions(numbers[i], gate)) + "\n}\n";
+    ir += "define internal i64 " + name + "() noinline {\n  ret i64 " + std::to_string(Instructions(numbers[i], gate)) +
+          "\n}\n";
     table += (i == 0 ? "ptr " : ", ptr ") + name;
   }
   ir += "@table = internal constant [" + std::to_string(numbers.size()) + " x ptr] [" + table + "]\n";
@@ -45,11 +46,29 @@ Module GadgetModule(const std::vector<uint32_t>& numbers, Gate gate) {
 // What a worker needs: memory that is never executable, waiting, ending, clocks, its own sockets. The last two are the
 // kernel's own return paths of probes (uretprobe, uprobe), which no filter sees and which do nothing elsewhere.
 constexpr uint32_t kUretprobe = 335, kUprobe = 336;
-const std::set<uint32_t> kAllowed = {
-    SYS_brk,          SYS_mmap,         SYS_munmap, SYS_mremap,     SYS_mprotect, SYS_madvise, SYS_futex, SYS_exit,
-    SYS_exit_group,   SYS_sched_yield,  SYS_time,   SYS_gettimeofday, SYS_getcpu, SYS_sendto,  SYS_recvfrom,
-    SYS_recvmsg,      SYS_clock_gettime, SYS_restart_syscall, SYS_prctl,
-    SYS_close,        SYS_poll,         kUretprobe, kUprobe};
+const std::set<uint32_t> kAllowed = {SYS_brk,
+                                     SYS_mmap,
+                                     SYS_munmap,
+                                     SYS_mremap,
+                                     SYS_mprotect,
+                                     SYS_madvise,
+                                     SYS_futex,
+                                     SYS_exit,
+                                     SYS_exit_group,
+                                     SYS_sched_yield,
+                                     SYS_time,
+                                     SYS_gettimeofday,
+                                     SYS_getcpu,
+                                     SYS_sendto,
+                                     SYS_recvfrom,
+                                     SYS_recvmsg,
+                                     SYS_clock_gettime,
+                                     SYS_restart_syscall,
+                                     SYS_prctl,
+                                     SYS_close,
+                                     SYS_poll,
+                                     kUretprobe,
+                                     kUprobe};
 
 class SystemCalls : public FarmTest {
  protected:
@@ -85,7 +104,8 @@ TEST_F(SystemCalls, OfAllNumbersOnlyAFewGetThrough) {
 
 TEST_F(SystemCalls, ByTheOldGateAndTheX32TableNoneGetsThrough) {
   TryAll({1, 2, 4, 5, 11, 20, 102, 120, 192}, Gate::kInt80, {});
-  TryAll({0x40000000u, 0x40000001u, 0x40000002u, 0x40000009u, 0x400000cau, 0x40000208u, 0x7fffffffu, 0xffffffffu}, Gate::kSyscall, {});
+  TryAll({0x40000000u, 0x40000001u, 0x40000002u, 0x40000009u, 0x400000cau, 0x40000208u, 0x7fffffffu, 0xffffffffu},
+         Gate::kSyscall, {});
 }
 
 // Executable memory cannot be had: neither mapped, nor changed to.
@@ -105,9 +125,9 @@ TEST_F(SystemCalls, MemoryIsNeverWritableAndExecutable) {
 TEST_F(SystemCalls, NonsenseOnTheControlSocketEndsTheWorkerOnly) {
   Neighbour neighbour(farm());
   Client client = farm().Connect();
-  const Module gadget = MakeModule(
-      "define internal i64 @g() noinline {\n  ret i64 " + std::to_string(Instructions(SYS_sendto, Gate::kSyscall)) +
-          R"(
+  const Module gadget = MakeModule("define internal i64 @g() noinline {\n  ret i64 " +
+                                       std::to_string(Instructions(SYS_sendto, Gate::kSyscall)) +
+                                       R"(
 }
 @slot = internal constant ptr @g
 define i64 @send(i64 %fd, ptr %bytes, i64 %size) {
@@ -117,7 +137,7 @@ define i64 @send(i64 %fd, ptr %bytes, i64 %size) {
   ret i64 %r
 }
 )",
-      "send", "int64(int64, string, int64)");
+                                   "send", "int64(int64, string, int64)");
   for (int round = 0; round < 20; ++round) {
     const auto send = client.Load(gadget);
     ASSERT_TRUE(send) << Describe(send.error());

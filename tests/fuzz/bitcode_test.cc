@@ -30,7 +30,8 @@ struct Seed {
 const char* const kSources[] = {
     "long f(long x) { return x * 3 + 1; }",
     "double f(double x) { double s = 0; for (int i = 0; i < 100; i++) s += x / (i + 1); return s; }",
-    "int f(int x) { switch (x) { case 1: return 5; case 2: return 7; case 9: return 1; case 77: return x; } return -x; }",
+    "int f(int x) { switch (x) { case 1: return 5; case 2: return 7; case 9: return 1; case 77: return x; } return -x; "
+    "}",
     "static int table[] = {1, 2, 3, 4}; int f(int i) { return table[i & 3]++; }",
     "struct s { int a; double b; char c[7]; }; double f(struct s *p) { return p->a + p->b + p->c[3]; }",
     "typedef float v __attribute__((vector_size(16))); v f(v a, v b) { return a * b + a; }",
@@ -39,7 +40,8 @@ const char* const kSources[] = {
     "__int128 f(__int128 a, __int128 b) { return a * b / 7; }",
     "int printf(const char *, ...); int f(int n) { return printf(\"%d %s\\n\", n, \"text\"); }",
     "int n; int f(int x) { return __atomic_fetch_add(&n, x, 5) + __sync_bool_compare_and_swap(&n, 1, 2); }",
-    "void *memcpy(void *, const void *, unsigned long); void f(char *a, char *b, long n) { memcpy(a, b, n); a[n] = 0; }",
+    "void *memcpy(void *, const void *, unsigned long); void f(char *a, char *b, long n) { memcpy(a, b, n); a[n] = 0; "
+    "}",
 };
 
 std::vector<Seed> Seeds() {
@@ -53,7 +55,8 @@ std::vector<Seed> Seeds() {
   }
   for (size_t i = 0; i < std::size(kSources); ++i) {
     for (const char* level : {"-O0", "-O2", "-g"}) {
-      seeds.push_back({"source " + std::to_string(i) + " " + level, CompileC(kSources[i], IrForm::kBitcode, {level, "-mavx2"})});
+      seeds.push_back(
+          {"source " + std::to_string(i) + " " + level, CompileC(kSources[i], IrForm::kBitcode, {level, "-mavx2"})});
     }
   }
   seeds.push_back({"add", Assemble(AddModule().ir)});
@@ -67,16 +70,24 @@ std::string Mutate(std::string bytes, std::mt19937_64& random) {
   for (int i = 0; i < count && bytes.size() > 32; ++i) {
     const size_t at = random() % bytes.size();
     switch (random() % 5) {
-      case 0: bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8)); break;
-      case 1: bytes[at] = static_cast<char>(random()); break;
+      case 0:
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8));
+        break;
+      case 1:
+        bytes[at] = static_cast<char>(random());
+        break;
       case 2: {  // a piece moved over another
         const size_t size = std::min<size_t>(random() % 64, bytes.size() - at);
         const std::string piece = bytes.substr(random() % bytes.size(), size);
         bytes.replace(at, piece.size(), piece);
         break;
       }
-      case 3: bytes.replace(at, std::min<size_t>(4, bytes.size() - at), std::string(4, random() % 2 == 0 ? '\xff' : '\0')); break;
-      default: bytes.erase(at, 1 + random() % 16); break;
+      case 3:
+        bytes.replace(at, std::min<size_t>(4, bytes.size() - at), std::string(4, random() % 2 == 0 ? '\xff' : '\0'));
+        break;
+      default:
+        bytes.erase(at, 1 + random() % 16);
+        break;
     }
   }
   return bytes;
@@ -111,7 +122,8 @@ class MutatedBitcode : public FarmTest {
     const std::lock_guard lock(mutex_);
     ++kinds_[kind];
     EXPECT_LT(took, kDeadlineMs + 4000) << what;
-    EXPECT_THAT(kind, ::testing::Not(::testing::AnyOf("Internal", "ConnectionLost", "WorkerLost"))) << what << ": " << Describe(error);
+    EXPECT_THAT(kind, ::testing::Not(::testing::AnyOf("Internal", "ConnectionLost", "WorkerLost")))
+        << what << ": " << Describe(error);
     EXPECT_EQ(Describe(error).find(RBC_SOURCE_DIR), std::string::npos) << what;
   }
 

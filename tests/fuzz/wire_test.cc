@@ -6,14 +6,13 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <thrift/protocol/TBinaryProtocol.h>
+#include <thrift/transport/TBufferTransports.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <random>
 #include <thread>
-
-#include <thrift/protocol/TBinaryProtocol.h>
-#include <thrift/transport/TBufferTransports.h>
 
 #include "base/unique_fd.h"
 #include "tests/harness/farm_test.h"
@@ -76,7 +75,8 @@ class Wire : public FarmTest {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(std::stoi(farm().tcp_address().substr(farm().tcp_address().rfind(':') + 1))));
+    address.sin_port =
+        htons(static_cast<uint16_t>(std::stoi(farm().tcp_address().substr(farm().tcp_address().rfind(':') + 1))));
     UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fd.Reset();
     return fd;
@@ -153,10 +153,18 @@ TEST_F(Wire, DamagedRequests) {
     for (int d = 0; d < damages; ++d) {
       const size_t at = 4 + random() % (bytes.size() - 4);
       switch (random() % 4) {
-        case 0: bytes[at] = static_cast<char>(random()); break;
-        case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8)); break;
-        case 2: bytes.replace(at, std::min<size_t>(4, bytes.size() - at), "\x7f\xff\xff\xff"); break;
-        default: bytes.resize(std::max<size_t>(at, 5)); break;
+        case 0:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 1:
+          bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8));
+          break;
+        case 2:
+          bytes.replace(at, std::min<size_t>(4, bytes.size() - at), "\x7f\xff\xff\xff");
+          break;
+        default:
+          bytes.resize(std::max<size_t>(at, 5));
+          break;
       }
     }
     bytes.replace(0, 4, BigEndian(static_cast<uint32_t>(bytes.size() - 4)));
@@ -288,8 +296,12 @@ TEST_F(Wire, ManyConnectionsComeAndGo) {
 
 TEST_F(Wire, RawChannelsAndOtherProtocolsAreAnsweredOrClosed) {
   const std::vector<std::string> greetings = {
-      "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", std::string("\x16\x03\x01\x02\x00\x01\x00", 7),
-      "RBC1", "RBC1" + std::string(20, '\0'), "RBC1" + std::string(20, '\xff'),
+      "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "SSH-2.0-OpenSSH_9.2\r\n",
+      std::string("\x16\x03\x01\x02\x00\x01\x00", 7),
+      "RBC1",
+      "RBC1" + std::string(20, '\0'),
+      "RBC1" + std::string(20, '\xff'),
       "RBC1" + std::string("\1\0\1\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f", 20) + std::string(5000, 'x')};
   for (const std::string& greeting : greetings) {
     const UniqueFd fd = Dial();

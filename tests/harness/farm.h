@@ -5,10 +5,9 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "tests/harness/client.h"
 #include "tests/harness/proc.h"
@@ -77,8 +76,8 @@ class Farm {
   // All processes below the daemon: nursery and workers.
   std::vector<ProcessId> Processes() const;
 
-  Client Connect(const ConnectOptions& options = {}) const;      // Unix socket; throws
-  Client ConnectTcp(const ConnectOptions& options = {}) const;   // throws
+  Client Connect(const ConnectOptions& options = {}) const;     // Unix socket; throws
+  Client ConnectTcp(const ConnectOptions& options = {}) const;  // throws
   nlohmann::json StatusJson() const;
   std::vector<WorkerProcess> Workers() const;
   // The workers of a role; of one session where `session` is not 0.

@@ -14,9 +14,9 @@ Module AddModule() {
 }
 
 Module ScaleModule(const std::string& symbol, int64_t factor) {
-  return MakeModule("define i64 @" + symbol + "(i64 %x) {\n  %r = mul i64 %x, " + std::to_string(factor) +
-                        "\n  ret i64 %r\n}\n",
-                    symbol, "int64(int64)");
+  return MakeModule(
+      "define i64 @" + symbol + "(i64 %x) {\n  %r = mul i64 %x, " + std::to_string(factor) + "\n  ret i64 %r\n}\n",
+      symbol, "int64(int64)");
 }
 
 Module CounterModule() {

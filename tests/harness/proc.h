@@ -38,8 +38,8 @@ std::string StatusField(pid_t pid, const std::string& key);
 std::string NamespaceOf(pid_t pid, const std::string& name);
 // The soft limit of /proc/PID/limits, "Max core file size" -> "0".
 std::string SoftLimit(pid_t pid, const std::string& name);
-// Bytes that grow where a process leaks: heap, stacks and shared memory, from smaps_rollup. Pages of files are left out:
-// how many of them count as private changes with what the kernel writes back.
+// Bytes that grow where a process leaks: heap, stacks and shared memory, from smaps_rollup. Pages of files are left
+// out: how many of them count as private changes with what the kernel writes back.
 uint64_t WorkingBytes(pid_t pid);
 uint64_t ResidentBytes(pid_t pid);
 size_t OpenDescriptors(pid_t pid);

@@ -74,8 +74,9 @@ bool Pump(Pipe& in, Pipe& out, Pipe& err, std::string_view input, Clock::time_po
 }  // namespace
 
 std::string Finished::ToString() const {
-  std::string text = timed_out ? "killed at its time limit" : signal != 0 ? "signal " + std::to_string(signal)
-                                                                          : "exit code " + std::to_string(exit_code);
+  std::string text = timed_out     ? "killed at its time limit"
+                     : signal != 0 ? "signal " + std::to_string(signal)
+                                   : "exit code " + std::to_string(exit_code);
   return text + " after " + std::to_string(took.count()) + " ms\nout: " + out + "\nerr: " + err;
 }
 

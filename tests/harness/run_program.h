@@ -10,9 +10,9 @@
 namespace rbc::harness {
 
 struct RunOptions {
-  std::string input{};  // its standard input
+  std::string input{};                                             // its standard input
   std::vector<std::pair<std::string, std::string>> environment{};  // added to ours
-  std::chrono::milliseconds limit{60'000};  // past it the program is killed
+  std::chrono::milliseconds limit{60'000};                         // past it the program is killed
 };
 
 struct Finished {

@@ -3,6 +3,7 @@
 #include "server/workers/execution_worker_impl.h"
 
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
@@ -20,8 +21,8 @@ using worker::MessageType;
 
 constexpr uint32_t kMaxWaitingCalls = 1024;  // for a lane, one session
 constexpr milliseconds kDeathIsSoon{5000};   // from SIGKILL to reaped
-constexpr milliseconds kLookAtUnread{100};
-constexpr milliseconds kMostUnread{600};  // with the above: answered within a second
+constexpr milliseconds kLookAtLent{100};
+constexpr milliseconds kMostIdle{600};  // with the above: answered within a second
 
 uint32_t FrameLength(std::string_view framed) {
   uint32_t length = 0;
@@ -345,19 +346,36 @@ void ExecutionWorkerImpl::OnReturned(const Packet& packet) {
   on_return_(std::move(back));
 }
 
+// Whether a lent lane, between two calls, has something to do that needs nobody else.
+bool ExecutionWorkerImpl::HasWork(uint32_t index) const {
+  const Lane& l = *lane(index);
+  const int fd = uses_[index].fd;
+  int bytes = 0;
+  switch (l.phase.load()) {
+    case worker::kReceiving: {
+      const uint32_t size = l.request_size;
+      const bool whole = size >= 4 && FrameLength({reinterpret_cast<const char*>(l.request), 4}) <= size - 4;
+      return whole || (ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0);
+    }
+    case worker::kSending:  // a client that does not read may keep the lane waiting
+      return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+    default:
+      return true;
+  }
+}
+
 // A worker that is stopped, or that client code has damaged, takes no calls from a connection that it was lent; nobody
 // else sees that they are there. Asked now and then only.
 bool ExecutionWorkerImpl::IsStuck(uint32_t index, Clock::time_point now) {
   LaneUse& use = uses_[index];
-  if (now - use.looked_at < kLookAtUnread) return false;
+  if (now - use.looked_at < kLookAtLent) return false;
   use.looked_at = now;
-  int unread = 0;
-  const bool waits = lane(index)->phase.load() != worker::kSending && ioctl(use.fd, FIONREAD, &unread) == 0 && unread > 0;
-  if (!waits || use.unread_since == Clock::time_point()) {
-    use.unread_since = waits ? now : Clock::time_point();
+  const bool has_work = HasWork(index);
+  if (!has_work || use.idle_since == Clock::time_point()) {
+    use.idle_since = has_work ? now : Clock::time_point();
     return false;
   }
-  return now - use.unread_since > kMostUnread;
+  return now - use.idle_since > kMostIdle;
 }
 
 void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
@@ -373,7 +391,7 @@ void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
       const uint64_t calls = lane(i)->calls.load();
       if (calls != uses_[i].seen_calls || calls % 2 == 0) {
         if (calls != uses_[i].seen_calls)
-          uses_[i].unread_since = {};
+          uses_[i].idle_since = {};
         else
           stuck |= IsStuck(i, now);
         uses_[i].seen_calls = calls;

@@ -47,15 +47,16 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
     int64_t request_id = 0;   // kRelay
     uint64_t seen_calls = 0;  // kLent: Lane::calls at the last tick
     Clock::time_point seen_at{};
-    int fd = -1;              // kLent: the connection, open until it is given back
-    Clock::time_point looked_at{};     // kLent: when was last asked whether bytes wait in it
-    Clock::time_point unread_since{};  // kLent: bytes wait there that the worker does not take; zero: none
+    int fd = -1;                     // kLent: the connection, open until it is given back
+    Clock::time_point looked_at{};   // kLent: when was last asked whether the lane has something to do
+    Clock::time_point idle_since{};  // kLent: it has, and nothing has happened since; zero: it has not
   };
   struct PendingLoad {
     bool done = false;
     std::optional<Error> error;
   };
 
+  bool HasWork(uint32_t index) const;                   // REQUIRES: mutex_ held
   bool IsStuck(uint32_t index, Clock::time_point now);  // REQUIRES: mutex_ held
   worker::Lane* lane(uint32_t index) const { return worker::LaneAt(ring_.data(), index); }
   std::string FunctionName(uint64_t id) const;  // REQUIRES: mutex_ held

@@ -58,7 +58,7 @@ void Farm::ServeCall(Connection& connection, std::string_view framed, const work
                      std::string* reply) {
   std::shared_ptr<ExecutionWorker> worker;
   auto session = SessionOf(connection);
-  Status status = session ? Status() : std::move(session).error();
+  Status status = session ? Status() : Status(session.error());
   if (status) {
     auto& outcomes = (*session)->outcomes();
     outcomes.Begin(call.request_id);

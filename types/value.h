@@ -42,6 +42,7 @@ struct ByteString {
 struct StructValue {
   std::vector<Value> members;
 };
+bool operator==(const StructValue& a, const StructValue& b);
 
 enum class Direction : uint8_t { kIn, kInOut, kOut };
 

@@ -370,7 +370,7 @@ Expected<SpawnedWorker> Supervisor::Impl::Spawn(const std::string& domain, const
 Supervisor::Supervisor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Supervisor::~Supervisor() = default;
 
-Expected<std::unique_ptr<Supervisor>> Supervisor::Start(SupervisorOptions options, std::string first_domain) {
+Expected<std::unique_ptr<Supervisor>> Supervisor::Start(SupervisorOptions options, const std::string& first_domain) {
   auto impl = std::make_unique<Impl>(std::move(options));
   RBC_RETURN_IF_ERROR(impl->Start(first_domain));
   return std::unique_ptr<Supervisor>(new Supervisor(std::move(impl)));

@@ -57,7 +57,7 @@ class Supervisor {
  public:
   // Starts the nursery of `first_domain` and reads the targets from it. kUnavailable: no rbc-worker, another build, or
   // a sandbox that strict refuses.
-  static Expected<std::unique_ptr<Supervisor>> Start(SupervisorOptions options, std::string first_domain);
+  static Expected<std::unique_ptr<Supervisor>> Start(SupervisorOptions options, const std::string& first_domain);
   ~Supervisor();  // ends all workers and waits for them
 
   const std::vector<TargetInfo>& targets() const;

@@ -18,7 +18,7 @@ using ::testing::StartsWith;
 
 class Cli : public FarmTest {
  protected:
-  Finished Rbc(std::vector<std::string> arguments, RunOptions options = {}) {
+  Finished Rbc(std::vector<std::string> arguments, const RunOptions& options = {}) {
     arguments.insert(arguments.begin(), {RBC_BIN_DIR "/rbc", "--farm", farm().unix_address()});
     return RunProgram(arguments, options);
   }

@@ -145,7 +145,7 @@ TEST_F(Wire, DamagedRequests) {
       FramedRequest([](auto& client) { client.send_lookup("name"); }),
       FramedRequest([](auto& client) { client.send_status(); }),
   };
-  const std::string hello = whole[0];
+  const std::string& hello = whole[0];
   for (int i = 0; i < 600; ++i) {
     SCOPED_TRACE("RBC_SEED=" + std::to_string(seed) + " request " + std::to_string(i));
     std::string bytes = whole[random() % whole.size()];

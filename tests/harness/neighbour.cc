@@ -12,9 +12,8 @@ namespace rbc::harness {
 
 Neighbour::Neighbour(const Farm& farm) {
   Client client = farm.Connect();
-  wire::FunctionInfo add = Must(client.Load(AddModule()), "the neighbour's add");
-  thread_ = std::thread(
-      [this, client = std::move(client), add = std::move(add)]() mutable { Run(std::move(client), std::move(add)); });
+  const wire::FunctionInfo add = Must(client.Load(AddModule()), "the neighbour's add");
+  thread_ = std::thread([this, client = std::move(client), add]() mutable { Run(std::move(client), add); });
 }
 
 Neighbour::~Neighbour() {
@@ -22,7 +21,7 @@ Neighbour::~Neighbour() {
   thread_.join();
 }
 
-void Neighbour::Run(Client client, wire::FunctionInfo add) {
+void Neighbour::Run(Client client, const wire::FunctionInfo& add) {
   for (int i = 0; !stop_; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     const auto result = client.Call(add, {double(i), 0.5});

@@ -28,7 +28,7 @@ class Neighbour {
   Report Take();
 
  private:
-  void Run(Client client, wire::FunctionInfo add);
+  void Run(Client client, const wire::FunctionInfo& add);
   std::mutex mutex_;
   std::condition_variable answered_;
   std::vector<double> times_us_;

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -fno-omit-frame-pointer)
 
+# Objects do not depend on where the checkout lies, so that two checkouts share one cache.
+add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 find_program(RBC_CCACHE ccache)
 if(RBC_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${RBC_CCACHE})
-  set(CMAKE_C_COMPILER_LAUNCHER ${RBC_CCACHE})
+  set(RBC_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${RBC_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${RBC_LAUNCHER})
+  set(CMAKE_C_COMPILER_LAUNCHER ${RBC_LAUNCHER})
 endif()
 
 # A compiler of GCC 12 takes lld by its plain name only.

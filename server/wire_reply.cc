@@ -43,10 +43,12 @@ std::string Framed(TMemoryBuffer& buffer) {
 // A worker may send any number.
 void CheckEnums(wire::FarmError* error) {
   const int32_t kind = NumberOf(error->kind);
-  if (kind < wire::ErrorKind::InvalidArgument || kind > wire::ErrorKind::Internal) error->kind = wire::ErrorKind::Internal;
+  if (kind < wire::ErrorKind::InvalidArgument || kind > wire::ErrorKind::Internal)
+    error->kind = wire::ErrorKind::Internal;
   for (auto& diagnostic : error->diagnostics) {
     const int32_t severity = NumberOf(diagnostic.severity);
-    if (severity < wire::Severity::Error || severity > wire::Severity::Note) diagnostic.severity = wire::Severity::Error;
+    if (severity < wire::Severity::Error || severity > wire::Severity::Note)
+      diagnostic.severity = wire::Severity::Error;
   }
 }
 

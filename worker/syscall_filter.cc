@@ -222,6 +222,8 @@ std::vector<sock_filter> ExecuteFilter() {
   AllowFutex(filter);
   AllowSockets(filter);
   filter.Allow(SYS_poll);
+  filter.Allow(SYS_sched_getaffinity, {Equals(0, 0)});  // its own thread only: see base/step_aside.h
+  filter.Allow(SYS_sched_setaffinity, {Equals(0, 0)});
   AllowMemory(filter);
   filter.Allow(SYS_mprotect, {LacksOne(2, PROT_WRITE | PROT_EXEC)});
   AllowThreadsAndClocks(filter);

@@ -311,8 +311,8 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   const auto& target = TargetOf(request.target);
   auto options = CheckedOptions(request.options);
   const auto functions = CheckedDeclarations(request.functions, 0);
-  if (const int32_t emit = NumberOf(request.emit); emit < wire::Emit::Object || emit > wire::Emit::Ptx)
-    Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 3", emit));
+  if (const int32_t emit = NumberOf(request.emit); emit < wire::Emit::Object || emit > wire::Emit::Cubin)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 4", emit));
   options.emit = static_cast<Emit>(request.emit);
   if (!may_block_) Throw(NoThread(farm_->config().max_threads));
   const Waiting waiting(*mine, request.request_id, connection_->id);

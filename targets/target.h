@@ -22,7 +22,20 @@ enum class Abi : uint8_t {
   kKernel = 3,        // a CUDA entry with an explicit grid
 };
 
-enum class Emit : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3 };
+// kObject is what this target runs: an object on host, on cuda a cubin or PTX or, simulated, an object.
+enum class Emit : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3, kCubin = 4 };
+
+// Which entries are made of the declared functions. Those with Abi::kKernel are entries by themselves, always.
+enum class EntryKind : uint8_t { kCall = 0, kMap = 1, kReduce = 2, kKernel = 3 };
+
+// What Artifact::code is.
+enum class CodeFormat : uint8_t {
+  kText = 0,       // for people: assembly or IR
+  kObject = 1,     // ELF of the host
+  kPtx = 2,        // text, for the driver or for people
+  kCubin = 3,      // for devices of one SM
+  kSimulated = 4,  // ELF of the host whose code asks cuda/simulator/abi.h
+};
 
 struct TargetInfo {
   std::string name;  // "host"
@@ -48,6 +61,11 @@ struct CompileOptions {
   bool debug = false;             // keep DWARF
   bool allow_contract = false;    // a*b+c may be fused
   bool allow_inline_asm = false;  // the operator's leave, never the client's
+  EntryKind entry = EntryKind::kCall;  // kCall, kMap or kReduce
+  // cuda and cuda32 only; of the device that will run it, or of the client's wish for emit.
+  uint32_t sm = 0;           // 75, 80, 90, ...; 0: TargetInfo::cpu
+  uint32_t ptx_version = 0;  // 78 is PTX 7.8; 0: the least that the SM needs
+  bool simulate = false;     // code for the simulator
 };
 
 // What the client sent. `ir` is LLVM text or bitcode, hostile; text needs no NUL behind it here.
@@ -56,10 +74,10 @@ struct Module {
   std::vector<FunctionDeclaration> functions;
 };
 
-// An entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the status.
+// On host an entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the status.
 // Both are aligned to 16 bytes. frame: fixed parameters as types/frame.h lays them out; a pointer or string parameter
 // is a cell {uint32 offset, uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks cells
-// before it calls.
+// before it calls. On cuda a kernel: targets/cuda/launch.h says how it takes frame, columns and parameters.
 struct EntryPoint {
   enum class Cell : uint8_t { kPointer = 0, kString = 1 };
   uint32_t declaration = 0;  // index into Module::functions
@@ -68,11 +86,26 @@ struct EntryPoint {
   uint32_t result_size = 0;  // bytes; a string result is 8 bytes: the char* itself, for the caller to copy
   bool result_is_string = false;
   std::vector<std::pair<uint32_t, Cell>> cells;  // offsets of pointer and string parameters in the frame
+  EntryKind kind = EntryKind::kCall;
+
+  // Of kernels, on cuda.
+  struct Parameter {
+    uint32_t offset = 0;  // in the packed parameters of a launch
+    uint32_t size = 0;
+    bool is_pointer = false;  // a device address
+  };
+  uint32_t parameter_bytes = 0;       // of the packed parameters
+  std::vector<Parameter> parameters;  // kKernel: one a parameter of the signature
+  uint32_t shared_bytes = 0;          // static shared memory
+  uint32_t max_threads = 0;           // of a block, where the module says so (maxntid); 0: the device's limit
+  bool meets = false;                 // threads of a block wait for each other: barrier, shuffle, vote, spinning
 };
 
 // What a compile gives. Self-contained: needs nothing but runtime symbols to be loaded.
 struct Artifact {
-  std::string code;                 // relocatable object, assembly or IR text, by options.emit
+  std::string code;                 // by options.emit
+  CodeFormat format = CodeFormat::kObject;
+  uint32_t sm = 0;                  // kPtx, kCubin: compiled for
   std::vector<EntryPoint> entries;  // one a declaration, in order; empty unless emit is kObject
   std::string constructors;         // symbol of void() that runs the module's static constructors in order, or ""
   std::string destructors;

@@ -84,7 +84,7 @@ struct AttachRequest {
 // How a symbol takes its arguments; targets/target.h.
 enum Abi { Direct = 0, Sysv = 1, StatusRetptr = 2, Kernel = 3 }
 
-enum Emit { Object = 0, Assembly = 1, Ir = 2, Ptx = 3 }
+enum Emit { Object = 0, Assembly = 1, Ir = 2, Ptx = 3, Cubin = 4 }
 
 struct FunctionDeclaration {
   1: string symbol                   // exact name in the IR

@@ -34,7 +34,8 @@ struct EmitChoice {
 constexpr EmitChoice kEmits[] = {{"obj", EmitKind::kObject, ".o"},
                                  {"asm", EmitKind::kAssembly, ".s"},
                                  {"ir", EmitKind::kIr, ".ll"},
-                                 {"ptx", EmitKind::kPtx, ".ptx"}};
+                                 {"ptx", EmitKind::kPtx, ".ptx"},
+                                 {"cubin", EmitKind::kCubin, ".cubin"}};
 
 const EmitChoice& EmitOf(const Arguments& a) {
   return *std::find_if(std::begin(kEmits), std::end(kEmits), [&](const EmitChoice& e) { return a.emit == e.name; });

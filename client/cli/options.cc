@@ -111,12 +111,12 @@ int Main(int argc, char** argv) {
   CLI::App* compile = app.add_subcommand("compile", "Compile a whole module and write what comes of it");
   AddCommon(*compile, a);
   AddCode(*compile, a);
-  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx")
+  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx, cubin")
       ->type_name("KIND")
-      ->check(CLI::IsMember({"obj", "asm", "ir", "ptx"}));
+      ->check(CLI::IsMember({"obj", "asm", "ir", "ptx", "cubin"}));
   compile
       ->add_option("-o", a.output,
-                   "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll or .ptx at its end, in this "
+                   "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll, .ptx or .cubin at its end, in this "
                    "directory")
       ->type_name("OUT");
   compile->callback([&] { code = Compile(a); });

@@ -185,6 +185,7 @@ class Compilation {
   Status Emit() {
     phases_.Begin("emit");
     Breadcrumbs crumbs(context_, progress_);
+    artifact_.format = options_.emit == Emit::kObject ? CodeFormat::kObject : CodeFormat::kText;
     switch (options_.emit) {
       case Emit::kIr:
         artifact_.code = PrintIr(*module_);
@@ -199,9 +200,10 @@ class Compilation {
         return Refused();
       }
       case Emit::kPtx:
+      case Emit::kCubin:
         break;
     }
-    return Error(ErrorKind::kUnsupported, "the host target emits objects, assembly and IR, no PTX");
+    return Error(ErrorKind::kUnsupported, "the host target emits objects, assembly and IR, no PTX and no cubin");
   }
 
   // LLVM reports an error and may yet go on.

@@ -26,7 +26,7 @@ struct TargetDescription {
   bool simulated = false;
 };
 
-enum class EmitKind : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3 };
+enum class EmitKind : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3, kCubin = 4 };
 
 struct Emitted {
   std::string code;

@@ -1,5 +1,6 @@
 // The one list of targets: a new kind of machine is one line here and one folder.
 // SPDX-License-Identifier: Apache-2.0
+#include "targets/cuda/cuda_target.h"
 #include "targets/host/host_target.h"
 #include "targets/target.h"
 
@@ -8,6 +9,7 @@ namespace {
 
 constexpr TargetFactory kTargets[] = {
     {"host", host::Initialize, host::CreateHostTarget},
+    {"cuda", cuda::Initialize, cuda::CreateCudaTarget},
 };
 
 }  // namespace
@@ -19,6 +21,18 @@ const TargetFactory* FindTarget(std::string_view name) {
     if (name == factory.name) return &factory;
   }
   return nullptr;
+}
+
+Expected<int32_t> LoadedModule::Run(size_t, Invocation&) {
+  return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
+}
+Status LoadedModule::RunPlain(std::string_view) {
+  return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
+}
+
+DeviceSurroundings& SurroundingsOfDevices() {
+  static DeviceSurroundings surroundings;
+  return surroundings;
 }
 
 }  // namespace rbc

@@ -4,14 +4,12 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <map>
 
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
-#include "llvm/IR/OptBisect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "targets/host/emit.h"
 #include "targets/host/machine.h"
@@ -23,6 +21,7 @@
 #include "targets/ir/diagnostics.h"
 #include "targets/ir/effects.h"
 #include "targets/ir/entry_point.h"
+#include "targets/ir/phases.h"
 #include "targets/ir/prepare_module.h"
 #include "targets/ir/read_module.h"
 
@@ -41,48 +40,6 @@ struct Toolchain {
   std::unique_ptr<llvm::TargetMachine> machine;
   Optimizer optimizer;
   Emitter objects;
-};
-
-// Phases of one compile: breadcrumbs for the fault record and times for the client.
-class Phases {
- public:
-  Phases(CompileProgress* progress, Artifact* artifact) : progress_(progress), artifact_(artifact) {}
-  void Begin(const char* phase) {
-    End();
-    phase_ = phase;
-    start_ = std::chrono::steady_clock::now();
-    if (progress_ != nullptr) progress_->Phase(phase);
-  }
-  void End() {
-    if (phase_ == nullptr) return;
-    const auto spent = std::chrono::steady_clock::now() - start_;
-    artifact_->timings_us.emplace_back(phase_, std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
-    phase_ = nullptr;
-  }
-
- private:
-  CompileProgress* progress_;
-  Artifact* artifact_;
-  const char* phase_ = nullptr;
-  std::chrono::steady_clock::time_point start_;
-};
-
-// Names the function that the back end is at: its passes ask a gate of the context, which lets them all through.
-class Breadcrumbs : public llvm::OptPassGate {
- public:
-  Breadcrumbs(llvm::LLVMContext& context, CompileProgress* progress) : context_(context), progress_(progress) {
-    context_.setOptPassGate(*this);
-  }
-  ~Breadcrumbs() override { context_.setOptPassGate(llvm::getGlobalPassGate()); }
-  bool isEnabled() const override { return progress_ != nullptr; }
-  bool shouldRunPass(llvm::StringRef, llvm::StringRef unit) const override {
-    if (unit.consume_front("function (")) progress_->Function(unit.drop_back());
-    return true;
-  }
-
- private:
-  llvm::LLVMContext& context_;
-  CompileProgress* progress_;
 };
 
 // One compile: owns context and module; the toolchain stays with the target.
@@ -184,7 +141,7 @@ class Compilation {
 
   Status Emit() {
     phases_.Begin("emit");
-    Breadcrumbs crumbs(context_, progress_);
+    const ir::Breadcrumbs crumbs(context_, progress_);
     artifact_.format = options_.emit == Emit::kObject ? CodeFormat::kObject : CodeFormat::kText;
     switch (options_.emit) {
       case Emit::kIr:
@@ -222,7 +179,7 @@ class Compilation {
   llvm::LLVMContext context_;
   std::unique_ptr<llvm::Module> module_;
   Artifact artifact_;
-  Phases phases_;
+  ir::Phases phases_;
   bool has_pointers_ = false;
 };
 

@@ -23,16 +23,4 @@ const TargetFactory* FindTarget(std::string_view name) {
   return nullptr;
 }
 
-Expected<int32_t> LoadedModule::Run(size_t, Invocation&) {
-  return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
-}
-Status LoadedModule::RunPlain(std::string_view) {
-  return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
-}
-
-DeviceSurroundings& SurroundingsOfDevices() {
-  static DeviceSurroundings surroundings;
-  return surroundings;
-}
-
 }  // namespace rbc

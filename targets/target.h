@@ -172,11 +172,15 @@ class LoadedModule {
   // Whether entries are functions of this process: `int32_t(void* frame, void* result)` for calls and maps,
   // `void()` for constructors. Else all of them are run by Run().
   virtual bool is_direct() const { return true; }
-  // Runs the entry number `index` of the artifact; gives its status. An error with is_sticky(): this process can run
+  // Runs the entry number `index` of the artifact; gives its status. After an error with IsSticky() this process can run
   // nothing any more. kInvalidArgument, kResourceExhausted, kRemoteCrash.
-  virtual Expected<int32_t> Run(size_t index, Invocation& invocation);
+  virtual Expected<int32_t> Run(size_t, Invocation&) {
+    return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
+  }
   // Constructors or destructors: a kernel of one thread without parameters.
-  virtual Status RunPlain(std::string_view symbol);
+  virtual Status RunPlain(std::string_view) {
+    return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
+  }
 };
 
 // After such an error the device is of no use to this process.
@@ -197,7 +201,10 @@ struct DeviceSurroundings {
   void (*print)(std::string_view text) = nullptr;             // what the running call prints
   void (*on_stack)(uintptr_t low, uintptr_t high) = nullptr;  // client code's stack from now on; 0, 0: the thread's own
 };
-DeviceSurroundings& SurroundingsOfDevices();
+inline DeviceSurroundings& SurroundingsOfDevices() {
+  static DeviceSurroundings surroundings;
+  return surroundings;
+}
 
 // A kind of machine that runs modules, e.g. "host". One thread at a time.
 class Target {

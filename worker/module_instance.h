@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/expected.h"
@@ -23,12 +24,13 @@ class ModuleInstance {
 
   uint64_t id() const { return id_; }
   const LoadedModule& code() const { return *code_; }
+  LoadedModule& code() { return *code_; }
   const std::vector<LoadedFunction>& functions() const { return functions_; }
   // Held around each call of a serial module; null for others.
   std::mutex* serial() { return serial_.get(); }
 
   // On the calling thread, whose context names the module meanwhile.
-  void RunConstructors(CallContext& context);
+  Status RunConstructors(CallContext& context);
   void RunDestructors(CallContext& context);
   // atexit and __cxa_atexit of the module's own code.
   void AtExit(void (*function)(void*), void* argument);
@@ -44,8 +46,10 @@ class ModuleInstance {
   const std::unique_ptr<LoadedModule> code_;
   std::vector<LoadedFunction> functions_;
   std::unique_ptr<std::mutex> serial_;
-  void (*constructors_)() = nullptr;
-  void (*destructors_)() = nullptr;
+  Status RunProcedure(const std::string& symbol);
+
+  std::string constructors_;
+  std::string destructors_;
   std::mutex handlers_mutex_;
   std::vector<Handler> handlers_;
 };

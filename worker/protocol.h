@@ -76,7 +76,7 @@ struct SpawnBody {
   Role role;
   uint32_t lanes;       // execute: 1..kMaxLanes
   uint32_t lent_lanes;  // of these the last so many are for lent connections, the others for relayed calls
-  uint32_t unused;
+  int32_t device;       // execute: of the target; kSimulatedDevice (targets/target.h): none is needed
   char target[16];  // execute: name of the target, NUL-terminated
   uint64_t ring_size;
   uint64_t arena_size;
@@ -148,6 +148,7 @@ enum class FaultCause : uint32_t {
   kOutOfMemory = 8,
   kForbiddenCall = 9,  // SIGSYS: `code` is the system call
   kRefused = 10,       // a runtime symbol that ends the call; message says which
+  kDevice = 11,        // a GPU or its simulation that can run nothing any more; message: cause, line feed, sentence
 };
 
 // Written once by whoever faults first, read after death. Text is NUL-terminated within its array.

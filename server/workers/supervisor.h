@@ -16,6 +16,14 @@
 namespace rbc::server {
 
 // From the configuration; documented in docs/configuration.md.
+struct CudaOptions {
+  bool simulate = false;
+  std::vector<std::string> devices;  // indices and UUIDs; empty: all
+  std::string driver;                // path; empty: libcuda.so.1
+  uint32_t max_contexts = 16;        // of a device
+  double memory_fraction = 0.9;
+  uint64_t session_memory = 4ull << 30;
+};
 struct SupervisorOptions {
   std::string worker_path;             // rbc-worker; opened once, at start
   bool strict_sandbox = false;         // refuse to start without a complete lock-down
@@ -37,6 +45,7 @@ struct SupervisorOptions {
   std::chrono::milliseconds queue_deadline{30'000};
   std::chrono::milliseconds compile_deadline{10'000};
   std::chrono::milliseconds quarantine{60'000};
+  CudaOptions cuda;
 };
 
 struct WorkerStatus {

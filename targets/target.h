@@ -95,7 +95,7 @@ struct EntryPoint {
     bool is_pointer = false;  // a device address
   };
   uint32_t parameter_bytes = 0;       // of the packed parameters
-  std::vector<Parameter> parameters;  // kKernel: one a parameter of the signature
+  std::vector<Parameter> parameters;  // kKernel: one a parameter of the signature; kMap: one a column, result last
   uint32_t shared_bytes = 0;          // static shared memory
   uint32_t max_threads = 0;           // of a block, where the module says so (maxntid); 0: the device's limit
   bool meets = false;                 // threads of a block wait for each other: barrier, shuffle, vote, spinning

@@ -14,7 +14,10 @@
 #include "targets/cuda/entries.h"
 #include "targets/cuda/libdevice.h"
 #include "targets/cuda/math.h"
+#include "targets/cuda/gpu_device.h"
 #include "targets/cuda/nvptx.h"
+#include "targets/cuda/simulate.h"
+#include "targets/cuda/simulated_device.h"
 #include "targets/host/emit.h"
 #include "targets/host/optimize.h"
 #include "targets/ir/check_module.h"
@@ -46,10 +49,12 @@ struct Toolchain {
 
 // What all compiles of a worker share.
 struct Shared {
-  Shared() : library(llvm::Triple(kTriple)) {}
+  explicit Shared(const RuntimeSymbols& host) : host_symbols(host), library(llvm::Triple(kTriple)) {}
+  const RuntimeSymbols& host_symbols;
   const DeviceSymbols symbols;
   const llvm::TargetLibraryInfoImpl library;
   Libdevice libdevice;
+  std::unique_ptr<SimulatorCompiler> simulator;
 };
 
 // One compile: owns context and module; the toolchain stays with the target.
@@ -174,6 +179,8 @@ class Compilation {
         artifact_.code = host::PrintIr(*module_);
         return {};
       case Emit::kObject:
+        if (options_.simulate) return EmitSimulated();
+        [[fallthrough]];
       case Emit::kAssembly:
       case Emit::kPtx:
         artifact_.format = CodeFormat::kPtx;
@@ -183,6 +190,16 @@ class Compilation {
         break;
     }
     return Error(ErrorKind::kUnsupported, "the cuda target emits PTX and IR");
+  }
+
+  // From here on the module is another one: whatever is emitted, it is the same up to this step.
+  Status EmitSimulated() {
+    artifact_.format = CodeFormat::kSimulated;
+    artifact_.sm = 0;
+    if (shared_.simulator == nullptr) shared_.simulator = std::make_unique<SimulatorCompiler>(shared_.host_symbols);
+    RBC_ASSIGN_OR_RETURN(artifact_.code,
+                         shared_.simulator->Compile(*module_, input_.functions, options_, progress_, &artifact_));
+    return Refused();
   }
 
   // LLVM reports an error and may yet go on.
@@ -207,7 +224,7 @@ class Compilation {
 
 class CudaTarget : public Target {
  public:
-  explicit CudaTarget(bool is_32_bit) : is_32_bit_(is_32_bit) {}
+  CudaTarget(const RuntimeSymbols& symbols, bool is_32_bit) : symbols_(symbols), is_32_bit_(is_32_bit) {}
 
   TargetInfo Info() const override {
     TargetInfo info;
@@ -227,13 +244,14 @@ class CudaTarget : public Target {
               fmt::format("optimisation level {} is not one of 0 to 3", options.opt_level)};
     }
     RBC_ASSIGN_OR_RETURN(const auto gpu, CheckGpu(options.sm, options.ptx_version));
-    if (shared_ == nullptr) shared_ = std::make_unique<Shared>();
+    if (shared_ == nullptr) shared_ = std::make_unique<Shared>(symbols_);
     return Compilation(ToolchainFor({gpu, options.opt_level, options.allow_contract}), *shared_, module, options, progress)
         .Run();
   }
 
   Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) override {
-    return {ErrorKind::kUnavailable, fmt::format("this machine has no GPU {} that can be used", ordinal)};
+    if (ordinal == kSimulatedDevice) return OpenSimulatedDevice(symbols_);
+    return OpenGpu(ordinal);
   }
 
  private:
@@ -246,6 +264,7 @@ class CudaTarget : public Target {
   }
 
   static constexpr size_t kMaxToolchains = 8;
+  const RuntimeSymbols& symbols_;
   const bool is_32_bit_;
   std::unique_ptr<Shared> shared_;  // made at first use: a worker may never compile for a GPU
   std::vector<std::unique_ptr<Toolchain>> toolchains_;
@@ -258,7 +277,11 @@ void Initialize() {
   LoadLibdevice();
 }
 
-std::unique_ptr<Target> CreateCudaTarget(const RuntimeSymbols&) { return std::make_unique<CudaTarget>(false); }
-std::unique_ptr<Target> CreateCuda32Target(const RuntimeSymbols&) { return std::make_unique<CudaTarget>(true); }
+std::unique_ptr<Target> CreateCudaTarget(const RuntimeSymbols& symbols) {
+  return std::make_unique<CudaTarget>(symbols, false);
+}
+std::unique_ptr<Target> CreateCuda32Target(const RuntimeSymbols& symbols) {
+  return std::make_unique<CudaTarget>(symbols, true);
+}
 
 }  // namespace rbc::cuda

@@ -4,21 +4,49 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <dlfcn.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "cuda/simulator/abi.h"
+#include "targets/host/host_target.h"
 #include "tests/harness/run_program.h"
 #include "tests/targets/harness.h"
 
 namespace rbc::testing {
 namespace {
 
+// The thread that runs, for code that asks.
+thread_local simulator::Thread running;
+
+const simulator::Thread* RunningThread() { return &running; }
+void Unexpected() { std::abort(); }
+
+// The C library, and an engine of one thread after the other.
+class EngineSymbols : public RuntimeSymbols {
+ public:
+  void* Find(std::string_view name) const override {
+    if (name == "rbc_sim_thread") return reinterpret_cast<void*>(RunningThread);
+    if (name == "rbc_sim_malloc") return reinterpret_cast<void*>(std::malloc);
+    if (name == "rbc_sim_free") return reinterpret_cast<void*>(std::free);
+    if (name.starts_with("rbc_sim_")) return reinterpret_cast<void*>(Unexpected);
+    return dlsym(RTLD_DEFAULT, std::string(name).c_str());
+  }
+  std::string_view WhyRefused(std::string_view) const override { return ""; }
+};
+
+const RuntimeSymbols& Engine() {
+  static const EngineSymbols symbols;
+  return symbols;
+}
+
 std::unique_ptr<Target> Create(const char* name) {
   const TargetFactory* factory = FindTarget(name);
   factory->initialize();
-  return factory->create(Symbols());
+  return factory->create(Engine());
 }
 
 }  // namespace
@@ -73,6 +101,42 @@ std::string ExpectAssembles(std::string_view ir, const std::vector<FunctionDecla
     ptx = std::move(artifact->code);
   }
   return ptx;
+}
+
+Simulated::Simulated(std::string_view ir, std::vector<FunctionDeclaration> functions, CompileOptions options)
+    : functions_(functions) {
+  options.simulate = true;
+  auto artifact = CompileCuda(ir, std::move(functions), options);
+  EXPECT_TRUE(artifact) << Message(artifact);
+  if (!artifact) return;
+  EXPECT_EQ(artifact->format, CodeFormat::kSimulated);
+  artifact_ = std::move(*artifact);
+  static const std::unique_ptr<Device> device = std::move(host::OpenHostDevice(Engine())).value();
+  auto loaded = device->Load(artifact_.code);
+  EXPECT_TRUE(loaded) << Message(loaded);
+  if (loaded) module_ = std::move(*loaded);
+}
+
+void Simulated::Launch(size_t index, const void* parameters, uint32_t blocks, uint32_t threads) {
+  const auto& entry = artifact_.entries[index];
+  ASSERT_FALSE(entry.meets) << "this engine runs one thread after the other";
+  auto* run = reinterpret_cast<void (*)(const void*)>(module_->Symbol(entry.symbol));
+  ASSERT_NE(run, nullptr) << entry.symbol;
+  std::vector<unsigned char> shared(entry.shared_bytes + 256);
+  for (uint32_t block = 0; block < blocks; ++block) {
+    for (uint32_t thread = 0; thread < threads; ++thread) {
+      running = {.tid = {thread, 0, 0},
+                 .ntid = {threads, 1, 1},
+                 .ctaid = {block, 0, 0},
+                 .nctaid = {blocks, 1, 1},
+                 .shared = shared.data(),
+                 .lane = thread % simulator::kWarpSize,
+                 .warp = thread / simulator::kWarpSize,
+                 .dynamic_bytes = 0,
+                 .grid_id = 0};
+      run(parameters);
+    }
+  }
 }
 
 }  // namespace rbc::testing

@@ -50,6 +50,7 @@ class SupervisorBackend final : public Backend {
     return supervisor_->StartExecutionWorker(domain, target, session, std::move(on_return));
   }
   std::vector<WorkerStatus> Status() const override { return supervisor_->Status(); }
+  std::vector<DeviceStatus> Devices() const override { return supervisor_->Devices(); }
   std::string build() const override { return std::string(worker::BuildId()); }
   std::string SandboxNames(uint32_t bits) const override { return DescribeSandbox(bits); }
 

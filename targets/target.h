@@ -200,6 +200,8 @@ class Device {
 struct DeviceSurroundings {
   void (*print)(std::string_view text) = nullptr;             // what the running call prints
   void (*on_stack)(uintptr_t low, uintptr_t high) = nullptr;  // client code's stack from now on; 0, 0: the thread's own
+  std::string driver;         // path of NVIDIA's library; empty: the system's
+  uint64_t memory_limit = 0;  // bytes of a GPU's memory; 0: any
 };
 inline DeviceSurroundings& SurroundingsOfDevices() {
   static DeviceSurroundings surroundings;

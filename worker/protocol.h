@@ -23,7 +23,7 @@ inline constexpr size_t kMaxControlMessage = 64 * 1024;  // one packet
 inline constexpr uint32_t kMaxLanes = 64;
 inline constexpr size_t kPage = 4096;
 
-enum class Role : uint32_t { kCompile = 1, kExecute = 2 };
+enum class Role : uint32_t { kCompile = 1, kExecute = 2, kProbe = 3 };
 
 // What lock-down got. Bits of WorkerReady::sandbox; a worker reports what is active, not what was tried.
 enum SandboxBit : uint32_t {
@@ -87,8 +87,10 @@ struct SpawnBody {
   uint32_t strict;         // lock-down must be complete or the worker ends
   uint64_t max_message;    // bytes of a call message or reply
   uint64_t max_string;     // bytes of a returned string
+  uint64_t device_memory;  // execute: bytes of the device's memory that the worker may take; 0: any
+  char driver[160];        // execute and probe: the driver's library, NUL-terminated; empty: the system's
 };
-static_assert(sizeof(SpawnBody) == 96);
+static_assert(sizeof(SpawnBody) == 264);
 
 struct SpawnedBody {
   uint64_t worker_id;

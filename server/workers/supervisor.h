@@ -12,6 +12,7 @@
 #include "base/expected.h"
 #include "server/workers/execution_worker.h"
 #include "targets/target.h"
+#include "worker/device_description.h"
 
 namespace rbc::server {
 
@@ -59,6 +60,13 @@ struct WorkerStatus {
   std::string state;     // "idle", "busy", "starting"
 };
 
+// A GPU of this farm, or its simulation.
+struct DeviceStatus {
+  worker::DeviceDescription description;
+  uint32_t contexts = 0;  // execution workers on it
+  uint32_t max_contexts = 0;
+};
+
 class CompilePool;
 
 // Thread-safe. One thread of its own (the death signal of nurseries follows it) lives as long as the supervisor.
@@ -79,6 +87,8 @@ class Supervisor {
                                                                   uint64_t session,
                                                                   std::function<void(LentReturn)> on_return);
   std::vector<WorkerStatus> Status() const;
+  // GPUs, in the order of the targets' devices.
+  std::vector<DeviceStatus> Devices() const;
 
   class Impl;
 

@@ -166,7 +166,7 @@ class Handler final : public wire::FarmIf {
   void emit(wire::EmitReply& reply, const wire::EmitRequest& request) override;
   void call(wire::CallReply& reply, const wire::CallRequest& request) override;
   void call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) override;
-  void map(wire::MapReply& reply, const wire::MapRequest& request) override;
+  void map_rows(wire::MapReply& reply, const wire::MapRequest& request) override;
   void launch(wire::CallReply& reply, const wire::LaunchRequest& request) override;
   void unload(const int64_t module_id) override;
   void publish(const wire::PublishRequest& request) override;
@@ -461,7 +461,7 @@ std::shared_ptr<SessionModule> Handler::MapOf(Session& session, SessionModule& m
   return module.map;
 }
 
-void Handler::map(wire::MapReply& reply, const wire::MapRequest& request) {
+void Handler::map_rows(wire::MapReply& reply, const wire::MapRequest& request) {
   const auto mine = session();
   uint32_t index = 0;
   const auto module = FunctionOf(*mine, request.function_id, &index);

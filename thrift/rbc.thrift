@@ -260,7 +260,7 @@ service Farm {
   // Runs the calls in order; an error of one does not stop the others.
   list<CallOutcome> call_batch(1: list<CallRequest> requests) throws (1: FarmError error)
   // Runs a function for each row. What that needs is compiled at the first map.
-  MapReply map(1: MapRequest request) throws (1: FarmError error)
+  MapReply map_rows(1: MapRequest request) throws (1: FarmError error)
   CallReply launch(1: LaunchRequest request) throws (1: FarmError error)
   void unload(1: i64 module_id) throws (1: FarmError error)
   void publish(1: PublishRequest request) throws (1: FarmError error)

@@ -63,6 +63,8 @@ enum class MessageType : uint32_t {
   kCompile = 13,  // JobBody; the job lies at the start of the arena
   // compile worker -> daemon
   kCompiled = 14,  // JobBody; the result lies in the arena at `offset`
+  // probe -> daemon, once
+  kProbed = 15,       // JobBody; job_id 0: devices (device_description.h) lie in the arena, 1: an error
 };
 
 struct MessageHeader {

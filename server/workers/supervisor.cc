@@ -90,7 +90,7 @@ class Supervisor::Impl final : public WorkerHost {
   void Tick();
   int WaitMs(bool ticking) const;
   void ReapStrangers();
-  Status FindDevices(const std::string& domain);
+  rbc::Status FindDevices(const std::string& domain);
   Expected<std::shared_ptr<Nursery>> NurseryOf(const std::string& domain);
   Expected<std::shared_ptr<Nursery>> StartNursery(const std::string& domain);  // on the thread
 

@@ -4,7 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -43,6 +47,30 @@ class TrackLease {
   std::unique_ptr<Track> track_;
 };
 
+// What kernels print the driver writes to standard output when a stream is waited for: a pipe, read after each wait.
+// Calls that run at once share it: what one printed may come with another's reply.
+class DeviceOutput {
+ public:
+  static Expected<std::unique_ptr<DeviceOutput>> Open() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0 || dup2(ends[1], STDOUT_FILENO) < 0)
+      return Error(ErrorKind::kUnavailable, "no pipe can be made for what kernels print");
+    close(ends[1]);
+    return std::unique_ptr<DeviceOutput>(new DeviceOutput(ends[0]));
+  }
+  ~DeviceOutput() { close(end_); }
+  void Forward() const {
+    char text[4096];
+    const auto print = SurroundingsOfDevices().print;
+    for (ssize_t size; (size = read(end_, text, sizeof text)) > 0;)
+      if (print != nullptr) print({text, static_cast<size_t>(size)});
+  }
+
+ private:
+  explicit DeviceOutput(int end) : end_(end) {}
+  const int end_;
+};
+
 // Where a call's parts lie on the device: status and outcome, result, memory.
 struct Layout {
   explicit Layout(const EntryPoint& entry, size_t bytes) : memory(kHead + RoundUp(entry.result_size, 64)), size(memory + bytes) {}
@@ -53,8 +81,8 @@ struct Layout {
 
 class GpuModule : public LoadedModule {
  public:
-  GpuModule(Gpu& gpu, LoadedImage image, const Artifact& artifact)
-      : gpu_(gpu), image_(std::move(image)), entries_(artifact.entries) {}
+  GpuModule(Gpu& gpu, const DeviceOutput& output, LoadedImage image, const Artifact& artifact)
+      : gpu_(gpu), output_(output), image_(std::move(image)), entries_(artifact.entries) {}
   ~GpuModule() override { (void)gpu_.MakeCurrent(); }
 
   Status FindEntries() {
@@ -93,7 +121,9 @@ class GpuModule : public LoadedModule {
     RBC_RETURN_IF_ERROR(track->CopyOut(0, layout.memory));
     const size_t from = layout.memory + invocation.returned_from;
     RBC_RETURN_IF_ERROR(track->CopyOut(from, layout.size - from));
-    RBC_RETURN_IF_ERROR(track->Finish());
+    auto finished = track->Finish();
+    output_.Forward();
+    RBC_RETURN_IF_ERROR(std::move(finished));
     return TakeResults(entry, layout, staging, invocation);
   }
 
@@ -136,6 +166,7 @@ class GpuModule : public LoadedModule {
   }
 
   Gpu& gpu_;
+  const DeviceOutput& output_;
   const LoadedImage image_;
   const std::vector<EntryPoint> entries_;
   std::vector<CUfunction> functions_;
@@ -143,7 +174,8 @@ class GpuModule : public LoadedModule {
 
 class GpuDevice : public Device {
  public:
-  explicit GpuDevice(std::unique_ptr<Gpu> gpu) : gpu_(std::move(gpu)) {}
+  GpuDevice(std::unique_ptr<Gpu> gpu, std::unique_ptr<DeviceOutput> output)
+      : gpu_(std::move(gpu)), output_(std::move(output)) {}
 
   Expected<std::unique_ptr<LoadedModule>> Load(std::string_view) override {
     return Error(ErrorKind::kInvalidArgument, "a module for a GPU is loaded with the description of its entries");
@@ -152,22 +184,26 @@ class GpuDevice : public Device {
     if (artifact.format != CodeFormat::kPtx && artifact.format != CodeFormat::kCubin)
       return Error(ErrorKind::kInvalidArgument, "the module was not compiled for a GPU but for its simulation");
     RBC_ASSIGN_OR_RETURN(auto image, gpu_->Load(artifact.code));
-    auto module = std::make_unique<GpuModule>(*gpu_, std::move(image), artifact);
+    auto module = std::make_unique<GpuModule>(*gpu_, *output_, std::move(image), artifact);
     RBC_RETURN_IF_ERROR(module->FindEntries());
     return std::unique_ptr<LoadedModule>(std::move(module));
   }
 
  private:
   const std::unique_ptr<Gpu> gpu_;  // outlives its modules: the worker drops them first
+  const std::unique_ptr<DeviceOutput> output_;
 };
 
 }  // namespace
 
 Expected<std::unique_ptr<Device>> OpenGpu(int ordinal) {
   const DeviceSurroundings& around = SurroundingsOfDevices();
+  // Nothing can be written where the driver would keep what it compiles.
+  setenv("CUDA_CACHE_DISABLE", "1", 1);
+  RBC_ASSIGN_OR_RETURN(auto output, DeviceOutput::Open());
   RBC_ASSIGN_OR_RETURN(auto gpu, Gpu::Open(around.driver, ordinal, around.memory_limit));
   RBC_RETURN_IF_ERROR(gpu->Rehearse(kNothing));
-  return std::unique_ptr<Device>(std::make_unique<GpuDevice>(std::move(gpu)));
+  return std::unique_ptr<Device>(std::make_unique<GpuDevice>(std::move(gpu), std::move(output)));
 }
 
 }  // namespace rbc::cuda

@@ -30,6 +30,8 @@ struct Column {
   static Column Broadcast(const T& value) {
     return {std::string(TypeText<T>::kText.view()), &value, sizeof value, 0};
   }
+  template <typename T>
+  static Column Broadcast(const T&& value) = delete;  // gone before the map
 };
 
 struct MapResult {

@@ -158,6 +158,7 @@ Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory
   context_.function = &function;
   context_.module = function.module;
   context_.phase = "call";
+  function.module->ShowConstructorOutput(context_.capture);
   Expected<int32_t> status = 0;
   if (function.entry != nullptr && function.point.kind == EntryKind::kMap) {
     status = EnterHostMap(function, memory);

@@ -70,7 +70,16 @@ Status ModuleInstance::RunProcedure(const std::string& symbol) {
 Status ModuleInstance::RunConstructors(CallContext& context) {
   if (constructors_.empty()) return {};
   const InModule running(context, this, "constructors");
-  return RunProcedure(constructors_);
+  auto status = RunProcedure(constructors_);
+  output_ = context.capture.text();
+  has_output_.store(!output_.empty(), std::memory_order_release);
+  return status;
+}
+
+void ModuleInstance::TakeOutput(Capture& capture) {
+  if (!has_output_.exchange(false, std::memory_order_acq_rel)) return;
+  capture.Write(output_);
+  std::string().swap(output_);
 }
 
 void ModuleInstance::RunDestructors(CallContext& context) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "base/expected.h"
 #include "targets/target.h"
+#include "worker/capture.h"
 #include "worker/control_messages.h"
 #include "worker/function_table.h"
 
@@ -29,14 +31,20 @@ class ModuleInstance {
   // Held around each call of a serial module; null for others.
   std::mutex* serial() { return serial_.get(); }
 
-  // On the calling thread, whose context names the module meanwhile.
+  // On the calling thread, whose context names the module meanwhile. What they print is kept for the first call.
   Status RunConstructors(CallContext& context);
+  // Any lane: adds what the constructors printed to `capture`, once.
+  void ShowConstructorOutput(Capture& capture) {
+    if (has_output_.load(std::memory_order_acquire)) TakeOutput(capture);
+  }
   void RunDestructors(CallContext& context);
   // atexit and __cxa_atexit of the module's own code.
   void AtExit(void (*function)(void*), void* argument);
 
  private:
   ModuleInstance(uint64_t id, std::unique_ptr<LoadedModule> code) : id_(id), code_(std::move(code)) {}
+
+  void TakeOutput(Capture& capture);
 
   struct Handler {
     void (*function)(void*);
@@ -50,6 +58,8 @@ class ModuleInstance {
 
   std::string constructors_;
   std::string destructors_;
+  std::atomic<bool> has_output_{false};
+  std::string output_;  // of the constructors; belongs to whoever clears has_output_
   std::mutex handlers_mutex_;
   std::vector<Handler> handlers_;
 };

@@ -10,6 +10,7 @@ namespace {
 constexpr TargetFactory kTargets[] = {
     {"host", host::Initialize, host::CreateHostTarget},
     {"cuda", cuda::Initialize, cuda::CreateCudaTarget},
+    {"cuda32", cuda::Initialize, cuda::CreateCuda32Target},
 };
 
 }  // namespace

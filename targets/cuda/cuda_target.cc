@@ -10,11 +10,14 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
 #include "targets/cuda/check_device.h"
+#include "targets/cuda/cuda32.h"
+#include "targets/cuda/device_library.h"
 #include "targets/cuda/device_symbols.h"
 #include "targets/cuda/entries.h"
 #include "targets/cuda/libdevice.h"
 #include "targets/cuda/math.h"
 #include "targets/cuda/gpu_device.h"
+#include "targets/cuda/nvjitlink.h"
 #include "targets/cuda/nvptx.h"
 #include "targets/cuda/simulate.h"
 #include "targets/cuda/simulated_device.h"
@@ -54,6 +57,7 @@ struct Shared {
   const DeviceSymbols symbols;
   const llvm::TargetLibraryInfoImpl library;
   Libdevice libdevice;
+  const std::string runtime = ReadDeviceRuntime();
   std::unique_ptr<SimulatorCompiler> simulator;
 };
 
@@ -61,8 +65,8 @@ struct Shared {
 class Compilation {
  public:
   Compilation(Toolchain& tools, Shared& shared, const Module& input, const CompileOptions& options,
-              CompileProgress* progress)
-      : tools_(tools), shared_(shared), input_(input), options_(options), progress_(progress), phases_(progress, &artifact_) {
+              bool is_32_bit, CompileProgress* progress)
+      : is_32_bit_(is_32_bit), tools_(tools), shared_(shared), input_(input), options_(options), progress_(progress), phases_(progress, &artifact_) {
     log_.Install(context_);
   }
 
@@ -84,7 +88,18 @@ class Compilation {
     RBC_ASSIGN_OR_RETURN(module_, ir::ReadModule(input_.ir, context_, &log_));
     phases_.Begin("verify");
     RBC_RETURN_IF_ERROR(ir::VerifyModule(*module_, &log_));
-    return ir::CheckWholeModule(*module_);
+    RBC_RETURN_IF_ERROR(ir::CheckWholeModule(*module_, is_32_bit_ ? 32 : 64));
+    return is_32_bit_ ? Widen() : Status();
+  }
+
+  // Under its own layout, before it becomes a module of 64 bits.
+  Status Widen() {
+    phases_.Begin("widen");
+    const ir::PrepareOptions prepare{options_.debug, options_.allow_contract, ir::Machine::kNvptx};
+    ir::PrepareModule(*module_, llvm::Triple(kTriple32), llvm::DataLayout(kLayout32), prepare);
+    // What it would refuse LLVM's passes must not meet either.
+    RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm, ir::Machine::kNvptx));
+    return WidenPointers(*module_);
   }
 
   Status Check() {
@@ -134,12 +149,7 @@ class Compilation {
                    fmt::format("'{}' is a kernel: declare it with abi kernel", declaration.symbol));
     }
     RBC_ASSIGN_OR_RETURN(auto entry, MakeEntry(match, options_.entry, declaration, index));
-    for (const auto& slot : match.frame.slots()) {
-      const bool text = slot.type.is(types::Kind::kString);
-      if (!text && !slot.type.is(types::Kind::kPointer)) continue;
-      has_pointers_ = true;
-      entry.cells.emplace_back(slot.offset, text ? EntryPoint::Cell::kString : EntryPoint::Cell::kPointer);
-    }
+    has_pointers_ |= !entry.cells.empty();
     artifact_.entries.push_back(std::move(entry));
     return {};
   }
@@ -155,6 +165,7 @@ class Compilation {
 
   Status Link() {
     phases_.Begin("link");
+    RBC_RETURN_IF_ERROR(LinkDeviceLibrary(*module_, shared_.runtime));
     RBC_RETURN_IF_ERROR(MapMath(*module_, shared_.libdevice));
     RBC_RETURN_IF_ERROR(shared_.libdevice.Link(*module_, tools_.options.gpu.sm));
     return ir::CheckSymbols(*module_, shared_.symbols);
@@ -180,16 +191,28 @@ class Compilation {
         return {};
       case Emit::kObject:
         if (options_.simulate) return EmitSimulated();
-        [[fallthrough]];
+        return NvJitLinkPath().empty() ? EmitPtx() : EmitCubin();
       case Emit::kAssembly:
       case Emit::kPtx:
-        artifact_.format = CodeFormat::kPtx;
-        artifact_.code = tools_.assembly.Run(*module_);
-        return Refused();
+        return EmitPtx();
       case Emit::kCubin:
-        break;
+        return EmitCubin();
     }
-    return Error(ErrorKind::kUnsupported, "the cuda target emits PTX and IR");
+    return Error(ErrorKind::kInvalidArgument, "the cuda target emits objects, PTX, cubins and IR");
+  }
+
+  Status EmitPtx() {
+    artifact_.format = CodeFormat::kPtx;
+    artifact_.code = tools_.assembly.Run(*module_);
+    return Refused();
+  }
+
+  Status EmitCubin() {
+    RBC_RETURN_IF_ERROR(EmitPtx());
+    phases_.Begin("assemble");
+    RBC_ASSIGN_OR_RETURN(artifact_.code, LinkCubin(artifact_.code, tools_.options.gpu.sm, options_.opt_level != 0));
+    artifact_.format = CodeFormat::kCubin;
+    return {};
   }
 
   // From here on the module is another one: whatever is emitted, it is the same up to this step.
@@ -208,6 +231,7 @@ class Compilation {
     return log_.MakeError(ErrorKind::kCompileFailed, "the compiler refuses the module");
   }
 
+  const bool is_32_bit_;
   Toolchain& tools_;
   Shared& shared_;
   const Module& input_;
@@ -230,7 +254,7 @@ class CudaTarget : public Target {
     TargetInfo info;
     info.name = is_32_bit_ ? "cuda32" : "cuda";
     info.triple = is_32_bit_ ? kTriple32 : kTriple;
-    info.data_layout = is_32_bit_ ? "e-p:32:32-p6:32:32-p7:32:32-i64:64-i128:128-i256:256-v16:16-v32:32-n16:32:64"
+    info.data_layout = is_32_bit_ ? kLayout32
                                   : MakeTargetMachine({*CheckGpu(0, 0)})->createDataLayout().getStringRepresentation();
     info.cpu = fmt::format("sm_{}", kDefaultSm);
     info.pointer_bits = is_32_bit_ ? 32 : 64;
@@ -245,7 +269,7 @@ class CudaTarget : public Target {
     }
     RBC_ASSIGN_OR_RETURN(const auto gpu, CheckGpu(options.sm, options.ptx_version));
     if (shared_ == nullptr) shared_ = std::make_unique<Shared>(symbols_);
-    return Compilation(ToolchainFor({gpu, options.opt_level, options.allow_contract}), *shared_, module, options, progress)
+    return Compilation(ToolchainFor({gpu, options.opt_level, options.allow_contract}), *shared_, module, options, is_32_bit_, progress)
         .Run();
   }
 
@@ -274,7 +298,12 @@ class CudaTarget : public Target {
 
 void Initialize() {
   InitializeNvptx();
-  LoadLibdevice();
+  static const bool once = [] {
+    LoadLibdevice();
+    LoadNvJitLink();
+    return true;
+  }();
+  static_cast<void>(once);
 }
 
 std::unique_ptr<Target> CreateCudaTarget(const RuntimeSymbols& symbols) {

@@ -26,12 +26,11 @@ struct Refusal {
   std::string_view why;
 };
 constexpr Refusal kRefusals[] = {
-    {" fopen fclose fread fwrite fprintf vfprintf fputs fputc fgets open close read write stdout stderr stdin ",
+    {" fopen fclose fread fwrite fprintf vfprintf fputs fputc fgets fflush open close read write stdout stderr stdin ",
      "files and streams do not exist on a GPU"},
-    {" puts putchar fflush ", "on a GPU only printf prints"},
     {" exit _exit atexit system fork execve getenv time clock sleep usleep pthread_create ",
      "there is no operating system on a GPU"},
-    {" snprintf sprintf vsnprintf strtod strtol strtoll strtoul qsort realloc calloc aligned_alloc posix_memalign ",
+    {" snprintf sprintf vsnprintf strtod strtol strtoll strtoul qsort realloc aligned_alloc posix_memalign ",
      "a function of the host's C library that has no counterpart on a GPU"},
     {" __cxa_throw __cxa_allocate_exception __gxx_personality_v0 _Unwind_Resume ", "there are no exceptions on a GPU"},
     {" _Znwm _Znam _ZdlPv _ZdlPvm _ZdaPv ", "C++'s operator new is not offered on GPUs; call malloc"},

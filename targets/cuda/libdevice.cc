@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "targets/cuda/libdevice.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -22,7 +21,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Triple.h"
-#include "targets/cuda/nvptx.h"
+#include "targets/cuda/toolkit.h"
 
 namespace rbc::cuda {
 namespace {
@@ -41,38 +40,14 @@ Found& TheLibrary() {
   return found;
 }
 
-std::vector<fs::path> Matching(const fs::path& folder, std::string_view prefix) {
-  std::vector<fs::path> paths;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().string().starts_with(prefix)) paths.push_back(entry.path());
-  }
-  std::sort(paths.rbegin(), paths.rend());  // the newest first
-  return paths;
-}
-
 std::vector<fs::path> Candidates() {
   std::vector<fs::path> paths;
   if (const char* wanted = std::getenv("RBC_LIBDEVICE")) return {wanted};
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
   paths.push_back(program.parent_path().parent_path() / "share" / "rbc" / kFile);
-  const auto in_toolkit = [&](const fs::path& home) { paths.push_back(home / "nvvm" / "libdevice" / kFile); };
-  for (const char* name : {"CUDA_HOME", "CUDA_PATH"}) {
-    if (const char* home = std::getenv(name)) in_toolkit(home);
-  }
-  in_toolkit("/usr/local/cuda");
-  for (const auto& home : Matching("/usr/local", "cuda-")) in_toolkit(home);
+  for (const auto& root : ToolkitRoots()) paths.push_back(root / "nvvm" / "libdevice" / kFile);
   paths.push_back(fs::path("/usr/lib/nvidia-cuda-toolkit/libdevice") / kFile);
-  for (const char* root : {"/usr/local/lib", "/usr/lib"}) {
-    for (const auto& python : Matching(root, "python3")) {
-      for (const char* packages : {"site-packages", "dist-packages"}) {
-        const fs::path nvidia = python / packages / "nvidia";
-        in_toolkit(nvidia / "cuda_nvcc");
-        for (const auto& home : Matching(nvidia, "cu1")) in_toolkit(home);
-      }
-    }
-  }
   return paths;
 }
 

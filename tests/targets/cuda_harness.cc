@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "cuda/simulator/abi.h"
 #include "targets/host/host_target.h"
@@ -25,11 +26,21 @@ thread_local simulator::Thread running;
 const simulator::Thread* RunningThread() { return &running; }
 void Unexpected() { std::abort(); }
 
+// What simulated code printed: the format and the packed arguments' first eight bytes.
+std::string printed;
+int32_t Vprintf(const char* format, const void* arguments) {
+  uint64_t first = 0;
+  if (arguments != nullptr) std::memcpy(&first, arguments, sizeof first);
+  printed += fmt::format("{}|{};", format, first);
+  return 1;
+}
+
 // The C library, and an engine of one thread after the other.
 class EngineSymbols : public RuntimeSymbols {
  public:
   void* Find(std::string_view name) const override {
     if (name == "rbc_sim_thread") return reinterpret_cast<void*>(RunningThread);
+    if (name == "rbc_sim_vprintf") return reinterpret_cast<void*>(Vprintf);
     if (name == "rbc_sim_malloc") return reinterpret_cast<void*>(std::malloc);
     if (name == "rbc_sim_free") return reinterpret_cast<void*>(std::free);
     if (name.starts_with("rbc_sim_")) return reinterpret_cast<void*>(Unexpected);
@@ -102,6 +113,8 @@ std::string ExpectAssembles(std::string_view ir, const std::vector<FunctionDecla
   }
   return ptx;
 }
+
+std::string TakePrinted() { return std::exchange(printed, {}); }
 
 Simulated::Simulated(std::string_view ir, std::vector<FunctionDeclaration> functions, CompileOptions options)
     : functions_(functions) {

@@ -31,6 +31,9 @@ std::string AssemblerComplaint(const std::string& ptx, uint32_t sm);
 std::string ExpectAssembles(std::string_view ir, const std::vector<FunctionDeclaration>& functions,
                             CompileOptions options = {});
 
+// What simulated code printed: "format|first argument as a number;" for each time.
+std::string TakePrinted();
+
 // ---- Simulated modules, run thread by thread: for entries at which threads do not meet.
 
 class Simulated {

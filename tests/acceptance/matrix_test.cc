@@ -35,8 +35,7 @@ fine:
   ret i32 0
 }
 define i64 @boom(i64 %x) {
-  %address = inttoptr i64 16 to ptr
-  store volatile i64 %x, ptr %address
+  store volatile i64 %x, ptr null
   ret i64 %x
 }
 )";
@@ -75,14 +74,14 @@ define ptx_kernel void @reverse(ptr %data) {
   %ctaid = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
   %base = mul i32 %ntid, %ctaid
   %at = add i32 %base, %tid
-  %mine = getelementptr i64, ptr %data, i32 %at
+  %mine = getelementptr inbounds i64, ptr %data, i32 %at
   %value = load i64, ptr %mine
-  %slot = getelementptr i64, ptr addrspace(3) @open, i32 %tid
+  %slot = getelementptr inbounds i64, ptr addrspace(3) @open, i32 %tid
   store i64 %value, ptr addrspace(3) %slot
   call void @llvm.nvvm.barrier.cta.sync.aligned.all(i32 0)
   %other = sub i32 %ntid, %tid
   %last = sub i32 %other, 1
-  %from = getelementptr i64, ptr addrspace(3) @open, i32 %last
+  %from = getelementptr inbounds i64, ptr addrspace(3) @open, i32 %last
   %reversed = load i64, ptr addrspace(3) %from
   %thousand = mul i32 %ctaid, 1000
   %mark = add i32 %thousand, %tid
@@ -97,16 +96,16 @@ define ptx_kernel void @histogram(ptr %values, ptr %counts, i32 %bins) {
   %ctaid = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
   %base = mul i32 %ntid, %ctaid
   %at = add i32 %base, %tid
-  %mine = getelementptr i32, ptr %values, i32 %at
+  %mine = getelementptr inbounds i32, ptr %values, i32 %at
   %value = load i32, ptr %mine
   %bin = urem i32 %value, %bins
-  %place = getelementptr i32, ptr %counts, i32 %bin
+  %place = getelementptr inbounds i32, ptr %counts, i32 %bin
   %old = atomicrmw add ptr %place, i32 1 monotonic
   ret void
 }
 define ptx_kernel void @warp_sum(ptr %values) {
   %tid = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
-  %mine = getelementptr i32, ptr %values, i32 %tid
+  %mine = getelementptr inbounds i32, ptr %values, i32 %tid
   %v0 = load i32, ptr %mine
   %d16 = call i32 @llvm.nvvm.shfl.sync.down.i32(i32 -1, i32 %v0, i32 16, i32 31)
   %v1 = add i32 %v0, %d16
@@ -143,14 +142,22 @@ class Matrix : public FarmTest, public ::testing::WithParamInterface<const char*
   FarmOptions Options() const override { return FarmOptions().Set("targets.cuda", "simulate", "true"); }
   std::string target() const { return GetParam(); }
   bool is_host() const { return target() == "host"; }
-  const char* print_ir() const { return is_host() ? kHostPrint : kDevicePrint; }
+  std::string Arithmetic() const { return Head() + kArithmetic; }
+  std::string Kernels() const { return Head() + kKernels; }
+  std::string Printing() const { return Head() + (is_host() ? kHostPrint : kDevicePrint); }
+  // A module for pointers of 32 bits says so.
+  std::string Head() const {
+    return target() == "cuda32" ? "target datalayout = \"e-p:32:32-i64:64-i128:128-v16:16-v32:32-n16:32:64\"\n"
+                                  "target triple = \"nvptx-nvidia-cuda\"\n"
+                                : "";
+  }
 
   // False: this farm has no such target, and says so by its type.
   bool Exists() {
     const auto targets = Jit().try_targets().value();
     for (const auto& info : targets)
       if (info.name == target()) return true;
-    const Finished run = Rbc({"call", File("poly.ll", kArithmetic), "poly", "f64(f64,f64)", "1", "2"});
+    const Finished run = Rbc({"call", File("poly.ll", Arithmetic()), "poly", "f64(f64,f64)", "1", "2"});
     EXPECT_THAT(run.err, StartsWith("error: UnknownTarget")) << run.ToString();
     return false;
   }
@@ -193,13 +200,13 @@ class Matrix : public FarmTest, public ::testing::WithParamInterface<const char*
 
 TEST_P(Matrix, CxxCall) {
   if (!Exists()) return;
-  const auto poly = Jit().function<double(double, double)>(Source::Ir(kArithmetic), "poly");
+  const auto poly = Jit().function<double(double, double)>(Source::Ir(Arithmetic()), "poly");
   for (int i = 0; i < 20; ++i) EXPECT_EQ(poly(i, 0.5), Poly(i, 0.5));
 }
 
 TEST_P(Matrix, CxxMap) {
   if (!Exists()) return;
-  const auto poly = Jit().function<double(double, double)>(Source::Ir(kArithmetic), "poly");
+  const auto poly = Jit().function<double(double, double)>(Source::Ir(Arithmetic()), "poly");
   for (const size_t rows : {0u, 1u, 7u, 1000u, 100'003u}) {
     std::vector<double> x(rows), y(rows);
     for (size_t i = 0; i < rows; ++i) {
@@ -227,7 +234,7 @@ TEST_P(Matrix, CxxMap) {
 TEST_P(Matrix, CxxKernel) {
   if (!Exists()) return;
   const auto jit = Jit();
-  const auto reverse = jit.function(Source::Ir(kKernels), "reverse", {"void(int64*)"}, With(CallAbi::kKernel));
+  const auto reverse = jit.function(Source::Ir(Kernels()), "reverse", {"void(int64*)"}, With(CallAbi::kKernel));
   std::vector<int64_t> data(3 * 64);
   for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<int64_t>(i) * 7;
   const Grid grid{{3}, {64}, 64 * 8};
@@ -241,7 +248,7 @@ TEST_P(Matrix, CxxKernel) {
       ASSERT_EQ(data[block * 64 + i], (block * 64 + 63 - i) * 7 + block * 1000 + i) << block << " " << i;
 
   const auto histogram =
-      jit.function(Source::Ir(kKernels), "histogram", {"void(int32*, int32*, int32)"}, With(CallAbi::kKernel));
+      jit.function(Source::Ir(Kernels()), "histogram", {"void(int32*, int32*, int32)"}, With(CallAbi::kKernel));
   std::vector<int32_t> values(512), counts(10);
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int32_t>(i * i % 97);
   histogram.launch({{4}, {128}, 0}, std::span<const int32_t>(values), std::span<int32_t>(counts), 10);
@@ -249,7 +256,7 @@ TEST_P(Matrix, CxxKernel) {
   for (const int32_t value : values) ++expected[value % 10];
   EXPECT_EQ(counts, expected);
 
-  const auto sum = jit.function(Source::Ir(kKernels), "warp_sum", {"void(int32*)"}, With(CallAbi::kKernel));
+  const auto sum = jit.function(Source::Ir(Kernels()), "warp_sum", {"void(int32*)"}, With(CallAbi::kKernel));
   std::vector<int32_t> lanes(32);
   for (int32_t i = 0; i < 32; ++i) lanes[i] = i + 1;
   sum.launch({{1}, {32}, 0}, lanes);
@@ -262,7 +269,7 @@ TEST_P(Matrix, CxxKernel) {
 
 TEST_P(Matrix, CxxStatus) {
   if (!Exists()) return;
-  const auto checked = Jit().function(Source::Ir(kArithmetic), "checked", {"float64(float64)"}, With(CallAbi::kStatusRetptr));
+  const auto checked = Jit().function(Source::Ir(Arithmetic()), "checked", {"float64(float64)"}, With(CallAbi::kStatusRetptr));
   EXPECT_EQ(checked(2.5).as<double>(), 2.5);
   EXPECT_EQ(checked.try_call({::rbc::Value(-1.0)}).value().status, 7);
   std::vector<double> x(1000, 1.0);
@@ -276,9 +283,9 @@ TEST_P(Matrix, CxxStatus) {
 TEST_P(Matrix, CxxCrash) {
   if (!Exists()) return;
   const auto jit = Jit();
-  const auto add = Jit().function<double(double, double)>(Source::Ir(kArithmetic), "poly");  // another session
+  const auto add = Jit().function<double(double, double)>(Source::Ir(Arithmetic()), "poly");  // another session
   EXPECT_EQ(add(1, 1), 2.5);
-  const auto boom = jit.function<int64_t(int64_t)>(Source::Ir(kArithmetic), "boom");
+  const auto boom = jit.function<int64_t(int64_t)>(Source::Ir(Arithmetic()), "boom");
   for (int i = 0; i < 3; ++i) {
     const Error error = ErrorOf([&] { boom(1); });
     EXPECT_EQ(Name(error.kind), "RemoteCrash") << error.message;
@@ -288,7 +295,7 @@ TEST_P(Matrix, CxxCrash) {
   }
   EXPECT_EQ(ErrorOf([&] { boom.map(std::vector<int64_t>(10)); }).kind, ErrorKind::kRemoteCrash);
   // The same session goes on with a fresh worker, the other one never noticed.
-  const auto poly = jit.function<double(double, double)>(Source::Ir(kArithmetic), "poly");
+  const auto poly = jit.function<double(double, double)>(Source::Ir(Arithmetic()), "poly");
   EXPECT_EQ(poly(3, 2), Poly(3, 2));
   EXPECT_EQ(add(2, 2), Poly(2, 2));
 }
@@ -297,7 +304,7 @@ TEST_P(Matrix, CxxPrint) {
   if (!Exists()) return;
   std::string output;
   const auto jit = Jit(&output);
-  const auto talk = jit.function<int64_t(int64_t)>(Source::Ir(print_ir()), "talk");
+  const auto talk = jit.function<int64_t(int64_t)>(Source::Ir(Printing()), "talk");
   EXPECT_EQ(talk(5), 5);
   EXPECT_EQ(output, "n is 5\n");
   output.clear();
@@ -309,13 +316,13 @@ TEST_P(Matrix, CxxPrint) {
 
 TEST_P(Matrix, CliCall) {
   if (!Exists()) return;
-  const Finished run = Rbc({"call", File("poly.ll", kArithmetic), "poly", "f64(f64,f64)", "3", "2"});
+  const Finished run = Rbc({"call", File("poly.ll", Arithmetic()), "poly", "f64(f64,f64)", "3", "2"});
   EXPECT_EQ(run.out, "19.5\n") << run.ToString();
 }
 
 TEST_P(Matrix, CliMap) {
   if (!Exists()) return;
-  const std::string source = File("poly.ll", kArithmetic), in = File("x.npy", Npy({1, 2, 3}));
+  const std::string source = File("poly.ll", Arithmetic()), in = File("x.npy", Npy({1, 2, 3}));
   const std::string out = farm().folder() + "/out.npy";
   EXPECT_EQ(Rbc({"map", source, "poly", "f64(f64,f64)", in, "2"}).out, "[3.5, 9.5, 19.5]\n");
   const Finished run = Rbc({"map", source, "poly", "f64(f64,f64)", in, in, "-o", out});
@@ -327,7 +334,7 @@ TEST_P(Matrix, CliMap) {
 
 TEST_P(Matrix, CliKernel) {
   if (!Exists()) return;
-  const Finished run = Rbc({"launch", File("kernels.ll", kKernels), "reverse", "void(int64*)", "[1, 2, 3, 4, 5, 6]",
+  const Finished run = Rbc({"launch", File("kernels.ll", Kernels()), "reverse", "void(int64*)", "[1, 2, 3, 4, 5, 6]",
                             "--grid", "2", "--block", "3", "--shared", "24"});
   if (is_host()) {
     EXPECT_THAT(run.err, StartsWith("error: Unsupported")) << run.ToString();
@@ -338,7 +345,7 @@ TEST_P(Matrix, CliKernel) {
 
 TEST_P(Matrix, CliStatus) {
   if (!Exists()) return;
-  const std::string source = File("status.ll", kArithmetic);
+  const std::string source = File("status.ll", Arithmetic());
   const Finished run = Rbc({"call", source, "checked", "f64(f64)", "-1", "--abi", "status_retptr"});
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, HasSubstr("returns status 7")) << run.ToString();
@@ -348,7 +355,7 @@ TEST_P(Matrix, CliStatus) {
 
 TEST_P(Matrix, CliCrash) {
   if (!Exists()) return;
-  const Finished run = Rbc({"call", File("boom.ll", kArithmetic), "boom", "i64(i64)", "1"});
+  const Finished run = Rbc({"call", File("boom.ll", Arithmetic()), "boom", "i64(i64)", "1"});
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, StartsWith("error: RemoteCrash: function 'boom' ended its worker: invalid memory access"))
       << run.ToString();
@@ -356,7 +363,7 @@ TEST_P(Matrix, CliCrash) {
 
 TEST_P(Matrix, CliPrint) {
   if (!Exists()) return;
-  const Finished run = Rbc({"call", File("talk.ll", print_ir()), "talk", "i64(i64)", "4"});
+  const Finished run = Rbc({"call", File("talk.ll", Printing()), "talk", "i64(i64)", "4"});
   EXPECT_EQ(run.out, "n is 4\n4\n") << run.ToString();
 }
 

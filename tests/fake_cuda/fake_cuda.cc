@@ -184,7 +184,8 @@ EXPORT int cuModuleUnload(void* module) {
 EXPORT int cuModuleGetFunction(void** function, void* module, const char* name) {
   FAIL_OR_GO_ON("cuModuleGetFunction");
   auto* in = static_cast<Module*>(module);
-  if (in->image.find(std::string(".entry ") + name) == std::string::npos) return 500;
+  // PTX names its kernels; a cubin is taken at its word.
+  if (!in->image.starts_with("\x7f" "ELF") && in->image.find(std::string(".entry ") + name) == std::string::npos) return 500;
   in->kernels.push_back(new std::string(name));
   *function = in->kernels.back();
   return 0;

@@ -21,8 +21,8 @@ using worker::Lane;
 using worker::MessageType;
 
 constexpr std::string_view kHostTarget = "host";  // needs no device
-constexpr uint32_t kMaxWaitingCalls = 1024;  // for a lane, one session
-constexpr milliseconds kDeathIsSoon{5000};   // from SIGKILL to reaped
+constexpr uint32_t kMaxWaitingCalls = 1024;       // for a lane, one session
+constexpr milliseconds kDeathIsSoon{5000};        // from SIGKILL to reaped
 constexpr milliseconds kLookAtLent{100};
 constexpr milliseconds kMostIdle{600};  // with the above: answered within a second
 
@@ -106,9 +106,8 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   RBC_ASSIGN_OR_RETURN(auto spawned, host.Spawn(domain, spawn, worker::RingSize(options.lanes), options.arena_size));
   const auto process = spawned.process;
   const int control = spawned.control.get();
-  auto out =
-      std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session, std::move(on_return),
-                                            std::move(place));
+  auto out = std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session,
+                                                   std::move(on_return), std::move(place));
   host.Watch(process, control, out);
   return std::shared_ptr<ExecutionWorker>(out);
 }

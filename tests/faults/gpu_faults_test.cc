@@ -173,9 +173,12 @@ TEST_F(SimulatedFaults, OfCallsEndThatCallOnly) {
   struct {
     const char* name;
     const char* cause;
-  } const cases[] = {{"store_null", "invalid memory access"}, {"load_null", "invalid memory access"},
-                     {"wild", "invalid memory access"},       {"not_canonical", "invalid memory access"},
-                     {"trap", "trap"},                        {"asserts", "assertion failed"},
+  } const cases[] = {{"store_null", "invalid memory access"},
+                     {"load_null", "invalid memory access"},
+                     {"wild", "invalid memory access"},
+                     {"not_canonical", "invalid memory access"},
+                     {"trap", "trap"},
+                     {"asserts", "assertion failed"},
                      {"deep", "stack overflow"}};
   for (const auto& [name, cause] : cases) {
     const Error error = CallFails(jit, name);
@@ -335,7 +338,9 @@ TEST_F(DriverFaults, SessionsGoWhereMemoryIsFree) {
     sessions.push_back(Jit());
     FunctionOptions options;
     options.target = target;
-    return sessions.back().function(Source::Ir(kFaults), "good", {"float64(float64)"}, options).try_call({::rbc::Value(1.0)});
+    return sessions.back()
+        .function(Source::Ir(kFaults), "good", {"float64(float64)"}, options)
+        .try_call({::rbc::Value(1.0)});
   };
   ASSERT_TRUE(more("cuda"));
   EXPECT_EQ(Contexts(watcher), (std::vector<int>{0, 1})) << "the second GPU has more memory";

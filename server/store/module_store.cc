@@ -16,7 +16,7 @@ std::shared_ptr<const ModuleInfo> MakeInfo(const ModuleSource& source, const Dig
   auto info = std::make_shared<ModuleInfo>();
   info->handle = source.handle;
   info->key = key;
-  info->target = source.target->name;
+  info->target = source.target_name.empty() ? source.target->name : source.target_name;
   info->options = source.options;
   info->serial = source.serial;
   info->stateful = artifact.stateful;

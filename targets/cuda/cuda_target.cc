@@ -16,9 +16,11 @@
 #include "targets/cuda/entries.h"
 #include "targets/cuda/libdevice.h"
 #include "targets/cuda/math.h"
+#include "targets/cuda/gpu_device.h"
 #include "targets/cuda/nvjitlink.h"
 #include "targets/cuda/nvptx.h"
 #include "targets/cuda/simulate.h"
+#include "targets/cuda/simulated_device.h"
 #include "targets/host/emit.h"
 #include "targets/host/optimize.h"
 #include "targets/ir/check_module.h"
@@ -286,7 +288,8 @@ class CudaTarget : public Target {
   }
 
   Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) override {
-    return {ErrorKind::kUnavailable, fmt::format("this machine has no GPU {} that can be used", ordinal)};
+    if (ordinal == kSimulatedDevice) return OpenSimulatedDevice(symbols_);
+    return OpenGpu(ordinal);
   }
 
  private:

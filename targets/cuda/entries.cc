@@ -391,6 +391,17 @@ Expected<EntryPoint> MakeKernelEntry(llvm::Module& module, const FunctionDeclara
   if (end > kMaxParameterBytes)
     return Refuse(declaration, fmt::format("a kernel's parameters take at most {} bytes", kMaxParameterBytes));
   entry.parameter_bytes = end;
+  // The frame of a kernel is its packed parameters, with cells where they have addresses.
+  RBC_ASSIGN_OR_RETURN(const auto frame, types::FrameLayout::Make(signature));
+  entry.frame_size = frame.fixed_size();
+  for (size_t i = 0; i < entry.parameters.size(); ++i) {
+    const auto& slot = frame.slots()[i];
+    if (slot.offset != entry.parameters[i].offset)
+      return Refuse(declaration, fmt::format("parameter {} is aligned otherwise than its type", i + 1));
+    if (!entry.parameters[i].is_pointer) continue;
+    const bool text = slot.type.is(types::Kind::kString);
+    entry.cells.emplace_back(slot.offset, text ? EntryPoint::Cell::kString : EntryPoint::Cell::kPointer);
+  }
   function->setCallingConv(llvm::CallingConv::PTX_Kernel);
   function->setLinkage(llvm::GlobalValue::ExternalLinkage);
   if (!IsPlainName(function->getName())) function->setName(EntryName(EntryKind::kKernel, index));
@@ -408,6 +419,7 @@ Expected<EntryPoint> MakeEntry(const ir::MatchedFunction& match, EntryKind kind,
   inner->setLinkage(llvm::GlobalValue::InternalLinkage);
   inner->addFnAttr(llvm::Attribute::AlwaysInline);
   entry.kind = kind;
+  if (kind == EntryKind::kMap) entry.parameters = ir::ColumnsOf(match);
   entry.symbol = EntryName(kind, index);
   entry.parameter_bytes = ParameterBytes(kind, match);
   switch (kind) {

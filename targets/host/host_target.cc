@@ -112,16 +112,21 @@ class Compilation {
       matches.push_back(std::move(match));
     }
     RBC_RETURN_IF_ERROR(ir::CheckSymbols(*module_, symbols_));
-    if (options_.emit == Emit::kObject) MakeEntries(matches);
+    if (options_.emit == Emit::kObject) return MakeEntries(matches);
     return {};
   }
 
   // The entries take the place of the client's functions, which become internal and mostly vanish into them.
-  void MakeEntries(const std::vector<ir::MatchedFunction>& matches) {
+  Status MakeEntries(const std::vector<ir::MatchedFunction>& matches) {
     for (size_t i = 0; i < matches.size(); ++i) {
       // An entry has no lines of source: for a debugger the function stays a frame of its own.
       if (options_.debug && !matches[i].function->hasFnAttribute(llvm::Attribute::AlwaysInline)) {
         matches[i].function->addFnAttr(llvm::Attribute::NoInline);
+      }
+      if (options_.entry == EntryKind::kMap) {
+        RBC_ASSIGN_OR_RETURN(auto entry, ir::MakeMapEntry(matches[i], i, input_.functions[i]));
+        artifact_.entries.push_back(std::move(entry));
+        continue;
       }
       artifact_.entries.push_back(ir::MakeEntryPoint(matches[i], i, input_.functions[i].symbol));
     }
@@ -129,6 +134,7 @@ class Compilation {
       auto* global = module_->getNamedValue(declaration.symbol);
       if (global != nullptr && !global->hasLocalLinkage()) ir::Hide(*global, symbols_, library_);
     }
+    return {};
   }
 
   Status Optimize() {

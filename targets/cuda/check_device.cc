@@ -63,7 +63,7 @@ bool StartsWithAny(std::string_view name, auto& prefixes) {
 
 bool IsPtxName(llvm::StringRef name) {
   return !name.empty() && name.size() < 1024 && !llvm::isDigit(name[0]) &&
-         llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_' || c == '$' || c == '.' || c == '@'; });
+         llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_' || c == '$'; });
 }
 
 // Global values that a constant refers to.
@@ -99,7 +99,7 @@ class DeviceChecker {
 
  private:
   Status CheckName(const llvm::GlobalValue& global) {
-    if (global.hasLocalLinkage() || global.getName().starts_with("llvm.") || IsPtxName(global.getName())) return {};
+    if (global.hasLocalLinkage() || global.isDeclaration() || global.getName().starts_with("llvm.") || IsPtxName(global.getName())) return {};
     return ir::RefuseGlobal(global, "this name cannot be written in PTX; use letters, digits and underscores");
   }
 

@@ -109,8 +109,23 @@ class Compilation {
     RBC_RETURN_IF_ERROR(ir::CheckDefined(*module_, input_.functions));
     RBC_ASSIGN_OR_RETURN(statics_, ir::CollectStaticFunctions(*module_));
     if (!input_.functions.empty()) ir::KeepOnly(*module_, KeptNames(), shared_.symbols, shared_.library);
+    for (const auto* name : {&statics_.constructors, &statics_.destructors}) {
+      if (!name->empty()) module_->getFunction(*name)->setLinkage(llvm::GlobalValue::InternalLinkage);
+    }
+    if (input_.functions.empty()) RespellNames();
     RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm, ir::Machine::kNvptx));
     return CheckDevice(*module_, tools_.options.gpu.sm);
+  }
+
+  // Dots of names that stay visible, as LLVM's back end does with the others.
+  void RespellNames() {
+    for (auto& global : module_->global_values()) {
+      std::string name = global.getName().str();
+      if (global.isDeclaration() || global.hasLocalLinkage() || name.starts_with("llvm.")) continue;
+      if (name.find_first_of(".@") == std::string::npos) continue;
+      for (size_t at; (at = name.find_first_of(".@")) != std::string::npos;) name.replace(at, 1, "_$_");
+      global.setName(name);
+    }
   }
 
   std::vector<std::string> KeptNames() const {
@@ -159,7 +174,6 @@ class Compilation {
       if (name->empty()) continue;
       auto& made = name == &statics_.constructors ? artifact_.constructors : artifact_.destructors;
       made = MakePlainEntry(*module_, *name);
-      module_->getFunction(*name)->setLinkage(llvm::GlobalValue::InternalLinkage);
     }
   }
 

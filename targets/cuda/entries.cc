@@ -436,7 +436,7 @@ Expected<EntryPoint> MakeEntry(const ir::MatchedFunction& match, EntryKind kind,
 }
 
 std::string MakePlainEntry(llvm::Module& module, const std::string& function) {
-  const std::string name = function == "rbc.destructors" ? "rbc_destructors" : "rbc_constructors";
+  const std::string name = function.starts_with("rbc.destructors") ? "rbc_destructors" : "rbc_constructors";
   KernelBuilder kernel(module, name, {});
   kernel->CreateCall(module.getFunction(function));
   kernel->CreateRetVoid();

@@ -87,7 +87,9 @@ TEST_P(Crashers, GiveAnErrorOrPtxThatAssembles) {
     const std::string seen = outcome.answered ? outcome.answer : "signal " + std::to_string(outcome.signal);
     RecordProperty("ptx_O" + std::to_string(level), seen);
     EXPECT_TRUE(outcome.answered || !by_hand) << seen;
-    if (outcome.answered && outcome.answer == "ptx") EXPECT_EQ(AssemblerComplaint(ReadFile(ptx), 90), "");
+    if (outcome.answered && outcome.answer == "ptx") {
+      EXPECT_EQ(AssemblerComplaint(ReadFile(ptx), 90), "");
+    }
     fs::remove(ptx);
   }
 }

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -211,6 +212,7 @@ void ExecutionWorkerImpl::FreeLane(uint32_t index) {
   {
     const std::lock_guard lock(mutex_);
     uses_[index].use = Use::kFree;
+    last_used_ = Clock::now();
     wake = waiting_ != 0;
   }
   if (wake) changed_.notify_all();
@@ -503,6 +505,24 @@ void ExecutionWorkerImpl::KillFor(uint32_t index, Error reason) {
     }
   }
   process_->Kill();
+}
+
+bool ExecutionWorkerImpl::Retire() {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto in_use = [](const LaneUse& use) { return use.use != Use::kFree; };
+    if (dead_ || waiting_ != 0 || !loads_.empty() || std::any_of(uses_.begin(), uses_.end(), in_use)) return false;
+    kill_reason_ = WorkerLost("the worker was idle and gave its device to another session", false);
+    dead_.store(true, std::memory_order_release);
+  }
+  process_->Kill();
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kDeathIsSoon, [&] { return explained_; });
+}
+
+Clock::time_point ExecutionWorkerImpl::last_used() const {
+  const std::lock_guard lock(mutex_);
+  return last_used_;
 }
 
 bool ExecutionWorkerImpl::Cancel(int64_t request_id) {

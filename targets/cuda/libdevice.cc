@@ -110,7 +110,7 @@ void LoadLibdevice() {
 const std::string& LibdevicePath() { return TheLibrary().path; }
 
 std::string_view HowToGetLibdevice() {
-  return "install it on the farm's machine with `pip install nvidia-cuda-nvcc-cu12`, or CUDA's toolkit, or name the file "
+  return "install it on the farm's machine with `pip install nvidia-nvvm`, or CUDA's toolkit, or name the file "
          "in RBC_LIBDEVICE";
 }
 

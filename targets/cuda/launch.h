@@ -9,12 +9,14 @@
 //           host: cells are relative to `frame`. `result` has max(result_size, 1) bytes. Both aligned to 16. The entry
 //           writes the function's status to *status. A string result is refused on cuda.
 // map       grid-stride, any one-dimensional grid and block: MapParameters, then one Column for each parameter of the
-//           signature, then one for the result unless it is void. Elements lie as in a frame (bool one byte). A stride of
-//           0 broadcasts. `rows` is at most kMaxRowsPerLaunch. Pointers and strings are refused. *outcome is set to
-//           kAllRowsFine before the launch; after it the first failing row and its status: OutcomeRow(), OutcomeStatus().
-// reduce    a function T(T,T) that is associative and commutative, blocks of kReduceThreads threads, any one-dimensional
-//           grid: ReduceParameters. Each block writes one T to partials[blockIdx.x * element size], or nothing if it has
-//           no row: block b has rows while b * kReduceThreads < rows. Run it again over the partials, by one block.
+//           signature, then one for the result unless it is void. Elements lie as in a frame (bool one byte). A stride
+//           of 0 broadcasts. `rows` is at most kMaxRowsPerLaunch. Pointers and strings are refused. *outcome is set to
+//           kAllRowsFine before the launch; after it the first failing row and its status: OutcomeRow(),
+//           OutcomeStatus().
+// reduce    a function T(T,T) that is associative and commutative, blocks of kReduceThreads threads, any
+// one-dimensional
+//           grid: ReduceParameters. Each block writes one T to partials[blockIdx.x * element size], or nothing if it
+//           has no row: block b has rows while b * kReduceThreads < rows. Run it again over the partials, by one block.
 // kernel    the client's own: EntryPoint::parameters say where each parameter of the signature lies in the buffer.
 // constructors, destructors of the artifact: no parameters, one thread.
 #pragma once

@@ -158,7 +158,8 @@ const std::string& Libdevice::State::PieceOf(const std::string& name) {
   for (auto& global : piece.global_objects()) {
     if (global.isDeclaration()) continue;
     global.setLinkage(llvm::GlobalValue::LinkOnceODRLinkage);
-    if (auto* variable = llvm::dyn_cast<llvm::GlobalVariable>(&global); variable != nullptr && variable->hasPrivateLinkage())
+    if (auto* variable = llvm::dyn_cast<llvm::GlobalVariable>(&global);
+        variable != nullptr && variable->hasPrivateLinkage())
       variable->setLinkage(llvm::GlobalValue::LinkOnceODRLinkage);
   }
   llvm::raw_string_ostream out(bytes);

@@ -245,10 +245,10 @@ constexpr std::string_view kRefusedIntrinsicPrefixes[] = {
 };
 
 // Intrinsics of machines that no target has: the name's second part is LLVM's name of the machine.
-constexpr std::string_view kForeignIntrinsics[] = {
-    "llvm.aarch64.",   "llvm.amdgcn.", "llvm.arm.",  "llvm.bpf.",  "llvm.dx.",   "llvm.hexagon.",
-    "llvm.loongarch.", "llvm.mips.",   "llvm.ppc.",  "llvm.r600.", "llvm.riscv.",
-    "llvm.s390.",      "llvm.spv.",    "llvm.ve.",   "llvm.wasm.", "llvm.xcore."};
+constexpr std::string_view kForeignIntrinsics[] = {"llvm.aarch64.", "llvm.amdgcn.",  "llvm.arm.",       "llvm.bpf.",
+                                                   "llvm.dx.",      "llvm.hexagon.", "llvm.loongarch.", "llvm.mips.",
+                                                   "llvm.ppc.",     "llvm.r600.",    "llvm.riscv.",     "llvm.s390.",
+                                                   "llvm.spv.",     "llvm.ve.",      "llvm.wasm.",      "llvm.xcore."};
 
 bool StartsWithAny(std::string_view name, std::span<const std::string_view> prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view p) { return name.starts_with(p); });

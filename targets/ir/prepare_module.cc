@@ -26,7 +26,8 @@ namespace {
 // String attributes that say something about the program and not about a machine or a build.
 bool IsKeptAttribute(llvm::StringRef name) {
   return name.starts_with("no-builtin") || name == "alloc-family" || name == "disable-tail-calls" ||
-         name.starts_with("nvvm.") || name == "no-nans-fp-math" || name == "no-infs-fp-math" || name == "no-signed-zeros-fp-math";
+         name.starts_with("nvvm.") || name == "no-nans-fp-math" || name == "no-infs-fp-math" ||
+         name == "no-signed-zeros-fp-math";
 }
 
 // Attributes whose effect needs a runtime library or a pass of an instrumented build.
@@ -71,7 +72,8 @@ void ScrubForNvptx(llvm::Function& function) {
   };
   function.setCallingConv(scrubbed(function.getCallingConv()));
   for (auto& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
-    if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction)) call->setCallingConv(scrubbed(call->getCallingConv()));
+    if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction))
+      call->setCallingConv(scrubbed(call->getCallingConv()));
     if (IsFenceOfOneThread(instruction)) instruction.eraseFromParent();
   }
 }

@@ -33,11 +33,13 @@ struct Nvrtc {
 
   bool Open() {
     void* library = nullptr;
-    for (const char* path : {"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.12"}) {
+    for (const char* path :
+         {"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.12"}) {
       if (library == nullptr) library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     }
     const auto find = [&](const char* name, auto* function) {
-      *function = reinterpret_cast<std::remove_reference_t<decltype(*function)>>(library == nullptr ? nullptr : dlsym(library, name));
+      *function = reinterpret_cast<std::remove_reference_t<decltype(*function)>>(
+          library == nullptr ? nullptr : dlsym(library, name));
       return *function != nullptr;
     };
     return find("nvrtcCreateProgram", &create) && find("nvrtcDestroyProgram", &destroy) &&
@@ -72,12 +74,14 @@ struct Function {
 
 constexpr Function kFunctions[] = {
     {"add", "double add(double a, double b) { return a + b; }",
-     "extern \"C\" __global__ void entry(const double* f, double* r) { *r = add(f[0], f[1]); }", "float64(float64, float64)"},
+     "extern \"C\" __global__ void entry(const double* f, double* r) { *r = add(f[0], f[1]); }",
+     "float64(float64, float64)"},
     {"call_price",
      "double call_price(double s, double k, double r, double v, double t) {\n"
      "  double a = (log(s / k) + (r + 0.5 * v * v) * t) / (v * sqrt(t)), b = a - v * sqrt(t);\n"
      "  return s * (0.5 * (1.0 + erf(a / sqrt(2.0)))) - k * exp(-r * t) * (0.5 * (1.0 + erf(b / sqrt(2.0))));\n}",
-     "extern \"C\" __global__ void entry(const double* f, double* r) { *r = call_price(f[0], f[1], f[2], f[3], f[4]); }",
+     "extern \"C\" __global__ void entry(const double* f, double* r) { *r = call_price(f[0], f[1], f[2], f[3], f[4]); "
+     "}",
      "float64(float64, float64, float64, float64, float64)"}};
 
 double Median(std::vector<double> values) {
@@ -115,7 +119,8 @@ int main(int argc, char** argv) {
   }
   bool met = true;
   for (const auto& f : kFunctions) {
-    const auto ir = rbc::testing::ClangModule(std::string("#include <math.h>\n") + f.c, "-O1 -c -emit-llvm -fno-math-errno");
+    const auto ir =
+        rbc::testing::ClangModule(std::string("#include <math.h>\n") + f.c, "-O1 -c -emit-llvm -fno-math-errno");
     const std::string cuda = std::string("__device__ ") + f.c + "\n" + f.kernel;
     for (const bool cubin : {false, true}) {
       rbc::CompileOptions options = rbc::testing::ForPtx(sm);
@@ -134,7 +139,8 @@ int main(int argc, char** argv) {
       const double goal = cubin ? 0.7 : 1.0 / 3, ratio = Median(mine) / Median(theirs);
       met &= ratio <= goal;
       std::printf("%-10s to %-5s sm_%d: %7.2f ms, NVRTC %7.2f ms, ratio %.2f, goal %.2f: %s\n", f.name,
-                  cubin ? "cubin" : "PTX", sm, Median(mine), Median(theirs), ratio, goal, ratio <= goal ? "met" : "missed");
+                  cubin ? "cubin" : "PTX", sm, Median(mine), Median(theirs), ratio, goal,
+                  ratio <= goal ? "met" : "missed");
     }
   }
   return met ? 0 : 3;

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/targets/cuda_harness.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -76,7 +76,8 @@ Target& Cuda32Target() {
   return *target;
 }
 
-Expected<Artifact> CompileCuda(std::string_view ir, std::vector<FunctionDeclaration> functions, CompileOptions options) {
+Expected<Artifact> CompileCuda(std::string_view ir, std::vector<FunctionDeclaration> functions,
+                               CompileOptions options) {
   return CudaTarget().Compile(Module{ir, std::move(functions)}, options, nullptr);
 }
 

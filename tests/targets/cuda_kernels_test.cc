@@ -254,8 +254,9 @@ TEST(CudaKernels, SpinLocksEnd) {
   EXPECT_EQ(n, 128);
 }
 
-constexpr std::string_view kMax = "define i64 @most(i64 %a, i64 %b) {\n  %g = icmp sgt i64 %a, %b\n  %r = select i1 %g, i64 "
-                                  "%a, i64 %b\n  ret i64 %r\n}\n";
+constexpr std::string_view kMax =
+    "define i64 @most(i64 %a, i64 %b) {\n  %g = icmp sgt i64 %a, %b\n  %r = select i1 %g, i64 "
+    "%a, i64 %b\n  ret i64 %r\n}\n";
 
 TEST(CudaKernels, ReductionsOfAnyLength) {
   CompileOptions options;
@@ -270,7 +271,8 @@ TEST(CudaKernels, ReductionsOfAnyLength) {
     constexpr uint32_t kBlocks = 3;
     int64_t partials[kBlocks] = {INT64_MIN, INT64_MIN, INT64_MIN};
     uint64_t outcome = cuda::kAllRowsFine;
-    const cuda::ReduceParameters parameters = {rows, reinterpret_cast<uint64_t>(&outcome),
+    const cuda::ReduceParameters parameters = {rows,
+                                               reinterpret_cast<uint64_t>(&outcome),
                                                {reinterpret_cast<uint64_t>(data.data()), 8},
                                                reinterpret_cast<uint64_t>(partials)};
     auto run = Launch(module, 0, &parameters, {.blocks = kBlocks, .threads = cuda::kReduceThreads});

@@ -18,7 +18,9 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-std::string FromC(std::string_view source) { return ClangModule(source, "-O1 -S -emit-llvm -fno-pic -ffp-contract=off"); }
+std::string FromC(std::string_view source) {
+  return ClangModule(source, "-O1 -S -emit-llvm -fno-pic -ffp-contract=off");
+}
 
 TEST(CudaLibrary, PrintsByVprintf) {
   const auto ir = FromC(R"(
@@ -125,27 +127,34 @@ struct Refusal {
   const char* message;
 };
 const Refusal kRefusals[] = {
-    {"HostFunction", "declare ptr @fopen(ptr, ptr)\ndefine void @f() {\n  %p = call ptr @fopen(ptr null, ptr null)\n  ret void\n}\n",
+    {"HostFunction",
+     "declare ptr @fopen(ptr, ptr)\ndefine void @f() {\n  %p = call ptr @fopen(ptr null, ptr null)\n  ret void\n}\n",
      "'fopen' (files and streams do not exist on a GPU)"},
-    {"UnknownFunction", "declare void @nothing()\ndefine void @f() {\n  call void @nothing()\n  ret void\n}\n", "'nothing'"},
+    {"UnknownFunction", "declare void @nothing()\ndefine void @f() {\n  call void @nothing()\n  ret void\n}\n",
+     "'nothing'"},
     {"OddMaths", "declare double @sin(i32)\ndefine void @f() {\n  %p = call double @sin(i32 1)\n  ret void\n}\n",
      "libdevice has no function of that name with these types"},
-    {"TensorCores", "declare void @llvm.nvvm.wgmma.fence.sync.aligned()\ndefine void @f() {\n  call void "
-                    "@llvm.nvvm.wgmma.fence.sync.aligned()\n  ret void\n}\n",
+    {"TensorCores",
+     "declare void @llvm.nvvm.wgmma.fence.sync.aligned()\ndefine void @f() {\n  call void "
+     "@llvm.nvvm.wgmma.fence.sync.aligned()\n  ret void\n}\n",
      "'llvm.nvvm.wgmma.fence.sync.aligned' is not supported"},
     {"BigFrame", "define void @f() {\n  %p = alloca [1000000 x i8]\n  store volatile i8 0, ptr %p\n  ret void\n}\n",
      "function 'f': the function's variables take more than the 512 KiB"},
-    {"BigShared", "@s = internal addrspace(3) global [20000 x i32] undef\ndefine void @f() {\n  store i32 1, ptr "
-                  "addrspace(3) @s\n  ret void\n}\n",
+    {"BigShared",
+     "@s = internal addrspace(3) global [20000 x i32] undef\ndefine void @f() {\n  store i32 1, ptr "
+     "addrspace(3) @s\n  ret void\n}\n",
      "static shared memory takes more than 48 KiB"},
-    {"Cycle", "@a = global ptr @b\n@b = global ptr @a\ndefine void @f() {\n  %p = load ptr, ptr @a\n  store i8 0, ptr %p\n  ret "
-              "void\n}\n",
+    {"Cycle",
+     "@a = global ptr @b\n@b = global ptr @a\ndefine void @f() {\n  %p = load ptr, ptr @a\n  store i8 0, ptr %p\n  ret "
+     "void\n}\n",
      "in a circle"},
-    {"KernelCallsKernel", "define ptx_kernel void @k() {\n  ret void\n}\ndefine void @f() {\n  call ptx_kernel void @k()\n  ret "
-                          "void\n}\n",
+    {"KernelCallsKernel",
+     "define ptx_kernel void @k() {\n  ret void\n}\ndefine void @f() {\n  call ptx_kernel void @k()\n  ret "
+     "void\n}\n",
      "a kernel cannot be called from device code"},
     {"TailCall", "define void @f() {\n  musttail call void @f()\n  ret void\n}\n", "guaranteed tail calls"},
-    {"WideAtomic", "define void @f() {\n  %p = alloca i128\n  %x = atomicrmw add ptr %p, i128 1 seq_cst\n  ret void\n}\n",
+    {"WideAtomic",
+     "define void @f() {\n  %p = alloca i128\n  %x = atomicrmw add ptr %p, i128 1 seq_cst\n  ret void\n}\n",
      "atomic accesses of 128 bits"},
 };
 
@@ -155,7 +164,8 @@ TEST_P(CudaRefusals, NameWhatAndWhere) {
   ASSERT_FALSE(artifact);
   EXPECT_THAT(Message(artifact), HasSubstr(GetParam().message));
 }
-INSTANTIATE_TEST_SUITE_P(Each, CudaRefusals, ::testing::ValuesIn(kRefusals), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Each, CudaRefusals, ::testing::ValuesIn(kRefusals),
+                         [](const auto& test) { return test.param.name; });
 
 TEST(CudaOptions, UnknownGpusAreNamed) {
   auto options = ForPtx(70);
@@ -177,7 +187,8 @@ TEST(Cubin, ComesFromNvJitLink) {
                              {{"f", "float64(float64)"}}, options);
     ASSERT_TRUE(cubin) << Message(cubin);
     EXPECT_EQ(cubin->format, CodeFormat::kCubin);
-    EXPECT_THAT(cubin->code, StartsWith("\x7f" "ELF"));
+    EXPECT_THAT(cubin->code, StartsWith("\x7f"
+                                        "ELF"));
     EXPECT_THAT(cubin->code, HasSubstr("rbc_call_0"));
     options.emit = Emit::kObject;
     auto object = CompileCuda("define void @f() {\n  ret void\n}\n", {{"f", "void()"}}, options);
@@ -192,8 +203,9 @@ TEST(Cubin, BadPtxIsATypedErrorWithItsLine) {
   options.emit = Emit::kCubin;
   options.sm = 90;
   options.allow_inline_asm = true;
-  auto cubin = CompileCuda("define void @f() {\n  call void asm sideeffect \"this is no ptx;\", \"\"()\n  ret void\n}\n",
-                           {{"f", "void()"}}, options);
+  auto cubin =
+      CompileCuda("define void @f() {\n  call void asm sideeffect \"this is no ptx;\", \"\"()\n  ret void\n}\n",
+                  {{"f", "void()"}}, options);
   ASSERT_FALSE(cubin);
   EXPECT_EQ(cubin.error().kind, ErrorKind::kCompileFailed);
   EXPECT_THAT(Message(cubin), HasSubstr("line"));
@@ -204,7 +216,8 @@ target datalayout = "e-p:32:32-p6:32:32-p7:32:32-i64:64-i128:128-i256:256-v16:16
 target triple = "nvptx-nvidia-cuda"
 )";
 
-Expected<Artifact> Compile32(const std::string& body, std::vector<FunctionDeclaration> functions, CompileOptions options) {
+Expected<Artifact> Compile32(const std::string& body, std::vector<FunctionDeclaration> functions,
+                             CompileOptions options) {
   return Cuda32Target().Compile(Module{std::string(kHead32) + body, std::move(functions)}, options, nullptr);
 }
 
@@ -241,12 +254,16 @@ end:
 
 TEST(Cuda32, RefusesWhatDependsOnTheSizeOfPointers) {
   const std::pair<const char*, const char*> kCases[] = {
-      {"define i32 @f(ptr %p) {\n  %x = ptrtoint ptr %p to i32\n  ret i32 %x\n}\n", "conversions between pointers and numbers"},
-      {"define i32 @f(ptr %p) {\n  %q = load ptr, ptr %p\n  %x = load i32, ptr %q\n  ret i32 %x\n}\n", "pointers in memory"},
-      {"define i32 @f(ptr %p) {\n  %i = load i64, ptr %p\n  %q = getelementptr inbounds i32, ptr %p, i64 %i\n  %x = load i32, "
+      {"define i32 @f(ptr %p) {\n  %x = ptrtoint ptr %p to i32\n  ret i32 %x\n}\n",
+       "conversions between pointers and numbers"},
+      {"define i32 @f(ptr %p) {\n  %q = load ptr, ptr %p\n  %x = load i32, ptr %q\n  ret i32 %x\n}\n",
+       "pointers in memory"},
+      {"define i32 @f(ptr %p) {\n  %i = load i64, ptr %p\n  %q = getelementptr inbounds i32, ptr %p, i64 %i\n  %x = "
+       "load i32, "
        "ptr %q\n  ret i32 %x\n}\n",
        "an index of more than 32 bits"},
-      {"define i32 @f(ptr %p) {\n  %i = load i32, ptr %p\n  %q = getelementptr i32, ptr %p, i32 %i\n  %x = load i32, ptr %q\n  "
+      {"define i32 @f(ptr %p) {\n  %i = load i32, ptr %p\n  %q = getelementptr i32, ptr %p, i32 %i\n  %x = load i32, "
+       "ptr %q\n  "
        "ret i32 %x\n}\n",
        "may wrap around"},
       {"@g = global ptr null\ndefine i32 @f(ptr %p) {\n  ret i32 0\n}\n", "'g': a variable that holds pointers"},
@@ -256,9 +273,9 @@ TEST(Cuda32, RefusesWhatDependsOnTheSizeOfPointers) {
     ASSERT_FALSE(artifact) << ir;
     EXPECT_THAT(Message(artifact), HasSubstr(message));
   }
-  auto wide = Cuda32Target().Compile(Module{"target datalayout = \"e-i64:64\"\ndefine void @f() {\n  ret void\n}\n",
-                                            {{"f", "void()"}}},
-                                     ForPtx(90), nullptr);
+  auto wide = Cuda32Target().Compile(
+      Module{"target datalayout = \"e-i64:64\"\ndefine void @f() {\n  ret void\n}\n", {{"f", "void()"}}}, ForPtx(90),
+      nullptr);
   EXPECT_THAT(Message(wide), HasSubstr("the module is made for pointers of 64 bits, this target's have 32"));
 }
 

@@ -20,7 +20,15 @@
 namespace rbc::cuda {
 namespace {
 
-enum Space : unsigned { kGeneric = 0, kGlobal = 1, kShared = 3, kConstant = 4, kLocal = 5, kCluster = 7, kParameter = 101 };
+enum Space : unsigned {
+  kGeneric = 0,
+  kGlobal = 1,
+  kShared = 3,
+  kConstant = 4,
+  kLocal = 5,
+  kCluster = 7,
+  kParameter = 101
+};
 
 bool IsSpace(unsigned space) {
   return space == kGeneric || space == kGlobal || space == kShared || space == kConstant || space == kLocal ||
@@ -29,33 +37,93 @@ bool IsSpace(unsigned space) {
 
 // NVPTX intrinsics that the farm passes on; each of a family that all SMs from 75 have. Matrix units, tensor memory,
 // clusters and asynchronous copies are not among them.
-constexpr std::string_view kAllowed[] = {
-    "llvm.nvvm.read.ptx.sreg.", "llvm.nvvm.barrier", "llvm.nvvm.bar.", "llvm.nvvm.shfl.", "llvm.nvvm.vote.",
-    "llvm.nvvm.match.", "llvm.nvvm.activemask", "llvm.nvvm.membar.", "llvm.nvvm.fence.", "llvm.nvvm.prmt",
-    "llvm.nvvm.mul", "llvm.nvvm.sad.", "llvm.nvvm.floor.", "llvm.nvvm.ceil.", "llvm.nvvm.trunc.", "llvm.nvvm.round.",
-    "llvm.nvvm.rcp.", "llvm.nvvm.rsqrt.", "llvm.nvvm.sqrt.", "llvm.nvvm.fmin.", "llvm.nvvm.fmax.", "llvm.nvvm.fma.",
-    "llvm.nvvm.div.", "llvm.nvvm.add.", "llvm.nvvm.saturate.", "llvm.nvvm.d2", "llvm.nvvm.f2", "llvm.nvvm.i2",
-    "llvm.nvvm.ui2", "llvm.nvvm.ll2", "llvm.nvvm.ull2", "llvm.nvvm.lohi.", "llvm.nvvm.bitcast.", "llvm.nvvm.fabs",
-    "llvm.nvvm.ex2.", "llvm.nvvm.lg2.", "llvm.nvvm.sin.", "llvm.nvvm.cos.", "llvm.nvvm.ldu.", "llvm.nvvm.ldg.",
-    "llvm.nvvm.ptr.", "llvm.nvvm.isspacep.", "llvm.nvvm.nanosleep", "llvm.nvvm.exit", "llvm.nvvm.reflect",
-    "llvm.nvvm.idp", "llvm.nvvm.fns", "llvm.nvvm.brev", "llvm.nvvm.clz", "llvm.nvvm.popc", "llvm.nvvm.abs.",
-    "llvm.nvvm.neg.", "llvm.nvvm.bfe", "llvm.nvvm.shl", "llvm.nvvm.sad", "llvm.nvvm.h2f", "llvm.nvvm.redux.sync.",
-    "llvm.nvvm.atomic."};
+constexpr std::string_view kAllowed[] = {"llvm.nvvm.read.ptx.sreg.",
+                                         "llvm.nvvm.barrier",
+                                         "llvm.nvvm.bar.",
+                                         "llvm.nvvm.shfl.",
+                                         "llvm.nvvm.vote.",
+                                         "llvm.nvvm.match.",
+                                         "llvm.nvvm.activemask",
+                                         "llvm.nvvm.membar.",
+                                         "llvm.nvvm.fence.",
+                                         "llvm.nvvm.prmt",
+                                         "llvm.nvvm.mul",
+                                         "llvm.nvvm.sad.",
+                                         "llvm.nvvm.floor.",
+                                         "llvm.nvvm.ceil.",
+                                         "llvm.nvvm.trunc.",
+                                         "llvm.nvvm.round.",
+                                         "llvm.nvvm.rcp.",
+                                         "llvm.nvvm.rsqrt.",
+                                         "llvm.nvvm.sqrt.",
+                                         "llvm.nvvm.fmin.",
+                                         "llvm.nvvm.fmax.",
+                                         "llvm.nvvm.fma.",
+                                         "llvm.nvvm.div.",
+                                         "llvm.nvvm.add.",
+                                         "llvm.nvvm.saturate.",
+                                         "llvm.nvvm.d2",
+                                         "llvm.nvvm.f2",
+                                         "llvm.nvvm.i2",
+                                         "llvm.nvvm.ui2",
+                                         "llvm.nvvm.ll2",
+                                         "llvm.nvvm.ull2",
+                                         "llvm.nvvm.lohi.",
+                                         "llvm.nvvm.bitcast.",
+                                         "llvm.nvvm.fabs",
+                                         "llvm.nvvm.ex2.",
+                                         "llvm.nvvm.lg2.",
+                                         "llvm.nvvm.sin.",
+                                         "llvm.nvvm.cos.",
+                                         "llvm.nvvm.ldu.",
+                                         "llvm.nvvm.ldg.",
+                                         "llvm.nvvm.ptr.",
+                                         "llvm.nvvm.isspacep.",
+                                         "llvm.nvvm.nanosleep",
+                                         "llvm.nvvm.exit",
+                                         "llvm.nvvm.reflect",
+                                         "llvm.nvvm.idp",
+                                         "llvm.nvvm.fns",
+                                         "llvm.nvvm.brev",
+                                         "llvm.nvvm.clz",
+                                         "llvm.nvvm.popc",
+                                         "llvm.nvvm.abs.",
+                                         "llvm.nvvm.neg.",
+                                         "llvm.nvvm.bfe",
+                                         "llvm.nvvm.shl",
+                                         "llvm.nvvm.sad",
+                                         "llvm.nvvm.h2f",
+                                         "llvm.nvvm.redux.sync.",
+                                         "llvm.nvvm.atomic."};
 // Among them, what needs a newer SM than 75.
 struct Newer {
   std::string_view prefix;
   uint32_t sm;
 };
-constexpr Newer kNewer[] = {{"llvm.nvvm.redux.sync.f", 100}, {"llvm.nvvm.redux.sync.", 80},
-                            {"llvm.nvvm.read.ptx.sreg.cluster", 90}, {"llvm.nvvm.read.ptx.sreg.nclusterid", 90},
-                            {"llvm.nvvm.read.ptx.sreg.is_explicit_cluster", 90}, {"llvm.nvvm.barrier.cluster", 90},
-                            {"llvm.nvvm.fence.proxy", 90}, {"llvm.nvvm.fence.sc.cluster", 90},
+constexpr Newer kNewer[] = {{"llvm.nvvm.redux.sync.f", 100},
+                            {"llvm.nvvm.redux.sync.", 80},
+                            {"llvm.nvvm.read.ptx.sreg.cluster", 90},
+                            {"llvm.nvvm.read.ptx.sreg.nclusterid", 90},
+                            {"llvm.nvvm.read.ptx.sreg.is_explicit_cluster", 90},
+                            {"llvm.nvvm.barrier.cluster", 90},
+                            {"llvm.nvvm.fence.proxy", 90},
+                            {"llvm.nvvm.fence.sc.cluster", 90},
                             {"llvm.nvvm.fence.mbarrier", 90}};
 
-constexpr std::string_view kRefusedIntrinsics[] = {
-    "llvm.localaddress", "llvm.stackguard", "llvm.eh.", "llvm.debugtrap.", "llvm.va_copy", "llvm.memcpy.element.",
-    "llvm.memmove.element.", "llvm.memset.element.", "llvm.get.fpenv", "llvm.get.fpmode", "llvm.experimental.constrained.",
-    "llvm.set.loop", "llvm.masked.expandload", "llvm.masked.compressstore"};
+constexpr std::string_view kRefusedIntrinsics[] = {"llvm.localaddress",
+                                                   "llvm.stackguard",
+                                                   "llvm.eh.",
+                                                   "llvm.debugtrap.",
+                                                   "llvm.va_copy",
+                                                   "llvm.memcpy.element.",
+                                                   "llvm.memmove.element.",
+                                                   "llvm.memset.element.",
+                                                   "llvm.get.fpenv",
+                                                   "llvm.get.fpmode",
+                                                   "llvm.experimental.constrained.",
+                                                   "llvm.set.loop",
+                                                   "llvm.masked.expandload",
+                                                   "llvm.masked.compressstore"};
 
 bool StartsWithAny(std::string_view name, auto& prefixes) {
   return std::any_of(std::begin(prefixes), std::end(prefixes), [&](std::string_view p) { return name.starts_with(p); });
@@ -99,7 +167,9 @@ class DeviceChecker {
 
  private:
   Status CheckName(const llvm::GlobalValue& global) {
-    if (global.hasLocalLinkage() || global.isDeclaration() || global.getName().starts_with("llvm.") || IsPtxName(global.getName())) return {};
+    if (global.hasLocalLinkage() || global.isDeclaration() || global.getName().starts_with("llvm.") ||
+        IsPtxName(global.getName()))
+      return {};
     return ir::RefuseGlobal(global, "this name cannot be written in PTX; use letters, digits and underscores");
   }
 
@@ -138,7 +208,8 @@ class DeviceChecker {
                           llvm::isa<llvm::GlobalValue>(expression->getOperand(0)->stripInBoundsConstantOffsets());
       const bool cast = expression->getOpcode() == llvm::Instruction::AddrSpaceCast &&
                         llvm::isa<llvm::GlobalValue>(expression->getOperand(0)->stripPointerCasts());
-      if (!address && !number && !cast) return "its initial value is computed from addresses in a way that PTX cannot say";
+      if (!address && !number && !cast)
+        return "its initial value is computed from addresses in a way that PTX cannot say";
       return {};
     }
     if (llvm::isa<llvm::ConstantAggregate>(value)) {
@@ -158,13 +229,14 @@ class DeviceChecker {
       if (variable.getAddressSpace() == kShared && !variable.isDeclaration()) shared += size;
       if (variable.getAddressSpace() == kConstant) constant += size;
       if (shared > kMaxStaticShared) {
-        return ir::RefuseGlobal(variable, fmt::format("the module's static shared memory takes more than {} KiB; use dynamic "
-                                                      "shared memory (an external array) for more",
-                                                      kMaxStaticShared >> 10));
+        return ir::RefuseGlobal(variable,
+                                fmt::format("the module's static shared memory takes more than {} KiB; use dynamic "
+                                            "shared memory (an external array) for more",
+                                            kMaxStaticShared >> 10));
       }
       if (constant > kMaxConstantBytes) {
-        return ir::RefuseGlobal(variable, fmt::format("the module's constant memory takes more than {} KiB",
-                                                      kMaxConstantBytes >> 10));
+        return ir::RefuseGlobal(
+            variable, fmt::format("the module's constant memory takes more than {} KiB", kMaxConstantBytes >> 10));
       }
     }
     return {};
@@ -181,7 +253,8 @@ class DeviceChecker {
     char& state = visited_[&variable];
     if (state == kDone || !variable.hasInitializer()) return {};
     if (state == kOnTheWay)
-      return ir::RefuseGlobal(variable, "initial values that refer to each other in a circle are not supported on GPUs");
+      return ir::RefuseGlobal(variable,
+                              "initial values that refer to each other in a circle are not supported on GPUs");
     if (depth > 1000) return ir::RefuseGlobal(variable, "a chain of initial values is too long for a GPU");
     state = kOnTheWay;
     llvm::SmallPtrSet<const llvm::Constant*, 16> seen;
@@ -207,9 +280,10 @@ class DeviceChecker {
       const auto size = alloca->getAllocationSize(module_.getDataLayout());
       local += size ? std::min<uint64_t>(size->getKnownMinValue(), kMaxLocalBytes + 1) : 0;
       if (local > kMaxLocalBytes) {
-        return ir::RefuseInstruction(instruction, fmt::format("the function's variables take more than the {} KiB that a "
-                                                              "GPU's thread has",
-                                                              kMaxLocalBytes >> 10));
+        return ir::RefuseInstruction(instruction,
+                                     fmt::format("the function's variables take more than the {} KiB that a "
+                                                 "GPU's thread has",
+                                                 kMaxLocalBytes >> 10));
       }
     }
     return {};
@@ -227,7 +301,8 @@ class DeviceChecker {
       }
       return {};
     }
-    if (StartsWithAny(name, kRefusedIntrinsics)) return RefuseUses(function, fmt::format("'{}' is not supported on GPUs", name));
+    if (StartsWithAny(name, kRefusedIntrinsics))
+      return RefuseUses(function, fmt::format("'{}' is not supported on GPUs", name));
     return {};
   }
 
@@ -289,7 +364,8 @@ class DeviceChecker {
 
   // Between two particular spaces there is no way but through the generic one.
   static Status CheckCast(const llvm::AddrSpaceCastInst& cast) {
-    if (cast.getType()->isVectorTy()) return ir::RefuseInstruction(cast, "casts of vectors of pointers are not supported");
+    if (cast.getType()->isVectorTy())
+      return ir::RefuseInstruction(cast, "casts of vectors of pointers are not supported");
     const unsigned from = cast.getSrcAddressSpace(), to = cast.getDestAddressSpace();
     if (from == kGeneric || to == kGeneric) return {};
     if ((from == kShared && to == kCluster) || (from == kCluster && to == kShared)) return {};
@@ -307,7 +383,8 @@ class DeviceChecker {
   }
 
   static Status CheckUpdate(const llvm::AtomicRMWInst& update) {
-    if (update.getType()->isVectorTy()) return ir::RefuseInstruction(update, "atomic updates of vectors are not supported");
+    if (update.getType()->isVectorTy())
+      return ir::RefuseInstruction(update, "atomic updates of vectors are not supported");
     return {};
   }
 

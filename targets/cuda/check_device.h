@@ -12,8 +12,8 @@ class Module;
 
 namespace rbc::cuda {
 
-inline constexpr uint64_t kMaxStaticShared = 48 * 1024;  // bytes of a kernel, on every device without asking for more
-inline constexpr uint64_t kMaxLocalBytes = 512 * 1024;   // bytes of a thread's stack, the hardware's limit
+inline constexpr uint64_t kMaxStaticShared = 48 * 1024;   // bytes of a kernel, on every device without asking for more
+inline constexpr uint64_t kMaxLocalBytes = 512 * 1024;    // bytes of a thread's stack, the hardware's limit
 inline constexpr uint64_t kMaxConstantBytes = 64 * 1024;  // of constant memory
 
 // The client's module, after ir::CheckModule(): globals, aliases, initialisers, names, address spaces, intrinsics.

@@ -103,11 +103,13 @@ class WidthChecker {
 
   // Where the address may differ once indices have 64 bits.
   static std::string ElementProblem(const llvm::GEPOperator& element) {
-    if (HoldsPointer(element.getSourceElementType())) return "steps over pointers in memory are not supported on cuda32";
+    if (HoldsPointer(element.getSourceElementType()))
+      return "steps over pointers in memory are not supported on cuda32";
     for (auto at = llvm::gep_type_begin(element); at != llvm::gep_type_end(element); ++at) {
       const llvm::Value* index = at.getOperand();
       if (const auto* number = llvm::dyn_cast<llvm::ConstantInt>(index)) {
-        if (number->getValue().getSignificantBits() > 32) return "an offset of more than 32 bits is not supported on cuda32";
+        if (number->getValue().getSignificantBits() > 32)
+          return "an offset of more than 32 bits is not supported on cuda32";
         continue;
       }
       if (index->getType()->getScalarSizeInBits() > 32)
@@ -121,7 +123,8 @@ class WidthChecker {
   Status CheckInstruction(const llvm::Instruction& instruction) {
     const auto refuse = [&](std::string_view why) { return ir::RefuseInstruction(instruction, why); };
     for (const llvm::Value* operand : instruction.operands()) {
-      if (const auto* constant = llvm::dyn_cast<llvm::Constant>(operand); constant != nullptr && DependsOnWidth(constant))
+      if (const auto* constant = llvm::dyn_cast<llvm::Constant>(operand);
+          constant != nullptr && DependsOnWidth(constant))
         return refuse("numbers made of pointers are not supported on cuda32");
     }
     switch (instruction.getOpcode()) {
@@ -130,7 +133,8 @@ class WidthChecker {
       case llvm::Instruction::IntToPtr:
         return refuse("conversions between pointers and numbers are not supported on cuda32");
       case llvm::Instruction::Load:
-        return HoldsPointer(instruction.getType()) ? refuse("pointers in memory are not supported on cuda32") : Status();
+        return HoldsPointer(instruction.getType()) ? refuse("pointers in memory are not supported on cuda32")
+                                                   : Status();
       case llvm::Instruction::Store:
         return HoldsPointer(instruction.getOperand(0)->getType())
                    ? Status(refuse("pointers in memory are not supported on cuda32"))
@@ -140,7 +144,8 @@ class WidthChecker {
                    ? Status(refuse("pointers in memory are not supported on cuda32"))
                    : Status();
       case llvm::Instruction::AtomicRMW:
-        return HoldsPointer(instruction.getType()) ? refuse("pointers in memory are not supported on cuda32") : Status();
+        return HoldsPointer(instruction.getType()) ? refuse("pointers in memory are not supported on cuda32")
+                                                   : Status();
       case llvm::Instruction::Alloca:
         return HoldsPointer(llvm::cast<llvm::AllocaInst>(instruction).getAllocatedType())
                    ? Status(refuse("pointers in memory are not supported on cuda32"))

@@ -14,9 +14,9 @@
 #include "targets/cuda/device_library.h"
 #include "targets/cuda/device_symbols.h"
 #include "targets/cuda/entries.h"
+#include "targets/cuda/gpu_device.h"
 #include "targets/cuda/libdevice.h"
 #include "targets/cuda/math.h"
-#include "targets/cuda/gpu_device.h"
 #include "targets/cuda/nvjitlink.h"
 #include "targets/cuda/nvptx.h"
 #include "targets/cuda/simulate.h"
@@ -64,9 +64,15 @@ struct Shared {
 // One compile: owns context and module; the toolchain stays with the target.
 class Compilation {
  public:
-  Compilation(Toolchain& tools, Shared& shared, const Module& input, const CompileOptions& options,
-              bool is_32_bit, CompileProgress* progress)
-      : is_32_bit_(is_32_bit), tools_(tools), shared_(shared), input_(input), options_(options), progress_(progress), phases_(progress, &artifact_) {
+  Compilation(Toolchain& tools, Shared& shared, const Module& input, const CompileOptions& options, bool is_32_bit,
+              CompileProgress* progress)
+      : is_32_bit_(is_32_bit),
+        tools_(tools),
+        shared_(shared),
+        input_(input),
+        options_(options),
+        progress_(progress),
+        phases_(progress, &artifact_) {
     log_.Install(context_);
   }
 
@@ -189,7 +195,8 @@ class Compilation {
     phases_.Begin("optimize");
     tools_.optimizer.Run(*module_, progress_);
     artifact_.stateful = ir::HasWritableGlobals(*module_);
-    artifact_.repeatable = !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, shared_.library);
+    artifact_.repeatable =
+        !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, shared_.library);
     RBC_RETURN_IF_ERROR(Refused());
     return CheckSelectable(*module_);
   }
@@ -268,8 +275,8 @@ class CudaTarget : public Target {
     TargetInfo info;
     info.name = is_32_bit_ ? "cuda32" : "cuda";
     info.triple = is_32_bit_ ? kTriple32 : kTriple;
-    info.data_layout = is_32_bit_ ? kLayout32
-                                  : MakeTargetMachine({*CheckGpu(0, 0)})->createDataLayout().getStringRepresentation();
+    info.data_layout =
+        is_32_bit_ ? kLayout32 : MakeTargetMachine({*CheckGpu(0, 0)})->createDataLayout().getStringRepresentation();
     info.cpu = fmt::format("sm_{}", kDefaultSm);
     info.pointer_bits = is_32_bit_ ? 32 : 64;
     info.llvm_version = LLVM_VERSION_STRING;
@@ -283,7 +290,8 @@ class CudaTarget : public Target {
     }
     RBC_ASSIGN_OR_RETURN(const auto gpu, CheckGpu(options.sm, options.ptx_version));
     if (shared_ == nullptr) shared_ = std::make_unique<Shared>(symbols_);
-    return Compilation(ToolchainFor({gpu, options.opt_level, options.allow_contract}), *shared_, module, options, is_32_bit_, progress)
+    return Compilation(ToolchainFor({gpu, options.opt_level, options.allow_contract}), *shared_, module, options,
+                       is_32_bit_, progress)
         .Run();
   }
 

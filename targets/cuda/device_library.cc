@@ -102,8 +102,8 @@ class LibraryCalls {
     llvm::Type *pointer = builder_.getPtrTy(), *size = builder_.getInt64Ty();
     if (call.arg_size() != 4) return ir::RefuseInstruction(call, "a library function with other parameters than C's");
     auto function = module_.getOrInsertFunction(
-        "__assertfail", llvm::FunctionType::get(builder_.getVoidTy(),
-                                                {pointer, pointer, builder_.getInt32Ty(), pointer, size}, false));
+        "__assertfail",
+        llvm::FunctionType::get(builder_.getVoidTy(), {pointer, pointer, builder_.getInt32Ty(), pointer, size}, false));
     llvm::cast<llvm::Function>(function.getCallee())->addFnAttr(llvm::Attribute::NoUnwind);
     llvm::SmallVector<llvm::Value*, 5> arguments(call.args());
     arguments.push_back(builder_.getInt64(1));
@@ -179,7 +179,8 @@ Status LinkDeviceLibrary(llvm::Module& module, const std::string& runtime) {
   RBC_RETURN_IF_ERROR(LibraryCalls(module).Rewrite());
   // Most modules refer to nothing outside: then the library is not even opened.
   bool any = false;
-  for (const auto& function : module) any |= function.isDeclaration() && !function.isIntrinsic() && !function.use_empty();
+  for (const auto& function : module)
+    any |= function.isDeclaration() && !function.isIntrinsic() && !function.use_empty();
   if (!any) return {};
   auto library = llvm::getLazyBitcodeModule({runtime, "device_runtime"}, module.getContext());
   if (!library) return Error(ErrorKind::kInternal, llvm::toString(library.takeError()));
@@ -193,7 +194,8 @@ Status LinkDeviceLibrary(llvm::Module& module, const std::string& runtime) {
     }
     const auto* offered = (*library)->getFunction(function.getName());
     if (offered == nullptr || offered->isDeclaration() || function.isIntrinsic()) continue;
-    if (offered->getFunctionType() != function.getFunctionType()) others.emplace_back(&function, function.getName().str());
+    if (offered->getFunctionType() != function.getFunctionType())
+      others.emplace_back(&function, function.getName().str());
   }
   for (auto& [function, name] : others) function->setName("");  // not the same function: no such symbol
   (*library)->setTargetTriple(module.getTargetTriple());

@@ -86,77 +86,74 @@ void *calloc(size_t count, size_t size) {
 }
 
 // Annex G of C: products and quotients that come out as NaN are infinite where one factor is.
-#define COMPLEX(T, S, SUFFIX, MUL, DIV)                                                     \
-  T _Complex MUL(T a, T b, T c, T d) {                                                      \
-    T ac = a * c, bd = b * d, ad = a * d, bc = b * c;                                       \
-    T x = ac - bd, y = ad + bc;                                                             \
-    if (x != x && y != y) {                                                                 \
-      int again = 0;                                                                        \
-      if (__builtin_isinf(a) || __builtin_isinf(b)) {                                       \
-        a = copysign##SUFFIX(__builtin_isinf(a) ? (T)1 : (T)0, a);                          \
-        b = copysign##SUFFIX(__builtin_isinf(b) ? (T)1 : (T)0, b);                          \
-        if (c != c) c = copysign##SUFFIX((T)0, c);                                          \
-        if (d != d) d = copysign##SUFFIX((T)0, d);                                          \
-        again = 1;                                                                          \
-      }                                                                                     \
-      if (__builtin_isinf(c) || __builtin_isinf(d)) {                                       \
-        c = copysign##SUFFIX(__builtin_isinf(c) ? (T)1 : (T)0, c);                          \
-        d = copysign##SUFFIX(__builtin_isinf(d) ? (T)1 : (T)0, d);                          \
-        if (a != a) a = copysign##SUFFIX((T)0, a);                                          \
-        if (b != b) b = copysign##SUFFIX((T)0, b);                                          \
-        again = 1;                                                                          \
-      }                                                                                     \
-      if (!again && (__builtin_isinf(ac) || __builtin_isinf(bd) || __builtin_isinf(ad) ||   \
-                     __builtin_isinf(bc))) {                                                \
-        if (a != a) a = copysign##SUFFIX((T)0, a);                                          \
-        if (b != b) b = copysign##SUFFIX((T)0, b);                                          \
-        if (c != c) c = copysign##SUFFIX((T)0, c);                                          \
-        if (d != d) d = copysign##SUFFIX((T)0, d);                                          \
-        again = 1;                                                                          \
-      }                                                                                     \
-      if (again) {                                                                          \
-        x = (T)__builtin_inf() * (a * c - b * d);                                           \
-        y = (T)__builtin_inf() * (a * d + b * c);                                           \
-      }                                                                                     \
-    }                                                                                       \
-    T _Complex z;                                                                           \
-    __real__ z = x;                                                                         \
-    __imag__ z = y;                                                                         \
-    return z;                                                                               \
-  }                                                                                         \
-  T _Complex DIV(T a, T b, T c, T d) {                                                      \
-    int scale = 0;                                                                          \
-    T size = logb##SUFFIX(fmax##SUFFIX(fabs##SUFFIX(c), fabs##SUFFIX(d)));                  \
-    if (__builtin_isfinite(size)) {                                                         \
-      scale = (int)size;                                                                    \
-      c = scalbn##SUFFIX(c, -scale);                                                        \
-      d = scalbn##SUFFIX(d, -scale);                                                        \
-    }                                                                                       \
-    T norm = c * c + d * d;                                                                 \
-    T x = scalbn##SUFFIX((a * c + b * d) / norm, -scale);                                   \
-    T y = scalbn##SUFFIX((b * c - a * d) / norm, -scale);                                   \
-    if (x != x && y != y) {                                                                 \
-      if (norm == 0 && (a == a || b == b)) {                                                \
-        x = copysign##SUFFIX((T)__builtin_inf(), c) * a;                                    \
-        y = copysign##SUFFIX((T)__builtin_inf(), c) * b;                                    \
-      } else if ((__builtin_isinf(a) || __builtin_isinf(b)) && __builtin_isfinite(c) &&     \
-                 __builtin_isfinite(d)) {                                                   \
-        a = copysign##SUFFIX(__builtin_isinf(a) ? (T)1 : (T)0, a);                          \
-        b = copysign##SUFFIX(__builtin_isinf(b) ? (T)1 : (T)0, b);                          \
-        x = (T)__builtin_inf() * (a * c + b * d);                                           \
-        y = (T)__builtin_inf() * (b * c - a * d);                                           \
-      } else if (__builtin_isinf(size) && size > 0 && __builtin_isfinite(a) &&              \
-                 __builtin_isfinite(b)) {                                                   \
-        c = copysign##SUFFIX(__builtin_isinf(c) ? (T)1 : (T)0, c);                          \
-        d = copysign##SUFFIX(__builtin_isinf(d) ? (T)1 : (T)0, d);                          \
-        x = (T)0 * (a * c + b * d);                                                         \
-        y = (T)0 * (b * c - a * d);                                                         \
-      }                                                                                     \
-    }                                                                                       \
-    T _Complex z;                                                                           \
-    __real__ z = x;                                                                         \
-    __imag__ z = y;                                                                         \
-    return z;                                                                               \
+#define COMPLEX(T, S, SUFFIX, MUL, DIV)                                                                           \
+  T _Complex MUL(T a, T b, T c, T d) {                                                                            \
+    T ac = a * c, bd = b * d, ad = a * d, bc = b * c;                                                             \
+    T x = ac - bd, y = ad + bc;                                                                                   \
+    if (x != x && y != y) {                                                                                       \
+      int again = 0;                                                                                              \
+      if (__builtin_isinf(a) || __builtin_isinf(b)) {                                                             \
+        a = copysign##SUFFIX(__builtin_isinf(a) ? (T)1 : (T)0, a);                                                \
+        b = copysign##SUFFIX(__builtin_isinf(b) ? (T)1 : (T)0, b);                                                \
+        if (c != c) c = copysign##SUFFIX((T)0, c);                                                                \
+        if (d != d) d = copysign##SUFFIX((T)0, d);                                                                \
+        again = 1;                                                                                                \
+      }                                                                                                           \
+      if (__builtin_isinf(c) || __builtin_isinf(d)) {                                                             \
+        c = copysign##SUFFIX(__builtin_isinf(c) ? (T)1 : (T)0, c);                                                \
+        d = copysign##SUFFIX(__builtin_isinf(d) ? (T)1 : (T)0, d);                                                \
+        if (a != a) a = copysign##SUFFIX((T)0, a);                                                                \
+        if (b != b) b = copysign##SUFFIX((T)0, b);                                                                \
+        again = 1;                                                                                                \
+      }                                                                                                           \
+      if (!again && (__builtin_isinf(ac) || __builtin_isinf(bd) || __builtin_isinf(ad) || __builtin_isinf(bc))) { \
+        if (a != a) a = copysign##SUFFIX((T)0, a);                                                                \
+        if (b != b) b = copysign##SUFFIX((T)0, b);                                                                \
+        if (c != c) c = copysign##SUFFIX((T)0, c);                                                                \
+        if (d != d) d = copysign##SUFFIX((T)0, d);                                                                \
+        again = 1;                                                                                                \
+      }                                                                                                           \
+      if (again) {                                                                                                \
+        x = (T)__builtin_inf() * (a * c - b * d);                                                                 \
+        y = (T)__builtin_inf() * (a * d + b * c);                                                                 \
+      }                                                                                                           \
+    }                                                                                                             \
+    T _Complex z;                                                                                                 \
+    __real__ z = x;                                                                                               \
+    __imag__ z = y;                                                                                               \
+    return z;                                                                                                     \
+  }                                                                                                               \
+  T _Complex DIV(T a, T b, T c, T d) {                                                                            \
+    int scale = 0;                                                                                                \
+    T size = logb##SUFFIX(fmax##SUFFIX(fabs##SUFFIX(c), fabs##SUFFIX(d)));                                        \
+    if (__builtin_isfinite(size)) {                                                                               \
+      scale = (int)size;                                                                                          \
+      c = scalbn##SUFFIX(c, -scale);                                                                              \
+      d = scalbn##SUFFIX(d, -scale);                                                                              \
+    }                                                                                                             \
+    T norm = c * c + d * d;                                                                                       \
+    T x = scalbn##SUFFIX((a * c + b * d) / norm, -scale);                                                         \
+    T y = scalbn##SUFFIX((b * c - a * d) / norm, -scale);                                                         \
+    if (x != x && y != y) {                                                                                       \
+      if (norm == 0 && (a == a || b == b)) {                                                                      \
+        x = copysign##SUFFIX((T)__builtin_inf(), c) * a;                                                          \
+        y = copysign##SUFFIX((T)__builtin_inf(), c) * b;                                                          \
+      } else if ((__builtin_isinf(a) || __builtin_isinf(b)) && __builtin_isfinite(c) && __builtin_isfinite(d)) {  \
+        a = copysign##SUFFIX(__builtin_isinf(a) ? (T)1 : (T)0, a);                                                \
+        b = copysign##SUFFIX(__builtin_isinf(b) ? (T)1 : (T)0, b);                                                \
+        x = (T)__builtin_inf() * (a * c + b * d);                                                                 \
+        y = (T)__builtin_inf() * (b * c - a * d);                                                                 \
+      } else if (__builtin_isinf(size) && size > 0 && __builtin_isfinite(a) && __builtin_isfinite(b)) {           \
+        c = copysign##SUFFIX(__builtin_isinf(c) ? (T)1 : (T)0, c);                                                \
+        d = copysign##SUFFIX(__builtin_isinf(d) ? (T)1 : (T)0, d);                                                \
+        x = (T)0 * (a * c + b * d);                                                                               \
+        y = (T)0 * (b * c - a * d);                                                                               \
+      }                                                                                                           \
+    }                                                                                                             \
+    T _Complex z;                                                                                                 \
+    __real__ z = x;                                                                                               \
+    __imag__ z = y;                                                                                               \
+    return z;                                                                                                     \
   }
 
 COMPLEX(double, , , __muldc3, __divdc3)

@@ -14,12 +14,12 @@ constexpr std::string_view kOffered[] = {"vprintf", "malloc", "free", "__assertf
 
 // Functions of C's <math.h> by their double names.
 constexpr std::string_view kMath[] = {
-    "acos",  "acosh",  "asin",   "asinh", "atan",  "atan2",     "atanh",     "cbrt",   "cos",    "cosh",
-    "erf",   "erfc",   "exp",    "exp10", "exp2",  "expm1",     "fdim",      "fmod",   "frexp",  "hypot",
-    "ilogb", "j0",     "j1",     "jn",    "ldexp", "lgamma",    "llrint",    "llround", "log",   "log10",
-    "log1p", "log2",   "logb",   "lrint", "lround", "modf",     "nextafter", "pow",    "powi",   "remainder",
-    "remquo", "round", "scalbn", "sin",   "sincos", "sinh",     "tan",       "tanh",   "tgamma", "y0",
-    "y1",    "yn",     "rsqrt",  "rcbrt", "sinpi", "cospi",     "normcdf",   "erfcx",  "erfinv", "erfcinv"};
+    "acos",   "acosh", "asin",   "asinh", "atan",   "atan2",  "atanh",     "cbrt",    "cos",    "cosh",
+    "erf",    "erfc",  "exp",    "exp10", "exp2",   "expm1",  "fdim",      "fmod",    "frexp",  "hypot",
+    "ilogb",  "j0",    "j1",     "jn",    "ldexp",  "lgamma", "llrint",    "llround", "log",    "log10",
+    "log1p",  "log2",  "logb",   "lrint", "lround", "modf",   "nextafter", "pow",     "powi",   "remainder",
+    "remquo", "round", "scalbn", "sin",   "sincos", "sinh",   "tan",       "tanh",    "tgamma", "y0",
+    "y1",     "yn",    "rsqrt",  "rcbrt", "sinpi",  "cospi",  "normcdf",   "erfcx",   "erfinv", "erfcinv"};
 
 struct Refusal {
   std::string_view names;  // each with a blank before and behind
@@ -43,7 +43,9 @@ constexpr Refusal kRefusals[] = {
 }  // namespace
 
 bool IsMathName(std::string_view name) {
-  const auto known = [](std::string_view n) { return std::find(std::begin(kMath), std::end(kMath), n) != std::end(kMath); };
+  const auto known = [](std::string_view n) {
+    return std::find(std::begin(kMath), std::end(kMath), n) != std::end(kMath);
+  };
   return known(name) || (name.ends_with('f') && known(name.substr(0, name.size() - 1)));
 }
 
@@ -54,8 +56,8 @@ void* DeviceSymbols::Find(std::string_view name) const {
 
 std::string_view DeviceSymbols::WhyRefused(std::string_view name) const {
   if (IsMathName(name) || name.starts_with("__nv_")) {
-    static const std::string kMissing = "it needs NVIDIA's libdevice, which this farm does not have; " +
-                                        std::string(HowToGetLibdevice());
+    static const std::string kMissing =
+        "it needs NVIDIA's libdevice, which this farm does not have; " + std::string(HowToGetLibdevice());
     return LibdevicePath().empty() ? std::string_view(kMissing)
                                    : "libdevice has no function of that name with these types";
   }

@@ -88,8 +88,7 @@ void ReportStatus(KernelBuilder& kernel, llvm::Value* status, llvm::Value* row, 
   kernel->CreateCondBr(kernel->CreateIsNull(status), fine, failed);
   kernel->SetInsertPoint(failed);
   auto* packed = kernel->CreateOr(kernel->CreateShl(row, 32), kernel->CreateZExt(status, kernel->getInt64Ty()));
-  kernel->CreateAtomicRMW(llvm::AtomicRMWInst::UMin, outcome, packed, llvm::Align(8),
-                          llvm::AtomicOrdering::Monotonic);
+  kernel->CreateAtomicRMW(llvm::AtomicRMWInst::UMin, outcome, packed, llvm::Align(8), llvm::AtomicOrdering::Monotonic);
   kernel.Go(fine);
 }
 
@@ -270,8 +269,8 @@ class ReduceBuilder {
   void WritePartial() {
     auto* write = kernel_.Block("write");
     auto* end = kernel_.Block("end");
-    kernel_->CreateCondBr(
-        kernel_->CreateAnd(kernel_->CreateIsNull(thread_), kernel_->CreateICmpULT(first_, rows_)), write, end);
+    kernel_->CreateCondBr(kernel_->CreateAnd(kernel_->CreateIsNull(thread_), kernel_->CreateICmpULT(first_, rows_)),
+                          write, end);
     kernel_->SetInsertPoint(write);
     auto* block = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
     Copy(kernel_.At(kernel_.Parameter(4), kernel_->CreateMul(block, kernel_->getInt64(size_))), value_);
@@ -287,8 +286,8 @@ class ReduceBuilder {
 };
 
 Error Refuse(const FunctionDeclaration& declaration, std::string_view why) {
-  Error error(ErrorKind::kUnsupported,
-              fmt::format("'{}' with signature `{}`: {}", ir::Bounded(declaration.symbol, 200), declaration.signature, why));
+  Error error(ErrorKind::kUnsupported, fmt::format("'{}' with signature `{}`: {}", ir::Bounded(declaration.symbol, 200),
+                                                   declaration.signature, why));
   error.function = declaration.symbol;
   return error;
 }
@@ -311,7 +310,8 @@ Status CheckSignature(const ir::MatchedFunction& match, EntryKind kind, const Fu
       match.result.size == 0) {
     return Refuse(declaration, "a reduction takes two values of one type and returns a third");
   }
-  if (match.result.size * kReduceThreads > 48 * 1024) return Refuse(declaration, "its values are too large to reduce on a GPU");
+  if (match.result.size * kReduceThreads > 48 * 1024)
+    return Refuse(declaration, "its values are too large to reduce on a GPU");
   return {};
 }
 
@@ -334,14 +334,16 @@ Expected<EntryPoint::Parameter> KernelParameter(const llvm::Function& function, 
   auto* held = found;
   llvm::Align alignment = layout.getABITypeAlign(found);
   const auto mismatch = [&](std::string_view expected) {
-    Error error(ErrorKind::kInvalidModule,
-                fmt::format("'{}' does not match its signature `{}`: parameter {} is expected as {}, found is {}",
-                            ir::Bounded(declaration.symbol, 200), declaration.signature, i + 1, expected, ir::Spell(found)));
+    Error error(
+        ErrorKind::kInvalidModule,
+        fmt::format("'{}' does not match its signature `{}`: parameter {} is expected as {}, found is {}",
+                    ir::Bounded(declaration.symbol, 200), declaration.signature, i + 1, expected, ir::Spell(found)));
     error.function = declaration.symbol;
     return error;
   };
   const bool pointer = type.is(types::Kind::kPointer) || type.is(types::Kind::kString);
-  if (pointer && (!found->isPointerTy() || function.hasParamAttribute(i, llvm::Attribute::ByVal))) return mismatch("ptr");
+  if (pointer && (!found->isPointerTy() || function.hasParamAttribute(i, llvm::Attribute::ByVal)))
+    return mismatch("ptr");
   if (!pointer) {
     RBC_ASSIGN_OR_RETURN(const auto value, ir::DescribeValue(type, function.getContext()));
     if (function.hasParamAttribute(i, llvm::Attribute::ByVal)) {
@@ -368,17 +370,19 @@ Expected<EntryPoint> MakeKernelEntry(llvm::Module& module, const FunctionDeclara
   if (!signature.is(types::Kind::kFunction) || !signature.result().is(types::Kind::kVoid))
     return Refuse(declaration, "a kernel returns nothing: its signature is void(...)");
   if (!function->getReturnType()->isVoidTy()) {
-    return Error(ErrorKind::kInvalidModule, fmt::format("'{}': a kernel returns nothing, this one {}", declaration.symbol,
-                                                        ir::Spell(function->getReturnType())));
+    return Error(ErrorKind::kInvalidModule, fmt::format("'{}': a kernel returns nothing, this one {}",
+                                                        declaration.symbol, ir::Spell(function->getReturnType())));
   }
   if (signature.parameters().size() != function->arg_size()) {
-    return Error(ErrorKind::kInvalidModule,
-                 fmt::format("'{}' does not match its signature `{}`: the kernel takes {} IR parameters, the signature has {}",
-                             declaration.symbol, declaration.signature, function->arg_size(), signature.parameters().size()));
+    return Error(
+        ErrorKind::kInvalidModule,
+        fmt::format("'{}' does not match its signature `{}`: the kernel takes {} IR parameters, the signature has {}",
+                    declaration.symbol, declaration.signature, function->arg_size(), signature.parameters().size()));
   }
   for (const auto* user : function->users()) {
     if (const auto* call = llvm::dyn_cast<llvm::Instruction>(user))
-      return ir::RefuseInstruction(*call, fmt::format("the kernel '{}' is used by a function of the module", declaration.symbol));
+      return ir::RefuseInstruction(
+          *call, fmt::format("the kernel '{}' is used by a function of the module", declaration.symbol));
   }
   EntryPoint entry;
   entry.declaration = index;

@@ -110,7 +110,7 @@ void LoadLibdevice() {
 const std::string& LibdevicePath() { return TheLibrary().path; }
 
 std::string_view HowToGetLibdevice() {
-  return "install it on the farm's machine with `pip install nvidia-cuda-nvcc-cu12`, or CUDA's toolkit, or name the file "
+  return "install it on the farm's machine with `pip install nvidia-nvvm`, or CUDA's toolkit, or name the file "
          "in RBC_LIBDEVICE";
 }
 
@@ -158,7 +158,8 @@ const std::string& Libdevice::State::PieceOf(const std::string& name) {
   for (auto& global : piece.global_objects()) {
     if (global.isDeclaration()) continue;
     global.setLinkage(llvm::GlobalValue::LinkOnceODRLinkage);
-    if (auto* variable = llvm::dyn_cast<llvm::GlobalVariable>(&global); variable != nullptr && variable->hasPrivateLinkage())
+    if (auto* variable = llvm::dyn_cast<llvm::GlobalVariable>(&global);
+        variable != nullptr && variable->hasPrivateLinkage())
       variable->setLinkage(llvm::GlobalValue::LinkOnceODRLinkage);
   }
   llvm::raw_string_ostream out(bytes);

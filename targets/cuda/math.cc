@@ -26,14 +26,14 @@ struct MappedIntrinsic {
   const char* name;
 };
 constexpr MappedIntrinsic kMapped[] = {
-    {llvm::Intrinsic::sin, "sin"},       {llvm::Intrinsic::cos, "cos"},       {llvm::Intrinsic::tan, "tan"},
-    {llvm::Intrinsic::asin, "asin"},     {llvm::Intrinsic::acos, "acos"},     {llvm::Intrinsic::atan, "atan"},
-    {llvm::Intrinsic::atan2, "atan2"},   {llvm::Intrinsic::sinh, "sinh"},     {llvm::Intrinsic::cosh, "cosh"},
-    {llvm::Intrinsic::tanh, "tanh"},     {llvm::Intrinsic::exp, "exp"},       {llvm::Intrinsic::exp2, "exp2"},
-    {llvm::Intrinsic::exp10, "exp10"},   {llvm::Intrinsic::log, "log"},       {llvm::Intrinsic::log2, "log2"},
-    {llvm::Intrinsic::log10, "log10"},   {llvm::Intrinsic::pow, "pow"},       {llvm::Intrinsic::powi, "powi"},
-    {llvm::Intrinsic::ldexp, "ldexp"},   {llvm::Intrinsic::lround, "llround"}, {llvm::Intrinsic::llround, "llround"},
-    {llvm::Intrinsic::lrint, "llrint"},  {llvm::Intrinsic::llrint, "llrint"}, {llvm::Intrinsic::round, "round"},
+    {llvm::Intrinsic::sin, "sin"},      {llvm::Intrinsic::cos, "cos"},        {llvm::Intrinsic::tan, "tan"},
+    {llvm::Intrinsic::asin, "asin"},    {llvm::Intrinsic::acos, "acos"},      {llvm::Intrinsic::atan, "atan"},
+    {llvm::Intrinsic::atan2, "atan2"},  {llvm::Intrinsic::sinh, "sinh"},      {llvm::Intrinsic::cosh, "cosh"},
+    {llvm::Intrinsic::tanh, "tanh"},    {llvm::Intrinsic::exp, "exp"},        {llvm::Intrinsic::exp2, "exp2"},
+    {llvm::Intrinsic::exp10, "exp10"},  {llvm::Intrinsic::log, "log"},        {llvm::Intrinsic::log2, "log2"},
+    {llvm::Intrinsic::log10, "log10"},  {llvm::Intrinsic::pow, "pow"},        {llvm::Intrinsic::powi, "powi"},
+    {llvm::Intrinsic::ldexp, "ldexp"},  {llvm::Intrinsic::lround, "llround"}, {llvm::Intrinsic::llround, "llround"},
+    {llvm::Intrinsic::lrint, "llrint"}, {llvm::Intrinsic::llrint, "llrint"},  {llvm::Intrinsic::round, "round"},
 };
 
 // Library functions that are one exact instruction: libdevice's would not be (its sqrtf can be an approximation).
@@ -42,10 +42,12 @@ struct ExactFunction {
   ID id;
 };
 constexpr ExactFunction kExact[] = {
-    {"sqrt", llvm::Intrinsic::sqrt},     {"fabs", llvm::Intrinsic::fabs},           {"floor", llvm::Intrinsic::floor},
-    {"ceil", llvm::Intrinsic::ceil},     {"trunc", llvm::Intrinsic::trunc},         {"rint", llvm::Intrinsic::rint},
-    {"fma", llvm::Intrinsic::fma},       {"nearbyint", llvm::Intrinsic::nearbyint}, {"fmin", llvm::Intrinsic::minnum},
-    {"fmax", llvm::Intrinsic::maxnum},   {"copysign", llvm::Intrinsic::copysign},   {"roundeven", llvm::Intrinsic::roundeven},
+    {"sqrt", llvm::Intrinsic::sqrt},         {"fabs", llvm::Intrinsic::fabs},
+    {"floor", llvm::Intrinsic::floor},       {"ceil", llvm::Intrinsic::ceil},
+    {"trunc", llvm::Intrinsic::trunc},       {"rint", llvm::Intrinsic::rint},
+    {"fma", llvm::Intrinsic::fma},           {"nearbyint", llvm::Intrinsic::nearbyint},
+    {"fmin", llvm::Intrinsic::minnum},       {"fmax", llvm::Intrinsic::maxnum},
+    {"copysign", llvm::Intrinsic::copysign}, {"roundeven", llvm::Intrinsic::roundeven},
 };
 
 // C names that libdevice spells otherwise.
@@ -54,13 +56,20 @@ struct Renamed {
   const char* libdevice;
 };
 constexpr Renamed kRenamed[] = {
-    {"lround", "__nv_llround"},   {"lroundf", "__nv_llroundf"}, {"lrint", "__nv_llrint"},     {"lrintf", "__nv_llrintf"},
-    {"isnan", "__nv_isnand"},     {"isnanf", "__nv_isnanf"},    {"isinf", "__nv_isinfd"},     {"isinff", "__nv_isinff"},
-    {"finite", "__nv_isfinited"}, {"finitef", "__nv_finitef"},  {"__isnan", "__nv_isnand"},   {"__isnanf", "__nv_isnanf"},
-    {"__isinf", "__nv_isinfd"},   {"__isinff", "__nv_isinff"},  {"__finite", "__nv_isfinited"}, {"__finitef", "__nv_finitef"},
-    {"__signbit", "__nv_signbitd"}, {"__signbitf", "__nv_signbitf"}, {"drem", "__nv_remainder"}, {"dremf", "__nv_remainderf"},
-    {"pow10", "__nv_exp10"},      {"pow10f", "__nv_exp10f"},    {"gamma", "__nv_lgamma"},     {"gammaf", "__nv_lgammaf"},
-    {"labs", "__nv_llabs"},       {"abs", "__nv_abs"},          {"llabs", "__nv_llabs"},
+    {"lround", "__nv_llround"},     {"lroundf", "__nv_llroundf"},
+    {"lrint", "__nv_llrint"},       {"lrintf", "__nv_llrintf"},
+    {"isnan", "__nv_isnand"},       {"isnanf", "__nv_isnanf"},
+    {"isinf", "__nv_isinfd"},       {"isinff", "__nv_isinff"},
+    {"finite", "__nv_isfinited"},   {"finitef", "__nv_finitef"},
+    {"__isnan", "__nv_isnand"},     {"__isnanf", "__nv_isnanf"},
+    {"__isinf", "__nv_isinfd"},     {"__isinff", "__nv_isinff"},
+    {"__finite", "__nv_isfinited"}, {"__finitef", "__nv_finitef"},
+    {"__signbit", "__nv_signbitd"}, {"__signbitf", "__nv_signbitf"},
+    {"drem", "__nv_remainder"},     {"dremf", "__nv_remainderf"},
+    {"pow10", "__nv_exp10"},        {"pow10f", "__nv_exp10f"},
+    {"gamma", "__nv_lgamma"},       {"gammaf", "__nv_lgammaf"},
+    {"labs", "__nv_llabs"},         {"abs", "__nv_abs"},
+    {"llabs", "__nv_llabs"},
 };
 
 class MathMapper {
@@ -85,7 +94,8 @@ class MathMapper {
 
  private:
   static const char* NameOf(ID id) {
-    const auto* mapped = std::find_if(std::begin(kMapped), std::end(kMapped), [&](const auto& m) { return m.id == id; });
+    const auto* mapped =
+        std::find_if(std::begin(kMapped), std::end(kMapped), [&](const auto& m) { return m.id == id; });
     return mapped == std::end(kMapped) ? nullptr : mapped->name;
   }
 
@@ -102,8 +112,9 @@ class MathMapper {
   }
 
   Error NoLibrary(std::string_view name) const {
-    return Error(ErrorKind::kMissingSymbol,
-                 fmt::format("'{}' needs NVIDIA's libdevice, which this farm does not have; {}", name, HowToGetLibdevice()));
+    return Error(
+        ErrorKind::kMissingSymbol,
+        fmt::format("'{}' needs NVIDIA's libdevice, which this farm does not have; {}", name, HowToGetLibdevice()));
   }
 
   // libdevice's function of this name.
@@ -138,7 +149,8 @@ class MathMapper {
     if (!type->isDoubleTy() && !type->isFloatTy()) return false;
     llvm::StringRef name = function.getName();
     if (type->isFloatTy() && !name.consume_back("f")) return false;
-    const auto* exact = std::find_if(std::begin(kExact), std::end(kExact), [&](const auto& e) { return name == e.name; });
+    const auto* exact =
+        std::find_if(std::begin(kExact), std::end(kExact), [&](const auto& e) { return name == e.name; });
     if (exact == std::end(kExact)) return false;
     auto* intrinsic = llvm::Intrinsic::getOrInsertDeclaration(&module_, exact->id, {type});
     if (intrinsic->getFunctionType() != function.getFunctionType()) return false;
@@ -146,7 +158,8 @@ class MathMapper {
       auto* call = llvm::dyn_cast<llvm::CallInst>(user);
       if (call == nullptr || call->getCalledOperand() != &function) return false;
       llvm::IRBuilder<> builder(call);
-      builder.setFastMathFlags(llvm::isa<llvm::FPMathOperator>(call) ? call->getFastMathFlags() : llvm::FastMathFlags());
+      builder.setFastMathFlags(llvm::isa<llvm::FPMathOperator>(call) ? call->getFastMathFlags()
+                                                                     : llvm::FastMathFlags());
       llvm::SmallVector<llvm::Value*, 3> arguments(call->args());
       call->replaceAllUsesWith(builder.CreateCall(intrinsic, arguments));
       call->eraseFromParent();
@@ -204,7 +217,8 @@ class MathMapper {
     RBC_ASSIGN_OR_RETURN(auto function, Function(NameFor(name, type)));
     auto* expected = function.getFunctionType();
     llvm::SmallVector<llvm::Value*, 2> arguments;
-    for (unsigned i = 0; i < operands.size(); ++i) arguments.push_back(Convert(operands[i], expected->getParamType(i), builder));
+    for (unsigned i = 0; i < operands.size(); ++i)
+      arguments.push_back(Convert(operands[i], expected->getParamType(i), builder));
     auto* result = builder.CreateCall(function, arguments);
     return Convert(result, wanted, builder);
   }

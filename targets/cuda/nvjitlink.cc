@@ -105,7 +105,8 @@ class Link {
       if (f.error_log(handle_, log.data()) != 0) log.clear();
       log.resize(log.find_last_not_of(std::string_view("\0\n ", 3)) + 1);
     }
-    return Error(ErrorKind::kCompileFailed, fmt::format("nvJitLink {} (error {}): {}", what, code, ir::Bounded(log, 4096)));
+    return Error(ErrorKind::kCompileFailed,
+                 fmt::format("nvJitLink {} (error {}): {}", what, code, ir::Bounded(log, 4096)));
   }
 
   Handle handle_ = nullptr;

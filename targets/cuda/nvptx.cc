@@ -28,8 +28,8 @@ struct Architecture {
 // What LLVM 22 and the assembler of CUDA 13 both know.
 constexpr Architecture kArchitectures[] = {{75, 63}, {80, 70},  {86, 71},  {87, 74},  {88, 90},  {89, 78},
                                            {90, 78}, {100, 86}, {103, 88}, {110, 90}, {120, 87}, {121, 88}};
-constexpr uint32_t kVersions[] = {63, 64, 65, 70, 71, 72, 73, 74, 75, 76, 77, 78, 80,
-                                  81, 82, 83, 84, 85, 86, 87, 88, 90};
+constexpr uint32_t kVersions[] = {63, 64, 65, 70, 71, 72, 73, 74, 75, 76, 77,
+                                  78, 80, 81, 82, 83, 84, 85, 86, 87, 88, 90};
 // Below it there is no stack allocation of variable size; drivers since CUDA 11.8 take it.
 constexpr uint32_t kUsualPtx = 78;
 
@@ -68,7 +68,8 @@ Expected<Gpu> CheckGpu(uint32_t sm, uint32_t ptx_version) {
   const auto* known = std::find_if(std::begin(kArchitectures), std::end(kArchitectures),
                                    [&](const Architecture& a) { return a.sm == sm; });
   if (known == std::end(kArchitectures))
-    return {ErrorKind::kInvalidArgument, fmt::format("this farm does not compile for sm_{}; it knows {}", sm, ListSms())};
+    return {ErrorKind::kInvalidArgument,
+            fmt::format("this farm does not compile for sm_{}; it knows {}", sm, ListSms())};
   if (ptx_version == 0) return Gpu{sm, std::max(known->least_ptx, kUsualPtx)};
   if (std::find(std::begin(kVersions), std::end(kVersions), ptx_version) == std::end(kVersions)) {
     return {ErrorKind::kInvalidArgument,
@@ -87,9 +88,9 @@ std::unique_ptr<llvm::TargetMachine> MakeTargetMachine(const CodegenOptions& opt
   target.AllowFPOpFusion = options.allow_contract ? llvm::FPOpFusion::Fast : llvm::FPOpFusion::Strict;
   // What cannot be reached would end the thread as if all were well.
   target.TrapUnreachable = true;
-  auto* made = LlvmTarget()->createTargetMachine(
-      llvm::Triple(kTriple), fmt::format("sm_{}", options.gpu.sm), fmt::format("+ptx{}", options.gpu.ptx_version),
-      target, llvm::Reloc::PIC_, std::nullopt, LevelOf(options.opt_level));
+  auto* made = LlvmTarget()->createTargetMachine(llvm::Triple(kTriple), fmt::format("sm_{}", options.gpu.sm),
+                                                 fmt::format("+ptx{}", options.gpu.ptx_version), target,
+                                                 llvm::Reloc::PIC_, std::nullopt, LevelOf(options.opt_level));
   return std::unique_ptr<llvm::TargetMachine>(made);
 }
 

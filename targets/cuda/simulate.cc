@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "cuda/simulator/abi.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/StringSet.h"
@@ -29,7 +30,6 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/xxhash.h"
 #include "llvm/Target/TargetMachine.h"
-#include "cuda/simulator/abi.h"
 #include "targets/host/emit.h"
 #include "targets/host/machine.h"
 #include "targets/host/optimize.h"
@@ -300,9 +300,9 @@ class Lowering {
   Status ReplaceBy(llvm::CallInst& call, const std::string& name) {
     const auto* found = table_->getFunction(name);
     if (found == nullptr || found->getFunctionType() != call.getFunctionType()) {
-      return ir::RefuseInstruction(call, fmt::format("'{}' cannot be simulated; it needs a GPU",
-                                                     call.isInlineAsm() ? "inline assembly"
-                                                                        : call.getCalledFunction()->getName().str()));
+      return ir::RefuseInstruction(
+          call, fmt::format("'{}' cannot be simulated; it needs a GPU",
+                            call.isInlineAsm() ? "inline assembly" : call.getCalledFunction()->getName().str()));
     }
     call.setCalledFunction(module_.getOrInsertFunction(name, call.getFunctionType()));
     call.setAttributes({});
@@ -476,14 +476,16 @@ struct SimulatorCompiler::State {
 SimulatorCompiler::SimulatorCompiler(const RuntimeSymbols& symbols) : state_(std::make_unique<State>(symbols)) {}
 SimulatorCompiler::~SimulatorCompiler() = default;
 
-Expected<std::string> SimulatorCompiler::Compile(llvm::Module& module, const std::vector<FunctionDeclaration>& functions,
+Expected<std::string> SimulatorCompiler::Compile(llvm::Module& module,
+                                                 const std::vector<FunctionDeclaration>& functions,
                                                  const CompileOptions& options, CompileProgress* progress,
                                                  Artifact* artifact) {
   auto& tools = state_->ToolsFor({options.opt_level, options.allow_contract});
   RBC_RETURN_IF_ERROR(Lowering(module, *tools.machine, state_->table, functions, artifact).Run());
   std::string problem;
   llvm::raw_string_ostream out(problem);
-  if (llvm::verifyModule(module, &out)) return {ErrorKind::kInternal, "the simulated module does not verify: " + problem};
+  if (llvm::verifyModule(module, &out))
+    return {ErrorKind::kInternal, "the simulated module does not verify: " + problem};
   tools.optimizer.Run(module, progress);
   std::string object = tools.objects.Run(module);
   RBC_RETURN_IF_ERROR(ir::CheckObjectSymbols(object, state_->symbols));

@@ -47,7 +47,8 @@ TEST_F(CudaEmit, PtxForAPersonToRead) {
 TEST_F(CudaEmit, CubinFromWithinTheSandbox) {
   const auto run = Rbc({"compile", WriteModule(kMaths), "--target", "cuda", "--emit", "cubin", "-o", "-"});
   EXPECT_EQ(run.exit_code, 0) << run.ToString();
-  EXPECT_THAT(run.out, StartsWith("\x7f" "ELF"));
+  EXPECT_THAT(run.out, StartsWith("\x7f"
+                                  "ELF"));
 }
 
 TEST_F(CudaEmit, IrAsTheBackEndGetsIt) {
@@ -63,8 +64,9 @@ TEST_F(CudaEmit, HostHasNoPtx) {
 }
 
 TEST_F(CudaEmit, RefusalsNameFunctionAndInstruction) {
-  const auto run = Rbc({"compile", WriteModule("define void @f(ptr %p) {\n  fence seq_cst\n  indirectbr ptr %p, []\n}\n"),
-                        "--target", "cuda", "--emit", "ptx", "-o", "-"});
+  const auto run =
+      Rbc({"compile", WriteModule("define void @f(ptr %p) {\n  fence seq_cst\n  indirectbr ptr %p, []\n}\n"),
+           "--target", "cuda", "--emit", "ptx", "-o", "-"});
   EXPECT_NE(run.exit_code, 0);
   EXPECT_THAT(run.err, HasSubstr("function 'f': jumps to computed addresses are not supported on GPUs: indirectbr"));
 }

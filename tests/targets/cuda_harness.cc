@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "cuda/simulator/abi.h"
+#include "cuda/simulator/engine.h"
 #include "targets/host/host_target.h"
 #include "tests/harness/run_program.h"
 #include "tests/targets/harness.h"
@@ -23,8 +24,9 @@ namespace {
 // The thread that runs, for code that asks.
 thread_local simulator::Thread running;
 
-const simulator::Thread* RunningThread() { return &running; }
-void Unexpected() { std::abort(); }
+bool alone = false;  // run by this harness, thread by thread, and not by the engine
+
+const simulator::Thread* RunningThread() { return alone ? &running : simulator::rbc_sim_thread(); }
 
 // What simulated code printed: the format and the packed arguments' first eight bytes.
 std::string printed;
@@ -43,7 +45,7 @@ class EngineSymbols : public RuntimeSymbols {
     if (name == "rbc_sim_vprintf") return reinterpret_cast<void*>(Vprintf);
     if (name == "rbc_sim_malloc") return reinterpret_cast<void*>(std::malloc);
     if (name == "rbc_sim_free") return reinterpret_cast<void*>(std::free);
-    if (name.starts_with("rbc_sim_")) return reinterpret_cast<void*>(Unexpected);
+    if (void* meeting = simulator::FindSymbol(name)) return meeting;
     return dlsym(RTLD_DEFAULT, std::string(name).c_str());
   }
   std::string_view WhyRefused(std::string_view) const override { return ""; }
@@ -131,12 +133,17 @@ Simulated::Simulated(std::string_view ir, std::vector<FunctionDeclaration> funct
   if (loaded) module_ = std::move(*loaded);
 }
 
+void (*Simulated::Code(size_t index) const)(const void*) {
+  return reinterpret_cast<void (*)(const void*)>(module_->Symbol(artifact_.entries[index].symbol));
+}
+
 void Simulated::Launch(size_t index, const void* parameters, uint32_t blocks, uint32_t threads) {
   const auto& entry = artifact_.entries[index];
   ASSERT_FALSE(entry.meets) << "this engine runs one thread after the other";
-  auto* run = reinterpret_cast<void (*)(const void*)>(module_->Symbol(entry.symbol));
+  auto* run = Code(index);
   ASSERT_NE(run, nullptr) << entry.symbol;
   std::vector<unsigned char> shared(entry.shared_bytes + 256);
+  alone = true;
   for (uint32_t block = 0; block < blocks; ++block) {
     for (uint32_t thread = 0; thread < threads; ++thread) {
       running = {.tid = {thread, 0, 0},
@@ -151,6 +158,7 @@ void Simulated::Launch(size_t index, const void* parameters, uint32_t blocks, ui
       run(parameters);
     }
   }
+  alone = false;
 }
 
 }  // namespace rbc::testing

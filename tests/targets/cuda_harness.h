@@ -41,6 +41,8 @@ class Simulated {
   Simulated(std::string_view ir, std::vector<FunctionDeclaration> functions, CompileOptions options = {});
   bool ok() const { return module_ != nullptr; }
   const Artifact& artifact() const { return artifact_; }
+  // The code of entry `index`.
+  void (*Code(size_t index) const)(const void*);
   // Runs entry `index` for each thread of a grid of one dimension.
   void Launch(size_t index, const void* parameters, uint32_t blocks = 1, uint32_t threads = 1);
 

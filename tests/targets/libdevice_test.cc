@@ -1,8 +1,6 @@
 // All of libdevice: each function reached by the name that C or CUDA's C gives it, put together for every SM, and run
 // on the simulator against the host's library.
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/targets/libdevice_functions.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,6 +16,7 @@
 
 #include "tests/targets/cuda_harness.h"
 #include "tests/targets/harness.h"
+#include "tests/targets/libdevice_functions.h"
 
 namespace rbc::testing {
 namespace {
@@ -64,11 +63,38 @@ const char* RbcType(char type) {
 
 // Which of libdevice's functions CUDA's C has under a name with two underscores: those that are not of <math.h>.
 bool IsCudaIntrinsic(std::string_view bare) {
-  static const std::set<std::string_view> kOthers = {
-      "clz", "clzll", "popc", "popcll", "byte_perm", "mulhi", "umulhi", "mul64hi", "umul64hi", "mul24", "umul24", "brev",
-      "brevll", "sad", "usad", "hadd", "rhadd", "uhadd", "urhadd", "ffs", "ffsll", "saturatef", "hiloint2double",
-      "double2loint", "double2hiint", "half2float", "int_as_float", "float_as_int", "uint_as_float", "float_as_uint",
-      "longlong_as_double", "double_as_longlong"};
+  static const std::set<std::string_view> kOthers = {"clz",
+                                                     "clzll",
+                                                     "popc",
+                                                     "popcll",
+                                                     "byte_perm",
+                                                     "mulhi",
+                                                     "umulhi",
+                                                     "mul64hi",
+                                                     "umul64hi",
+                                                     "mul24",
+                                                     "umul24",
+                                                     "brev",
+                                                     "brevll",
+                                                     "sad",
+                                                     "usad",
+                                                     "hadd",
+                                                     "rhadd",
+                                                     "uhadd",
+                                                     "urhadd",
+                                                     "ffs",
+                                                     "ffsll",
+                                                     "saturatef",
+                                                     "hiloint2double",
+                                                     "double2loint",
+                                                     "double2hiint",
+                                                     "half2float",
+                                                     "int_as_float",
+                                                     "float_as_int",
+                                                     "uint_as_float",
+                                                     "float_as_uint",
+                                                     "longlong_as_double",
+                                                     "double_as_longlong"};
   const bool rounds = bare.ends_with("_rn") || bare.ends_with("_rz") || bare.ends_with("_rd") || bare.ends_with("_ru");
   return rounds || kOthers.contains(bare);
 }
@@ -85,7 +111,8 @@ struct Callers {
   std::string ir;
   std::vector<FunctionDeclaration> declarations;
 };
-Callers MakeCallers(std::span<const LibdeviceFunction> functions, const std::function<std::string(std::string_view)>& spell) {
+Callers MakeCallers(std::span<const LibdeviceFunction> functions,
+                    const std::function<std::string(std::string_view)>& spell) {
   Callers made;
   for (const auto& [name, types] : functions) {
     const std::string_view parameters = std::string_view(types).substr(1);
@@ -99,8 +126,8 @@ Callers MakeCallers(std::span<const LibdeviceFunction> functions, const std::fun
     const char* result = IrType(types[0]);
     const bool is_void = types[0] == 'v';
     made.ir += fmt::format("declare {} @{}({})\ndefine {} @t{}({}) {{\n  {}call {} @{}({})\n  ret {}\n}}\n", result,
-                           spell(name), declared, result, name, defined, is_void ? "" : "%r = ", result, spell(name), defined,
-                           is_void ? "void" : fmt::format("{} %r", result));
+                           spell(name), declared, result, name, defined, is_void ? "" : "%r = ", result, spell(name),
+                           defined, is_void ? "void" : fmt::format("{} %r", result));
     made.declarations.push_back({fmt::format("t{}", name), fmt::format("{}({})", RbcType(types[0]), signature)});
   }
   return made;
@@ -110,7 +137,8 @@ constexpr size_t kPart = 58;  // six modules: none too large for the assembler's
 
 TEST(Libdevice, EveryFunctionIsReachedByItsCNameAndAssembles) {
   for (size_t first = 0; first < std::size(kLibdeviceFunctions); first += kPart) {
-    const auto part = std::span(kLibdeviceFunctions).subspan(first, std::min(kPart, std::size(kLibdeviceFunctions) - first));
+    const auto part =
+        std::span(kLibdeviceFunctions).subspan(first, std::min(kPart, std::size(kLibdeviceFunctions) - first));
     const auto callers = MakeCallers(part, CName);
     CompileOptions options;
     options.opt_level = 1;
@@ -189,20 +217,26 @@ long double Exp10(long double x) { return exp10l(x); }
 double FromTrueValue(double ulps) { return ulps < 1 ? ulps : ulps + 0.5; }
 
 const Unary kUnary[] = {
-    {"sin", sinl, {-1e5, 1e5}, 2, 2},       {"cos", cosl, {-1e5, 1e5}, 2, 2},       {"tan", tanl, {-1e5, 1e5}, 2, 4},
-    {"asin", asinl, {-1, 1}, 2, 2},         {"acos", acosl, {-1, 1}, 2, 2},         {"atan", atanl, {-100, 100}, 2, 2},
-    {"sinh", sinhl, {-80, 80}, 2, 3},       {"cosh", coshl, {-80, 80}, 1, 2},       {"tanh", tanhl, {-20, 20}, 1, 2},
-    {"asinh", asinhl, {-1e6, 1e6}, 3, 3},   {"acosh", acoshl, {1, 1e6}, 3, 4},      {"atanh", atanhl, {-0.999, 0.999}, 2, 3},
-    {"exp", expl, {-80, 80}, 1, 2},         {"exp2", exp2l, {-120, 120}, 1, 2},     {"exp10", Exp10, {-37, 37}, 1, 2},
-    {"expm1", expm1l, {-80, 80}, 1, 1},     {"log", logl, {1e-30, 1e30}, 1, 1},     {"log2", log2l, {1e-30, 1e30}, 1, 1},
-    {"log10", log10l, {1e-30, 1e30}, 1, 2}, {"log1p", log1pl, {-0.999, 1e6}, 1, 1}, {"cbrt", cbrtl, {-1e6, 1e6}, 1, 1},
-    {"rcbrt", Rcbrt, {1e-6, 1e6}, 1, 1},    {"sqrt", sqrtl, {0, 1e30}, 0.5, 0.5},   {"rsqrt", Rsqrt, {1e-30, 1e30}, 1, 2},
-    {"erf", erfl, {-6, 6}, 2, 2},           {"erfc", erfcl, {-4, 9}, 5, 4},         {"erfcx", Erfcx, {-2, 8}, 4, 4},
-    {"tgamma", tgammal, {0.1, 30}, 10, 5},  {"lgamma", lgammal, {2.5, 1e6}, 4, 6},  {"sinpi", SinPi, {-0.9, 0.9}, 2, 1},
-    {"cospi", CosPi, {-0.4, 0.4}, 2, 1},    {"normcdf", NormCdf, {-5, 5}, 5, 5},    {"floor", floorl, {-1e9, 1e9}, 0, 0},
-    {"ceil", ceill, {-1e9, 1e9}, 0, 0},     {"trunc", truncl, {-1e9, 1e9}, 0, 0},   {"rint", rintl, {-1e9, 1e9}, 0, 0},
-    {"round", roundl, {-1e9, 1e9}, 0, 0},   {"fabs", fabsl, {-1e9, 1e9}, 0, 0},     {"logb", logbl, {1e-30, 1e30}, 0, 0},
-    {"nearbyint", nearbyintl, {-1e9, 1e9}, 0, 0},
+    {"sin", sinl, {-1e5, 1e5}, 2, 2},       {"cos", cosl, {-1e5, 1e5}, 2, 2},
+    {"tan", tanl, {-1e5, 1e5}, 2, 4},       {"asin", asinl, {-1, 1}, 2, 2},
+    {"acos", acosl, {-1, 1}, 2, 2},         {"atan", atanl, {-100, 100}, 2, 2},
+    {"sinh", sinhl, {-80, 80}, 2, 3},       {"cosh", coshl, {-80, 80}, 1, 2},
+    {"tanh", tanhl, {-20, 20}, 1, 2},       {"asinh", asinhl, {-1e6, 1e6}, 3, 3},
+    {"acosh", acoshl, {1, 1e6}, 3, 4},      {"atanh", atanhl, {-0.999, 0.999}, 2, 3},
+    {"exp", expl, {-80, 80}, 1, 2},         {"exp2", exp2l, {-120, 120}, 1, 2},
+    {"exp10", Exp10, {-37, 37}, 1, 2},      {"expm1", expm1l, {-80, 80}, 1, 1},
+    {"log", logl, {1e-30, 1e30}, 1, 1},     {"log2", log2l, {1e-30, 1e30}, 1, 1},
+    {"log10", log10l, {1e-30, 1e30}, 1, 2}, {"log1p", log1pl, {-0.999, 1e6}, 1, 1},
+    {"cbrt", cbrtl, {-1e6, 1e6}, 1, 1},     {"rcbrt", Rcbrt, {1e-6, 1e6}, 1, 1},
+    {"sqrt", sqrtl, {0, 1e30}, 0.5, 0.5},   {"rsqrt", Rsqrt, {1e-30, 1e30}, 1, 2},
+    {"erf", erfl, {-6, 6}, 2, 2},           {"erfc", erfcl, {-4, 9}, 5, 4},
+    {"erfcx", Erfcx, {-2, 8}, 4, 4},        {"tgamma", tgammal, {0.1, 30}, 10, 5},
+    {"lgamma", lgammal, {2.5, 1e6}, 4, 6},  {"sinpi", SinPi, {-0.9, 0.9}, 2, 1},
+    {"cospi", CosPi, {-0.4, 0.4}, 2, 1},    {"normcdf", NormCdf, {-5, 5}, 5, 5},
+    {"floor", floorl, {-1e9, 1e9}, 0, 0},   {"ceil", ceill, {-1e9, 1e9}, 0, 0},
+    {"trunc", truncl, {-1e9, 1e9}, 0, 0},   {"rint", rintl, {-1e9, 1e9}, 0, 0},
+    {"round", roundl, {-1e9, 1e9}, 0, 0},   {"fabs", fabsl, {-1e9, 1e9}, 0, 0},
+    {"logb", logbl, {1e-30, 1e30}, 0, 0},   {"nearbyint", nearbyintl, {-1e9, 1e9}, 0, 0},
 };
 
 template <typename T, typename Reference>
@@ -261,8 +295,7 @@ double WorstBinary(const std::string& name, const Binary& f, size_t count) {
 TEST(Libdevice, FunctionsOfTwoArgumentsAreWithinTheirBounds) {
   for (const auto& f : kBinary) {
     EXPECT_LE(WorstBinary<double>(f.name, f, 5'000), FromTrueValue(f.ulps)) << f.name;
-    EXPECT_LE(WorstBinary<float>(std::string(f.name) + "f", f, 5'000),
-              FromTrueValue(f.float_ulps)) << f.name << "f";
+    EXPECT_LE(WorstBinary<float>(std::string(f.name) + "f", f, 5'000), FromTrueValue(f.float_ulps)) << f.name << "f";
   }
 }
 
@@ -297,7 +330,8 @@ TEST(Libdevice, BesselFunctions) {
       EXPECT_NEAR(all.Call<double>(IndexOf("jn"), n, x), jn(n, x), 1e-13);
       EXPECT_NEAR(all.Call<double>(IndexOf("yn"), n, x), yn(n, x), 1e-12 * std::max(1.0, std::fabs(yn(n, x))));
       EXPECT_NEAR(all.Call<float>(IndexOf("jnf"), n, static_cast<float>(x)), jn(n, x), 2e-6);
-      EXPECT_NEAR(all.Call<float>(IndexOf("ynf"), n, static_cast<float>(x)), yn(n, x), 1e-5 * std::max(1.0, std::fabs(yn(n, x))));
+      EXPECT_NEAR(all.Call<float>(IndexOf("ynf"), n, static_cast<float>(x)), yn(n, x),
+                  1e-5 * std::max(1.0, std::fabs(yn(n, x))));
     }
   }
   // The sums that define them: I0(x) = sum (x/2)^2k / k!^2, I1(x) likewise.
@@ -359,16 +393,36 @@ void CheckRounding(const std::string& prefix) {
         ASSERT_EQ(found, expected) << prefix << name << suffix << ' ' << a << ' ' << b;
       };
       const T x = a, y = b, z = c;
-      expect("add", all.Call<T>(IndexOf(prefix + "add" + suffix), x, y), [&] { volatile T r = a + b; return T(r); });
-      expect("sub", all.Call<T>(IndexOf(prefix + "sub" + suffix), x, y), [&] { volatile T r = a - b; return T(r); });
-      expect("mul", all.Call<T>(IndexOf(prefix + "mul" + suffix), x, y), [&] { volatile T r = a * b; return T(r); });
-      expect("div", all.Call<T>(IndexOf(prefix + "div" + suffix), x, y), [&] { volatile T r = a / b; return T(r); });
-      expect("rcp", all.Call<T>(IndexOf(prefix + "rcp" + suffix), x), [&] { volatile T r = 1 / a; return T(r); });
+      expect("add", all.Call<T>(IndexOf(prefix + "add" + suffix), x, y), [&] {
+        volatile T r = a + b;
+        return T(r);
+      });
+      expect("sub", all.Call<T>(IndexOf(prefix + "sub" + suffix), x, y), [&] {
+        volatile T r = a - b;
+        return T(r);
+      });
+      expect("mul", all.Call<T>(IndexOf(prefix + "mul" + suffix), x, y), [&] {
+        volatile T r = a * b;
+        return T(r);
+      });
+      expect("div", all.Call<T>(IndexOf(prefix + "div" + suffix), x, y), [&] {
+        volatile T r = a / b;
+        return T(r);
+      });
+      expect("rcp", all.Call<T>(IndexOf(prefix + "rcp" + suffix), x), [&] {
+        volatile T r = 1 / a;
+        return T(r);
+      });
       const T positive = std::fabs(x);
       volatile T p = positive;
-      expect("sqrt", all.Call<T>(IndexOf(prefix + "sqrt" + suffix), positive), [&] { volatile T r = std::sqrt(p); return T(r); });
-      expect("fma", all.Call<T>(IndexOf((sizeof(T) == 8 ? "fma" : "fmaf") + std::string(suffix)), x, y, z),
-             [&] { volatile T r = std::fma(a, b, c); return T(r); });
+      expect("sqrt", all.Call<T>(IndexOf(prefix + "sqrt" + suffix), positive), [&] {
+        volatile T r = std::sqrt(p);
+        return T(r);
+      });
+      expect("fma", all.Call<T>(IndexOf((sizeof(T) == 8 ? "fma" : "fmaf") + std::string(suffix)), x, y, z), [&] {
+        volatile T r = std::fma(a, b, c);
+        return T(r);
+      });
     }
   }
 }
@@ -379,9 +433,12 @@ TEST(Libdevice, ArithmeticRoundsAsItsNameSays) {
   auto& all = All();
   for (const float a : {0.3f, -1.7f, 100.25f}) {
     EXPECT_EQ(all.Call<float>(IndexOf("fmaf_ieee_rn"), a, 3.0f, 0.1f), std::fma(a, 3.0f, 0.1f));
-    EXPECT_EQ(all.Call<float>(IndexOf("fmaf_ieee_rz"), a, 3.0f, 0.1f), all.Call<float>(IndexOf("fmaf_rz"), a, 3.0f, 0.1f));
-    EXPECT_EQ(all.Call<float>(IndexOf("fmaf_ieee_rd"), a, 3.0f, 0.1f), all.Call<float>(IndexOf("fmaf_rd"), a, 3.0f, 0.1f));
-    EXPECT_EQ(all.Call<float>(IndexOf("fmaf_ieee_ru"), a, 3.0f, 0.1f), all.Call<float>(IndexOf("fmaf_ru"), a, 3.0f, 0.1f));
+    EXPECT_EQ(all.Call<float>(IndexOf("fmaf_ieee_rz"), a, 3.0f, 0.1f),
+              all.Call<float>(IndexOf("fmaf_rz"), a, 3.0f, 0.1f));
+    EXPECT_EQ(all.Call<float>(IndexOf("fmaf_ieee_rd"), a, 3.0f, 0.1f),
+              all.Call<float>(IndexOf("fmaf_rd"), a, 3.0f, 0.1f));
+    EXPECT_EQ(all.Call<float>(IndexOf("fmaf_ieee_ru"), a, 3.0f, 0.1f),
+              all.Call<float>(IndexOf("fmaf_ru"), a, 3.0f, 0.1f));
   }
 }
 
@@ -389,15 +446,17 @@ TEST(Libdevice, ArithmeticRoundsAsItsNameSays) {
 template <typename Integer>
 Integer Clamped(long double value) {
   const long double low = std::numeric_limits<Integer>::min(), high = std::numeric_limits<Integer>::max();
-  return value <= low ? std::numeric_limits<Integer>::min()
-                      : value >= high ? std::numeric_limits<Integer>::max() : static_cast<Integer>(value);
+  return value <= low    ? std::numeric_limits<Integer>::min()
+         : value >= high ? std::numeric_limits<Integer>::max()
+                         : static_cast<Integer>(value);
 }
 
 template <typename T, typename Integer>
 void CheckConversions(const std::string& from, const std::string& to) {
   auto& all = All();
   for (const auto& [suffix, mode] : kModes) {
-    for (const double point : {0.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 123456.75, -98765.25, 3e9, -3e9, 1e19, -1e19, 2147483647.0}) {
+    for (const double point :
+         {0.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 123456.75, -98765.25, 3e9, -3e9, 1e19, -1e19, 2147483647.0}) {
       const T x = static_cast<T>(point);
       volatile long double wide = x;
       const long double rounded = InMode<T>(mode, [&] {
@@ -414,10 +473,13 @@ template <typename Integer, typename T>
 void CheckToFloat(const std::string& from, const std::string& to, std::span<const Mode> modes = kModes) {
   auto& all = All();
   for (const auto& [suffix, mode] : modes) {
-    for (const int64_t point : {int64_t{0}, int64_t{1}, int64_t{-1}, int64_t{16777217}, int64_t{-16777217}, int64_t{2147483647},
-                                int64_t{9007199254740993}, std::numeric_limits<int64_t>::max()}) {
+    for (const int64_t point : {int64_t{0}, int64_t{1}, int64_t{-1}, int64_t{16777217}, int64_t{-16777217},
+                                int64_t{2147483647}, int64_t{9007199254740993}, std::numeric_limits<int64_t>::max()}) {
       volatile Integer x = static_cast<Integer>(point);
-      const T expected = InMode<T>(mode, [&] { volatile T r = static_cast<T>(x); return T(r); });
+      const T expected = InMode<T>(mode, [&] {
+        volatile T r = static_cast<T>(x);
+        return T(r);
+      });
       EXPECT_EQ(all.Call<T>(IndexOf(from + "2" + to + suffix), Integer(x)), expected)
           << from << "2" << to << suffix << ' ' << point;
     }
@@ -445,7 +507,10 @@ TEST(Libdevice, ConversionsRoundAndSaturate) {
   for (const auto& [suffix, mode] : kModes) {
     for (const double point : {0.1, -0.1, 1e30 / 3, 1.0000000001}) {
       volatile double x = point;
-      const float expected = InMode<float>(mode, [&] { volatile float r = static_cast<float>(x); return float(r); });
+      const float expected = InMode<float>(mode, [&] {
+        volatile float r = static_cast<float>(x);
+        return float(r);
+      });
       EXPECT_EQ(all.Call<float>(IndexOf(std::string("double2float") + suffix), point), expected) << suffix << point;
     }
   }
@@ -660,15 +725,16 @@ TEST(Libdevice, ResultsThroughPointers) {
 
 // The same functions by LLVM's intrinsics: double, float and vectors.
 TEST(Libdevice, IntrinsicsAreTheFunctions) {
-  constexpr const char* kNames[] = {"sin",  "cos",  "tan",  "asin", "acos", "atan",  "sinh",  "cosh", "tanh",
-                                    "exp",  "exp2", "exp10", "log", "log2", "log10", "round", "sqrt", "floor"};
+  constexpr const char* kNames[] = {"sin", "cos",  "tan",   "asin", "acos", "atan",  "sinh",  "cosh", "tanh",
+                                    "exp", "exp2", "exp10", "log",  "log2", "log10", "round", "sqrt", "floor"};
   std::string ir;
   std::vector<FunctionDeclaration> declarations;
   for (const char* name : kNames) {
-    ir += fmt::format("declare double @llvm.{0}.f64(double)\ndeclare float @llvm.{0}.f32(float)\n"
-                      "define double @{0}_d(double %x) {{\n  %r = call double @llvm.{0}.f64(double %x)\n  ret double %r\n}}\n"
-                      "define float @{0}_f(float %x) {{\n  %r = call float @llvm.{0}.f32(float %x)\n  ret float %r\n}}\n",
-                      name);
+    ir += fmt::format(
+        "declare double @llvm.{0}.f64(double)\ndeclare float @llvm.{0}.f32(float)\n"
+        "define double @{0}_d(double %x) {{\n  %r = call double @llvm.{0}.f64(double %x)\n  ret double %r\n}}\n"
+        "define float @{0}_f(float %x) {{\n  %r = call float @llvm.{0}.f32(float %x)\n  ret float %r\n}}\n",
+        name);
     declarations.push_back({fmt::format("{}_d", name), "float64(float64)"});
     declarations.push_back({fmt::format("{}_f", name), "float32(float32)"});
   }

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/error_serial.h"
+#include "server/pinned_target.h"
 
 namespace rbc::server {
 namespace {
@@ -19,6 +20,7 @@ using std::chrono::milliseconds;
 using worker::Lane;
 using worker::MessageType;
 
+constexpr std::string_view kHostTarget = "host";  // needs no device
 constexpr uint32_t kMaxWaitingCalls = 1024;  // for a lane, one session
 constexpr milliseconds kDeathIsSoon{5000};   // from SIGKILL to reaped
 constexpr milliseconds kLookAtLent{100};
@@ -61,7 +63,8 @@ Error WorkerLost(std::string message, bool ran) {
 }  // namespace
 
 ExecutionWorkerImpl::ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker, std::string domain, std::string target,
-                                         uint64_t session, std::function<void(LentReturn)> on_return)
+                                         uint64_t session, std::function<void(LentReturn)> on_return,
+                                         DevicePool::Place place)
     : host_(host),
       process_(std::move(worker.process)),
       control_(std::move(worker.control)),
@@ -72,6 +75,7 @@ ExecutionWorkerImpl::ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker,
       session_(session),
       on_return_(std::move(on_return)),
       arena_(std::move(worker.arena)),
+      place_(std::move(place)),
       uses_(host.options().lanes) {
   for (uint32_t i = 0; i < uses_.size(); ++i) ports_.emplace_back(lane(i), host.options().spin_us);
 }
@@ -84,7 +88,15 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   spawn.role = worker::Role::kExecute;
   spawn.lanes = options.lanes;
   spawn.lent_lanes = std::min(options.lent_lanes, options.lanes);
-  target.copy(spawn.target, sizeof spawn.target - 1);
+  const auto pinned = PinnedTarget::Of(target);
+  pinned.target.copy(spawn.target, sizeof spawn.target - 1);
+  DevicePool::Place place;
+  if (pinned.target != kHostTarget) {
+    RBC_ASSIGN_OR_RETURN(place, host.devices().Take(pinned.device));
+    spawn.device = place.ordinal();
+    spawn.device_memory = options.cuda.session_memory;
+    options.cuda.driver.copy(spawn.driver, sizeof spawn.driver - 1);
+  }
   spawn.memory_limit = options.memory_limit;
   spawn.spin_us = options.spin_us;
   spawn.capture_limit = options.capture_limit;
@@ -95,7 +107,8 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   const auto process = spawned.process;
   const int control = spawned.control.get();
   auto out =
-      std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session, std::move(on_return));
+      std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session, std::move(on_return),
+                                            std::move(place));
   host.Watch(process, control, out);
   return std::shared_ptr<ExecutionWorker>(out);
 }
@@ -533,6 +546,7 @@ void ExecutionWorkerImpl::OnExit(int wait_status) {
   {
     const std::lock_guard lock(mutex_);
     dead_.store(true, std::memory_order_release);
+    place_.reset();
     exit_status_ = wait_status;
     fault_ = ReadFault(*reinterpret_cast<const worker::RingHeader*>(ring_.data()));
     explained_ = true;

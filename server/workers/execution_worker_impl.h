@@ -20,7 +20,7 @@ namespace rbc::server {
 class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
  public:
   ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker, std::string domain, std::string target, uint64_t session,
-                      std::function<void(LentReturn)> on_return);
+                      std::function<void(LentReturn)> on_return, DevicePool::Place place);
 
   int pid() const override { return process_->pid(); }
   bool dead() const override { return dead_.load(std::memory_order_acquire); }
@@ -97,6 +97,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   const uint64_t session_;
   const std::function<void(LentReturn)> on_return_;
   Arena arena_;
+  std::optional<DevicePool::Place> place_;  // on a GPU, until death
   std::deque<LanePort> ports_;
 
   mutable std::mutex mutex_;

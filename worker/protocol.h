@@ -64,7 +64,7 @@ enum class MessageType : uint32_t {
   // compile worker -> daemon
   kCompiled = 14,  // JobBody; the result lies in the arena at `offset`
   // probe -> daemon, once
-  kProbed = 15,       // JobBody; job_id 0: devices (device_description.h) lie in the arena, 1: an error
+  kProbed = 15,  // JobBody; job_id 0: devices (device_description.h) lie in the arena, 1: an error
 };
 
 struct MessageHeader {
@@ -79,7 +79,7 @@ struct SpawnBody {
   uint32_t lanes;       // execute: 1..kMaxLanes
   uint32_t lent_lanes;  // of these the last so many are for lent connections, the others for relayed calls
   int32_t device;       // execute: of the target; kSimulatedDevice (targets/target.h): none is needed
-  char target[16];  // execute: name of the target, NUL-terminated
+  char target[16];      // execute: name of the target, NUL-terminated
   uint64_t ring_size;
   uint64_t arena_size;
   uint64_t memory_limit;  // bytes of private memory (RLIMIT_DATA); 0: none

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -21,8 +22,8 @@ using worker::Lane;
 using worker::MessageType;
 
 constexpr std::string_view kHostTarget = "host";  // needs no device
-constexpr uint32_t kMaxWaitingCalls = 1024;  // for a lane, one session
-constexpr milliseconds kDeathIsSoon{5000};   // from SIGKILL to reaped
+constexpr uint32_t kMaxWaitingCalls = 1024;       // for a lane, one session
+constexpr milliseconds kDeathIsSoon{5000};        // from SIGKILL to reaped
 constexpr milliseconds kLookAtLent{100};
 constexpr milliseconds kMostIdle{600};  // with the above: answered within a second
 
@@ -106,9 +107,8 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   RBC_ASSIGN_OR_RETURN(auto spawned, host.Spawn(domain, spawn, worker::RingSize(options.lanes), options.arena_size));
   const auto process = spawned.process;
   const int control = spawned.control.get();
-  auto out =
-      std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session, std::move(on_return),
-                                            std::move(place));
+  auto out = std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session,
+                                                   std::move(on_return), std::move(place));
   host.Watch(process, control, out);
   return std::shared_ptr<ExecutionWorker>(out);
 }
@@ -212,6 +212,7 @@ void ExecutionWorkerImpl::FreeLane(uint32_t index) {
   {
     const std::lock_guard lock(mutex_);
     uses_[index].use = Use::kFree;
+    last_used_ = Clock::now();
     wake = waiting_ != 0;
   }
   if (wake) changed_.notify_all();
@@ -504,6 +505,24 @@ void ExecutionWorkerImpl::KillFor(uint32_t index, Error reason) {
     }
   }
   process_->Kill();
+}
+
+bool ExecutionWorkerImpl::Retire() {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto in_use = [](const LaneUse& use) { return use.use != Use::kFree; };
+    if (dead_ || waiting_ != 0 || !loads_.empty() || std::any_of(uses_.begin(), uses_.end(), in_use)) return false;
+    kill_reason_ = WorkerLost("the worker was idle and gave its device to another session", false);
+    dead_.store(true, std::memory_order_release);
+  }
+  process_->Kill();
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kDeathIsSoon, [&] { return explained_; });
+}
+
+Clock::time_point ExecutionWorkerImpl::last_used() const {
+  const std::lock_guard lock(mutex_);
+  return last_used_;
 }
 
 bool ExecutionWorkerImpl::Cancel(int64_t request_id) {

@@ -90,6 +90,8 @@ class Supervisor {
   std::vector<WorkerStatus> Status() const;
   // GPUs, in the order of the targets' devices.
   std::vector<DeviceStatus> Devices() const;
+  // Why there is none, for a person; "" where there are.
+  const std::string& device_notes() const;
 
   class Impl;
 

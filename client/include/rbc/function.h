@@ -274,7 +274,8 @@ class Function<R(A...)> {
                                                                " rows"));
       rows = length;
     }
-    if (rows < 0) throw Exception(Error(ErrorKind::kInvalidArgument, "a map needs at least one column; call it instead"));
+    if (rows < 0)
+      throw Exception(Error(ErrorKind::kInvalidArgument, "a map needs at least one column; call it instead"));
     const auto all = std::apply(
         [&](auto&... places) {
           return std::array<Column, sizeof...(C)>{detail::ColumnFrom<std::remove_cvref_t<A>>(columns, &places)...};

@@ -42,6 +42,7 @@ class FrameSocket {
   Expected<size_t> ReceiveSome(size_t have, const Deadline& deadline);
   ssize_t Poll(char* to, size_t room);
   Expected<size_t> Block(char* to, size_t room, const Deadline& deadline);
+  static bool Leaves();
   Error Silent(const Deadline& deadline) const;
   Error Lost(std::string_view what, int code) const;
   void Grow(size_t size);

@@ -130,7 +130,7 @@ def test_recursion(rjit):
 
 
 def test_mutual_recursion_of_callers(rjit):
-    from tests_python_mutual import is_even, is_odd  # noqa: F401 a module, as numba resolves globals
+    from plain_functions import is_even, is_odd  # noqa: F401 a module, as numba resolves globals
 
     even = rjit("bool(int64)")(is_even)
     assert even(10) is True and even(7) is False

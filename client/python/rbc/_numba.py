@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import sys
 import threading
+import traceback
 import types as pytypes
 
 import llvmlite.binding as ll
@@ -23,7 +24,7 @@ from numba.core.descriptors import TargetDescriptor
 from numba.core.imputils import builtin_registry
 
 from . import _core, _numba_types, _runtime
-from ._errors import TypingError, UnsupportedFeature
+from ._errors import Error, TypingError, UnsupportedFeature
 
 NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
 # What tests/python/test_numba_versions.py runs against.
@@ -424,7 +425,8 @@ def _settings():
 
 
 def lower(function, name, signatures, description, options):
-    """One module with a function `symbol` for each (symbol, argument types, result type or None) of `signatures`.
+    """One module with a function `symbol` for each (symbol, argument types, result type or None) of `signatures`. A
+    symbol may be a function of the result's text.
 
     description: the target's name, triple, data_layout and pointer_bits. Raises TypingError.
     """
@@ -436,6 +438,11 @@ def lower(function, name, signatures, description, options):
                 return _lower(job, function, name, signatures, options)
         except errors.NumbaError as error:
             raise _short(error, function) from None
+        except Error:
+            raise
+        except Exception as error:  # numba's own defects and limits come as anything
+            message = f"{function.__qualname__} cannot be lowered: numba gives {type(error).__name__}: {error}"
+            raise TypingError(message, details=traceback.format_exc()) from error
         finally:
             _state.job = previous
 
@@ -452,14 +459,10 @@ def lower_texts(function, name, signatures, description, options):
 def lower_for(function, name, argument_types, description, options):
     """One signature, whose result follows from the arguments; .result is its text."""
     arguments = [_numba_types.type_of(_core.describe_type(t.tostring())) for t in argument_types]
-    lowered = lower(function, name, [("?", arguments, None)], description, options)
-    try:
-        result = _numba_types.text_of(lowered.results[0])
-    except ValueError as error:
-        raise TypingError(f"{function.__qualname__} gives a {lowered.results[0]}: {error}") from None
-    signature = f"{result}({', '.join(t.tostring() for t in argument_types)})"
-    lowered = lower_texts(function, name, [signature], description, options)
-    lowered.result = result
+    texts = ", ".join(t.tostring() for t in argument_types)
+    lowered = lower(function, name, [(lambda result: name + _core.mangle_type(f"{result}({texts})"), arguments, None)],
+                    description, options)
+    lowered.result = _numba_types.text_of(lowered.results[0])
     return lowered
 
 
@@ -473,8 +476,14 @@ def _lower(job, function, name, signatures, options):
         signature = typing.signature(result_type, *args) if result_type is not None else args
         top.compile(signature)
         cres = top.overloads[tuple(args)]
+        result_type = cres.signature.return_type
+        if callable(symbol):
+            try:
+                symbol = symbol(_numba_types.text_of(result_type))
+            except ValueError as error:
+                raise TypingError(f"{function.__qualname__} gives a {result_type}: {error}") from None
         entries[cres.fndesc.llvm_func_name] = symbol
-        results.append(cres.signature.return_type)
+        results.append(result_type)
         parts.extend(cres.library.closure())
     return _link(job, name, parts, entries, results)
 

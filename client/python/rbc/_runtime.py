@@ -125,7 +125,7 @@ def _print_value(context, builder, ty, value, quoted=False):
         return _print_complex(context, builder, ty, value)
     if isinstance(ty, types.UnicodeType):
         text = cgutils.create_struct_proxy(ty)(context, builder, value=value)
-        return _printf(context, builder, "%.*s", builder.trunc(text.length, _I32), text.data)
+        return _printf(context, builder, "'%.*s'" if quoted else "%.*s", builder.trunc(text.length, _I32), text.data)
     if isinstance(ty, types.BaseTuple):
         _literal(context, builder, "(")
         for i, item in enumerate(ty.types):

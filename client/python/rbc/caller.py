@@ -114,6 +114,14 @@ class Caller(_core.CallerBase):
         bound.apply_defaults()
         return tuple(bound.arguments.values())
 
+    def _profiled(self, args, kwargs):
+        """A call while some profile is on; for rbc._core."""
+        if not self._rjit._profiles:
+            return self._call(self._bind(args, kwargs))
+        from . import _profile
+
+        return _profile.profiled_call(self, args, kwargs)
+
     def submit(self, *args, **kwargs):
         """The call on a thread of its own: a Future with result(), and awaitable."""
         return self._rjit._submit(self, args, kwargs)

@@ -108,7 +108,7 @@ class RemoteJIT:
         self._targets = None
         self._server = None
         self._pool = None
-        self._profile = None
+        self._profiles = []
         self._lock = threading.RLock()
         self._connect_to(_address(host, port, unix))
         _latest[0] = self
@@ -242,7 +242,7 @@ class RemoteJIT:
         """Starts rbc-farm on this machine and waits until it answers. background=False blocks until it is stopped.
 
         port=0 takes a free port; port='unix' a socket that only this user reaches. Where the default port is taken, a
-        free one is used. Returns self, which as a context manager stops the server at the end."""
+        free one is used. As a context manager it gives this RemoteJIT, and stops the server at the end."""
         from . import _server
 
         with self._lock:
@@ -250,7 +250,7 @@ class RemoteJIT:
                 self._server = _server.start(self, port)
         if not background:
             self._server.wait()
-        return self
+        return _Started(self)
 
     def stop_server(self):
         """Stops the server that start_server has started, gracefully. Twice is harmless."""
@@ -277,6 +277,25 @@ class RemoteJIT:
 
     def _repr_html_(self):
         return f"rbc farm at <code>{html.escape(self.address)}</code>"
+
+
+class _Started:
+    """with rjit.start_server(background=True) as rjit: ..."""
+
+    def __init__(self, rjit):
+        self._rjit = rjit
+
+    def __enter__(self):
+        return self._rjit
+
+    def __exit__(self, *exc):
+        self._rjit.stop_server()
+
+    def __repr__(self):
+        return f"<rbc server at {self._rjit.address}>"
+
+    def _ipython_display_(self):
+        """A notebook shows the line that was printed, no more."""
 
 
 class _Future(concurrent.futures.Future):

@@ -100,6 +100,17 @@ nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs)
   throw nb::python_error();
 }
 
+nb::object CallerObject::CallOrProfile(nb::handle self, PyObject* args, PyObject* kwargs) {
+  if (!profiling_) return Call(self, args, kwargs);
+  return self.attr("_profiled")(nb::borrow(args), kwargs != nullptr ? nb::borrow(kwargs) : nb::none());
+}
+
+size_t CallerObject::MatchTuple(nb::handle self, nb::tuple args) {
+  Arguments arguments;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments.Add(PyTuple_GET_ITEM(args.ptr(), i));
+  return MatchOrInfer(self, arguments, args.ptr());
+}
+
 nb::list CallerObject::Batch(nb::handle self, nb::list rows) {
   std::vector<std::unique_ptr<Arguments>> all;  // keep lent buffers
   std::map<size_t, std::vector<size_t>> groups;
@@ -137,7 +148,7 @@ namespace {
 PyObject* CallSlot(PyObject* self, PyObject* args, PyObject* kwargs) {
   try {
     if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) == 0) kwargs = nullptr;
-    return nb::inst_ptr<CallerObject>(self)->Call(self, args, kwargs).release().ptr();
+    return nb::inst_ptr<CallerObject>(self)->CallOrProfile(self, args, kwargs).release().ptr();
   } catch (nb::python_error& error) {
     error.restore();
   } catch (const std::exception& error) {
@@ -151,6 +162,7 @@ PyType_Slot kCallerSlots[] = {{Py_tp_call, reinterpret_cast<void*>(CallSlot)}, {
 }  // namespace
 
 void DefineCaller(nb::module_& module) {
+  module.def("set_profiling", &CallerObject::SetProfiling);
   nb::class_<CallerObject>(module, "CallerBase", nb::type_slots(kCallerSlots), nb::dynamic_attr(), nb::is_weak_referenceable())
       .def(nb::init<int>(), nb::arg("arity"))
       .def("_add", &CallerObject::Add)
@@ -160,6 +172,12 @@ void DefineCaller(nb::module_& module) {
       .def("_reset", &CallerObject::Reset)
       .def_prop_rw("_infers", &CallerObject::infers, &CallerObject::set_infers)
       .def("_set_timeout_ms", &CallerObject::set_timeout_ms)
+      .def("_match", [](nb::handle_t<CallerObject> self, nb::tuple args) {
+        return nb::inst_ptr<CallerObject>(self)->MatchTuple(self, std::move(args));
+      })
+      .def("_call", [](nb::handle_t<CallerObject> self, nb::tuple args) {
+        return nb::inst_ptr<CallerObject>(self)->Call(self, args.ptr(), nullptr);
+      })
       .def("_batch", [](nb::handle_t<CallerObject> self, nb::list rows) {
         return nb::inst_ptr<CallerObject>(self)->Batch(self, std::move(rows));
       });

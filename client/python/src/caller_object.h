@@ -31,9 +31,12 @@ class CallerObject {
   bool infers() const { return infers_; }
   void set_timeout_ms(int64_t timeout_ms) { timeout_ms_ = timeout_ms; }
 
-  // `args` is a tuple.
+  // `args` is a tuple. While any profile is on, the Python half makes the call.
+  nb::object CallOrProfile(nb::handle self, PyObject* args, PyObject* kwargs);
   nb::object Call(nb::handle self, PyObject* args, PyObject* kwargs);
   nb::list Batch(nb::handle self, nb::list rows);
+  size_t MatchTuple(nb::handle self, nb::tuple args);
+  static void SetProfiling(bool on) { profiling_ = on; }
   // The signature that takes these arguments.
   size_t Match(const Arguments& arguments) const;
 
@@ -42,6 +45,7 @@ class CallerObject {
   size_t MatchOrInfer(nb::handle self, const Arguments& arguments, PyObject* args);
   nb::object Result(nb::handle self, size_t index, const types::Type& result, const detail::Answer& answer) const;
 
+  static inline bool profiling_ = false;
   const int arity_;
   bool infers_ = false;  // adds signatures as arguments ask for them
   int64_t timeout_ms_ = 0;

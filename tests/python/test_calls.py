@@ -356,3 +356,50 @@ def test_published_functions(rjit, farm):
 def _named(name, function):
     function.__name__ = function.__qualname__ = name
     return function
+
+
+def test_text_and_bytes(rjit):
+    length = rjit("int64(string)")(lambda s: len(s))
+    assert [length(s) for s in ("", "abc", "grüße", "日本語", "a😀b")] == [0, 3, 5, 3, 3]
+    shout = rjit("string(string, int64)")(lambda s, n: (s + ".") * n + "!")
+    assert shout("ab", 2) == "ab.ab.!" and shout("grün", 1) == "grün.!" and shout("日本", 2) == "日本.日本.!"
+    with pytest.raises(rbc.TypingError, match="upper"):
+        rjit("string(string)")(lambda s: s.upper())("a")
+    same = rjit("string(string)")(lambda s: s)
+    assert same("a😀b") == "a😀b" and same("") == ""
+    assert rjit("bool(string, string)")(lambda a, b: a + "x" == b)("ä", "äx") is True
+    with pytest.raises(rbc.InvalidArgument, match="NUL"):
+        length("a\0b")
+    with pytest.raises(TypeError, match="None"):
+        length(None)
+    add = rjit("int64(char8*, int64)")(lambda b, n: b[0] + b[n - 1])
+    assert add(b"az", 2) == ord("a") + ord("z") and add(bytearray(b"az"), 2) == ord("a") + ord("z")
+
+
+def test_text_with_numbers_and_exceptions(rjit):
+    @rjit("float64(complex128, string, bool)")
+    def f(c, s, flag):
+        if not flag:
+            raise ValueError("flag")
+        return c.real + len(s)
+
+    assert f(1.5 + 2j, "ö", True) == 2.5
+    with pytest.raises(ValueError, match="flag"):
+        f(1j, "a", False)
+
+
+def test_memory_inside(rjit):
+    @rjit("float64(int64)")
+    def f(n):
+        values = np.empty((n, 2))
+        for i in range(n):
+            values[i, 0] = i
+            values[i, 1] = -0.5
+        squares = [int(x) ** 2 for x in values[:, 0]]
+        squares.append(1)
+        return values.sum() + sum(squares) + np.arange(2 * n).reshape(2, n)[1].sum()
+
+    assert f(100) == f.local(100)
+    for _ in range(300):
+        f(20_000)
+    assert f(3) == f.local(3)

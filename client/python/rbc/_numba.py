@@ -30,6 +30,7 @@ NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
 # What tests/python/test_numba_versions.py runs against.
 OLDEST, NEWEST = (0, 59), (0, 68)
 
+_BYTES, _INT = ir.IntType(8).as_pointer(), ir.IntType(32)
 NONE_STATUS = -2  # numba's code for "the result is None"
 _FIRST_CODE = 1024  # codes below are numba's own
 
@@ -482,10 +483,62 @@ def _lower(job, function, name, signatures, options):
                 symbol = symbol(_numba_types.text_of(result_type))
             except ValueError as error:
                 raise TypingError(f"{function.__qualname__} gives a {result_type}: {error}") from None
-        entries[cres.fndesc.llvm_func_name] = symbol
+        libraries = cres.library.closure()
+        entry = cres.fndesc.llvm_func_name
+        if any(isinstance(ty, types.UnicodeType) for ty in (*cres.signature.args, result_type)):
+            entry = f"rbc_entry_{len(entries)}"
+            libraries = [_text_entry(job.descriptor.target_context, cres, entry), *libraries]
+        entries[entry] = symbol
         results.append(result_type)
-        parts.extend(cres.library.closure())
+        parts.extend(libraries)
     return _link(job, name, parts, entries, results)
+
+
+def _text_entry(context, cres, name):
+    """A library with a function that takes and gives text as the farm has it, UTF-8 behind a pointer, and calls the
+    lowered one with numba's str."""
+    library = context.codegen().create_library(name)
+    module = library.create_ir_module(name)
+    args, result = cres.signature.args, cres.signature.return_type
+    convention = context.call_conv
+    callee = ir.Function(module, convention.get_function_type(result, args), cres.fndesc.llvm_func_name)
+    is_text = [isinstance(ty, types.UnicodeType) for ty in args]
+    packers = [context.get_arg_packer([ty]) for ty in args]
+    flat = [[_BYTES] if text else list(packer.argument_types) for text, packer in zip(is_text, packers)]
+    gives_text = isinstance(result, types.UnicodeType)
+    result_pointer = _BYTES.as_pointer() if gives_text else callee.args[0].type
+    entry = ir.Function(module, ir.FunctionType(callconv.errcode_t, [result_pointer, *sum(flat, [])]), name)
+    builder = ir.IRBuilder(entry.append_basic_block("entry"))
+    taken, values, texts = list(entry.args[1:]), [], []
+    refused = ir.Constant(callconv.errcode_t, _code_of(TypeError, ("a text argument is None",), None))
+    for ty, text, packer, parts in zip(args, is_text, packers, flat):
+        mine, taken = taken[:len(parts)], taken[len(parts):]
+        if not text:
+            values.append(packer.from_arguments(builder, tuple(mine))[0])
+            continue
+        slot = cgutils.alloca_once(builder, context.get_value_type(ty), zfill=True)
+        convert = cgutils.get_or_insert_function(module, ir.FunctionType(_INT, [_BYTES, _BYTES]), "rbc_text_from_utf8")
+        done = builder.call(convert, [mine[0], builder.bitcast(slot, _BYTES)])
+        with builder.if_then(builder.icmp_signed("==", done, _INT(0)), likely=False):
+            builder.ret(refused)
+        values.append(builder.load(slot))
+        texts.append(values[-1])
+    status, value = convention.call_function(builder, callee, result, args, values)
+    with builder.if_then(status.is_ok):
+        if gives_text:
+            text = cgutils.create_struct_proxy(result)(context, builder, value=value)
+            convert = cgutils.get_or_insert_function(
+                module, ir.FunctionType(_BYTES, [_BYTES, text.length.type, text.kind.type]), "rbc_text_to_utf8")
+            builder.store(builder.call(convert, [text.data, text.length, text.kind]), entry.args[0])
+        elif result != types.none:
+            builder.store(context.get_return_value(builder, result, value), entry.args[0])
+    release = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), [_BYTES]), "NRT_decref")
+    for text in texts:
+        memory = cgutils.create_struct_proxy(types.unicode_type)(context, builder, value=text).meminfo
+        builder.call(release, [memory])
+    builder.ret(status.code)
+    library.add_ir_module(module)
+    return library
 
 
 def _link(job, name, libraries, entries, results):

@@ -49,6 +49,7 @@ _REFUSED = (
     (r"numba_(rnd|get_np_random|get_py_random|random|poisson|binomial)|^(numba_)?(np|py)_random", "random numbers "
      "whose state lives in the interpreter; write the generator into the function, seeded by an argument"),
     (r"numba_dict|NRT_adapt|numba_unicode|numba_(hash|siphash)", "dictionaries, sets or hashes of text"),
+    (r"numba_gettyperecord|PyUnicode", "Python's tables of characters, as upper() and isalpha() of text do"),
     (r"numba_(xx|ez|gesv|dgemm|cblas|raw)", "LAPACK or BLAS"),
     (r"numba_list|numba_test_list", "typed lists"),
     (r"^(Py|_Py|numba_(unpickle|recreate|raise|native|do_raise|gil))", "the Python interpreter"),

@@ -260,3 +260,86 @@ void rbc_repr_double(char* out, double x, int dot) {
   const int decimals = digits - 1 - exponent;
   snprintf(out, 40, "%.*f", decimals > 0 ? decimals : dot ? 1 : 0, x);
 }
+
+// ---- text: numba's str from and to UTF-8 -----------------------------------------------------------------------------
+
+typedef struct {
+  void* data;
+  int64_t length;
+  int kind;  // bytes of a character: 1, 2 or 4
+  unsigned is_ascii;
+  int64_t hash;
+  MemInfo* memory;
+  void* parent;
+} Text;
+
+// The code at `*at`, which moves on. Malformed bytes become U+FFFD, one each.
+static unsigned DecodeOne(const unsigned char** at) {
+  const unsigned char* p = *at;
+  const unsigned first = *p;
+  const int more = first < 0x80 ? 0 : first >= 0xf0 && first < 0xf8 ? 3 : first >= 0xe0 ? 2 : first >= 0xc2 ? 1 : -1;
+  *at = p + 1;
+  if (more == 0) return first;
+  if (more < 0 || first >= 0xf8) return 0xfffd;
+  unsigned code = first & (0x3f >> more);
+  for (int i = 1; i <= more; ++i) {
+    if ((p[i] & 0xc0) != 0x80) return 0xfffd;
+    code = code << 6 | (p[i] & 0x3f);
+  }
+  *at = p + more + 1;
+  return code;
+}
+
+// 0: `utf8` is null, or there is no memory. ASCII is not copied. What is made has one reference, in `memory`.
+int rbc_text_from_utf8(const unsigned char* utf8, Text* out) {
+  if (!utf8) return 0;
+  int64_t bytes = 0, ascii = 1, codes = 0;
+  for (; utf8[bytes]; ++bytes) ascii &= utf8[bytes] < 0x80;
+  out->hash = -1;
+  out->parent = 0;
+  out->memory = 0;
+  out->is_ascii = (unsigned)ascii;
+  out->kind = 1;
+  out->length = bytes;
+  out->data = (void*)utf8;
+  if (ascii) return 1;
+  MemInfo* memory = Allocate((size_t)(bytes + 1) * 4, 16);
+  if (!memory) return 0;
+  unsigned* to = (unsigned*)memory->data;
+  for (const unsigned char* at = utf8; *at;) to[codes++] = DecodeOne(&at);
+  to[codes] = 0;
+  out->memory = memory;
+  out->data = to;
+  out->kind = 4;
+  out->length = codes;
+  return 1;
+}
+
+// A copy that ends with a NUL; null: no memory.
+char* rbc_text_to_utf8(const void* data, int64_t length, int kind) {
+  unsigned char* out = (unsigned char*)malloc((size_t)length * 4 + 1);
+  unsigned char* to = out;
+  if (!out) return 0;
+  for (int64_t i = 0; i < length; ++i) {
+    const unsigned code = kind == 1   ? ((const unsigned char*)data)[i]
+                          : kind == 2 ? ((const unsigned short*)data)[i]
+                                      : ((const unsigned*)data)[i];
+    if (code < 0x80) {
+      *to++ = (unsigned char)code;
+    } else if (code < 0x800) {
+      *to++ = (unsigned char)(0xc0 | code >> 6);
+      *to++ = (unsigned char)(0x80 | (code & 0x3f));
+    } else if (code < 0x10000) {
+      *to++ = (unsigned char)(0xe0 | code >> 12);
+      *to++ = (unsigned char)(0x80 | (code >> 6 & 0x3f));
+      *to++ = (unsigned char)(0x80 | (code & 0x3f));
+    } else {
+      *to++ = (unsigned char)(0xf0 | code >> 18);
+      *to++ = (unsigned char)(0x80 | (code >> 12 & 0x3f));
+      *to++ = (unsigned char)(0x80 | (code >> 6 & 0x3f));
+      *to++ = (unsigned char)(0x80 | (code & 0x3f));
+    }
+  }
+  *to = 0;
+  return (char*)out;
+}

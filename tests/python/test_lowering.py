@@ -103,6 +103,16 @@ def test_no_processor_of_the_client_in_it(rjit):
     assert not re.search(r"inttoptr|0x7f", text)
 
 
+@pytest.mark.parametrize("opt", [0, 2, 3])
+def test_integers_wrap_whatever_the_optimisation(rjit, opt):
+    def hashed(x):
+        return ((x * 2862933555777941757 + 3037000493) & 0x7FFFFFFFFFFFFFFF) >> 60
+
+    f = rjit("int64(int64)", opt=opt)(hashed)
+    assert [f(x) for x in range(100)] == [hashed(x) for x in range(100)]
+    assert rjit("bool(int64)", opt=opt)(lambda x: x + 1 > x)(2**63 - 1) is False
+
+
 def test_only_what_is_needed_travels(rjit):
     f = rjit("float64(float64)")(lambda x: x + 1)
     assert len(f._lower([0]).bitcode) < 3000

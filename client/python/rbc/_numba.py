@@ -9,6 +9,7 @@ SPDX-License-Identifier: Apache-2.0
 
 import contextlib
 import hashlib
+import re
 import sys
 import threading
 import traceback
@@ -30,6 +31,7 @@ NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
 # What tests/python/test_numba_versions.py runs against.
 OLDEST, NEWEST = (0, 59), (0, 68)
 
+_NO_WRAP = re.compile(r"(= (?:add|sub|mul|shl)) nsw ")
 _BYTES, _INT = ir.IntType(8).as_pointer(), ir.IntType(32)
 NONE_STATUS = -2  # numba's code for "the result is None"
 _FIRST_CODE = 1024  # codes below are numba's own
@@ -550,7 +552,10 @@ def _link(job, name, libraries, entries, results):
             continue
         seen.add(id(library))
         for module in library.modules:
-            part = ll.parse_assembly(cgutils.normalize_ir_text(str(module)))
+            # numba says that integers never overflow, and its users know that they wrap as NumPy's do. LLVM believes the
+            # former, so that results would depend on the optimisation.
+            text = _NO_WRAP.sub(r"\1 ", cgutils.normalize_ir_text(str(module)))
+            part = ll.parse_assembly(text)
             for function in part.functions:
                 if not function.is_declaration and function.linkage == ll.Linkage.external:
                     function.linkage = "weak_odr"

@@ -186,7 +186,8 @@ int main(int argc, char** argv) {
   CLI::App app("rbc-farm: compiles functions and runs them for its clients.");
   app.set_version_flag("--version", rbc::server::kFarmVersion);
   app.add_option("--config", arguments.config, "Configuration file (TOML)");
-  app.add_option("--listen", arguments.listen, "HOST:PORT or unix:PATH; may be repeated; instead of the configured ones")
+  app.add_option("--listen", arguments.listen,
+                 "HOST:PORT or unix:PATH; may be repeated; instead of the configured ones")
       ->allow_extra_args(false);
   app.add_flag("--until-eof", arguments.until_eof, "Stop when standard input ends: with the program that started it");
   app.add_flag("--check-config", arguments.check, "Check the configuration and exit");

@@ -95,8 +95,8 @@ struct Answer {
 Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared, size_t index,
                             std::span<const types::Value> values, int64_t timeout_ms,
                             std::atomic<int64_t>* request_id = nullptr);
-// The same for many rows of values, in one message. An error of a row does not stop the others; an error of the whole is
-// that of the message. At most once, as every call.
+// The same for many rows of values, in one message. An error of a row does not stop the others; an error of the whole
+// is that of the message. At most once, as every call.
 Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, const Prepared& prepared, size_t index,
                                                  const std::vector<std::vector<types::Value>>& rows,
                                                  int64_t timeout_ms);

@@ -11,8 +11,8 @@ class Impatience {
  public:
   enum class Wish { kWait, kCancel, kLeave };
   virtual ~Impatience() = default;
-  // kCancel: the farm is to stop request `request_id` (0: it cannot be stopped), whose answer is waited for. kLeave: not
-  // even that; the connection is given up.
+  // kCancel: the farm is to stop request `request_id` (0: it cannot be stopped), whose answer is waited for. kLeave:
+  // not even that; the connection is given up.
   virtual Wish Ask(int64_t request_id) = 0;
 };
 

@@ -24,7 +24,6 @@ std::optional<std::vector<std::string>> DefinedFunctions(std::string_view ir);
 // kUnknownName says what there is instead. Where the names cannot be told, the mangled form is taken if `ir` holds that
 // text (bitcode keeps its names as plain bytes).
 Expected<std::string> ResolveSymbol(const std::string& name, const types::Type& signature, bool alone,
-                                    const std::optional<std::vector<std::string>>& defined,
-                                    std::string_view ir = {});
+                                    const std::optional<std::vector<std::string>>& defined, std::string_view ir = {});
 
 }  // namespace rbc::client

@@ -163,7 +163,8 @@ PyType_Slot kCallerSlots[] = {{Py_tp_call, reinterpret_cast<void*>(CallSlot)}, {
 
 void DefineCaller(nb::module_& module) {
   module.def("set_profiling", &CallerObject::SetProfiling);
-  nb::class_<CallerObject>(module, "CallerBase", nb::type_slots(kCallerSlots), nb::dynamic_attr(), nb::is_weak_referenceable())
+  nb::class_<CallerObject>(module, "CallerBase", nb::type_slots(kCallerSlots), nb::dynamic_attr(),
+                           nb::is_weak_referenceable())
       .def(nb::init<int>(), nb::arg("arity"))
       .def("_add", &CallerObject::Add)
       .def("_signature_texts", &CallerObject::Signatures)
@@ -172,12 +173,10 @@ void DefineCaller(nb::module_& module) {
       .def("_reset", &CallerObject::Reset)
       .def_prop_rw("_infers", &CallerObject::infers, &CallerObject::set_infers)
       .def("_set_timeout_ms", &CallerObject::set_timeout_ms)
-      .def("_match", [](nb::handle_t<CallerObject> self, nb::tuple args) {
-        return nb::inst_ptr<CallerObject>(self)->MatchTuple(self, std::move(args));
-      })
-      .def("_call", [](nb::handle_t<CallerObject> self, nb::tuple args) {
-        return nb::inst_ptr<CallerObject>(self)->Call(self, args.ptr(), nullptr);
-      })
+      .def("_match", [](nb::handle_t<CallerObject> self,
+                        nb::tuple args) { return nb::inst_ptr<CallerObject>(self)->MatchTuple(self, std::move(args)); })
+      .def("_call", [](nb::handle_t<CallerObject> self,
+                       nb::tuple args) { return nb::inst_ptr<CallerObject>(self)->Call(self, args.ptr(), nullptr); })
       .def("_batch", [](nb::handle_t<CallerObject> self, nb::list rows) {
         return nb::inst_ptr<CallerObject>(self)->Batch(self, std::move(rows));
       });

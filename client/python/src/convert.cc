@@ -128,7 +128,8 @@ nb::object IntegerToPython(types::Uint128 bits, bool negative) {
 }
 
 nb::object BufferToPython(const types::Buffer& buffer) {
-  return nb::steal(PyBytes_FromStringAndSize(static_cast<const char*>(buffer.data), static_cast<Py_ssize_t>(buffer.bytes)));
+  return nb::steal(
+      PyBytes_FromStringAndSize(static_cast<const char*>(buffer.data), static_cast<Py_ssize_t>(buffer.bytes)));
 }
 
 nb::object TextToPython(const std::string& text) {
@@ -156,8 +157,8 @@ types::Value Arguments::ValueOf(PyObject* object, const types::Type** type, int 
     return types::Value(std::complex<double>(PyComplex_RealAsDouble(object), PyComplex_ImagAsDouble(object)));
   if (PyUnicode_CheckExact(object)) return TextValue(object);
   if (PyBytes_CheckExact(object))
-    return types::Value(types::ByteString{
-        std::string(PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object)))});
+    return types::Value(
+        types::ByteString{std::string(PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object)))});
   if (object == Py_None) return types::Value(types::NullPointer{});
   if (depth >= kMostNesting) RaiseType("a struct argument is nested too deeply");
   return Other(object, type, depth);

@@ -127,8 +127,8 @@ std::shared_ptr<FunctionObject> FarmObject::Function(nb::bytes ir, const std::st
   how.opt_level = options.opt_level;
   how.debug = options.debug;
   how.allow_contract = options.allow_contract;
-  return std::make_shared<FunctionObject>(OrThrow(Caught(
-      [&] { return rjit_.function(Source::Ir(std::string(ir.c_str(), ir.size())), name, {signature}, how); })));
+  return std::make_shared<FunctionObject>(OrThrow(
+      Caught([&] { return rjit_.function(Source::Ir(std::string(ir.c_str(), ir.size())), name, {signature}, how); })));
 }
 
 std::shared_ptr<FunctionObject> FarmObject::Connect(const std::string& name) const {

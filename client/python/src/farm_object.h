@@ -25,8 +25,7 @@ struct FunctionOptionsText {
 // One signature of a function, compiled at its first call.
 class FunctionObject {
  public:
-  explicit FunctionObject(rbc::Caller caller)
-      : caller_(std::move(caller)), state_(detail::Inside::State(caller_)) {}
+  explicit FunctionObject(rbc::Caller caller) : caller_(std::move(caller)), state_(detail::Inside::State(caller_)) {}
   const rbc::Caller& caller() const { return caller_; }
   detail::CallerState& state() const { return *state_; }
   const std::shared_ptr<client::Farm>& farm() const { return state_->core->farm; }

@@ -55,7 +55,8 @@ nb::object MakeException(const Error& error) {
   fields["retry_after_ms"] = error.retry_after_ms;
   fields["output"] = Text(error.output);
   fields["diagnostics"] = Diagnostics(error);
-  return nb::module_::import_("rbc._errors").attr("from_farm")(std::string(Name(error.kind)), Text(error.message), fields);
+  return nb::module_::import_("rbc._errors")
+      .attr("from_farm")(std::string(Name(error.kind)), Text(error.message), fields);
 }
 
 void Throw(const Error& error) {

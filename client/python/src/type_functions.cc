@@ -18,8 +18,8 @@ namespace {
 types::Type Parse(const std::string& text) { return OrThrow(types::Type::Parse(text)); }
 
 const char* KindText(types::Kind kind) {
-  static constexpr const char* kTexts[] = {"void",    "bool",   "char",     "int",   "uint",   "float", "complex",
-                                           "string",  "pointer", "struct",  "function", "array", "unknown"};
+  static constexpr const char* kTexts[] = {"void",   "bool",    "char",   "int",      "uint",  "float",  "complex",
+                                           "string", "pointer", "struct", "function", "array", "unknown"};
   return kTexts[static_cast<size_t>(kind)];
 }
 
@@ -66,9 +66,10 @@ void DefineTypes(nb::module_& module) {
     for (const std::string& a : arguments) given.push_back(Parse(a));
     return OrThrow(types::BestMatch(candidates, given));
   });
-  module.def("check_signature", [](const std::string& text, std::optional<size_t> arity) {
-    OrThrow(types::CheckSignature(Parse(text), arity));
-  }, nb::arg("text"), nb::arg("arity").none());
+  module.def(
+      "check_signature",
+      [](const std::string& text, std::optional<size_t> arity) { OrThrow(types::CheckSignature(Parse(text), arity)); },
+      nb::arg("text"), nb::arg("arity").none());
 }
 
 }  // namespace rbc::python

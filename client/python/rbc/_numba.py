@@ -18,8 +18,8 @@ import types as pytypes
 import llvmlite.binding as ll
 import numba
 from llvmlite import ir
-from numba.core import callconv, cgutils, codegen, compiler, config, cpu, dispatcher, errors, registry, sigutils
-from numba.core import target_extension, types, typing, utils
+from numba.core import byteflow, callconv, cgutils, codegen, config, cpu, dispatcher, errors, registry, sigutils, ssa
+from numba.core import target_extension, types, typing
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.descriptors import TargetDescriptor
 from numba.core.imputils import builtin_registry
@@ -29,7 +29,7 @@ from ._errors import Error, TypingError, UnsupportedFeature
 
 NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
 # What tests/python/test_numba_versions.py runs against.
-OLDEST, NEWEST = (0, 59), (0, 68)
+OLDEST, NEWEST = (0, 57), (0, 68)
 
 _NO_WRAP = re.compile(r"(= (?:add|sub|mul|shl)) nsw ")
 _BYTES, _INT = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -400,8 +400,6 @@ class _Job:
             self._known[function] = self._class(function, local_types or {}, self._options(options))
         return self._known[function]
 
-    library_dispatchers = {}
-
     def library_dispatcher(self, function, options):
         return self._class(function, {}, self._options(options))
 
@@ -416,15 +414,36 @@ class Lowered:
         self.text, self.bitcode, self.symbols, self.results, self.exceptions = text, bitcode, symbols, results, exceptions
 
 
+def _prune_phis_in_order(self, runner, prune=byteflow.Flow._prune_phis):
+    prune(self, runner)
+    for state in runner.finished:
+        phis = sorted(state._outgoing_phis.items())
+        state._outgoing_phis.clear()
+        state._outgoing_phis.update(phis)
+
+
+def _violators_in_order(*args, find=ssa._find_defs_violators):
+    return sorted(find(*args))
+
+
+# What would show in the IR: settings of the user's environment, and the order of sets of texts, which Python's hash seed
+# decides.
+_FOR_LOWERING = (
+    (config, "DEBUGINFO_DEFAULT", 0), (config, "BOUNDSCHECK", None),
+    (byteflow.Flow, "_prune_phis", _prune_phis_in_order), (ssa, "_find_defs_violators", _violators_in_order),
+)
+
+
 @contextlib.contextmanager
 def _settings():
-    """Settings of the user's environment that would show in the IR."""
-    saved = config.DEBUGINFO_DEFAULT, config.BOUNDSCHECK
-    config.DEBUGINFO_DEFAULT, config.BOUNDSCHECK = 0, None
+    saved = [(owner, name, getattr(owner, name)) for owner, name, _ in _FOR_LOWERING]
+    for owner, name, value in _FOR_LOWERING:
+        setattr(owner, name, value)
     try:
         yield
     finally:
-        config.DEBUGINFO_DEFAULT, config.BOUNDSCHECK = saved
+        for owner, name, value in saved:
+            setattr(owner, name, value)
 
 
 def lower(function, name, signatures, description, options):
@@ -628,15 +647,11 @@ def _rename(module, entries):
         if function.name in entries:
             function.name = entries[function.name]
         else:
-            function.name = f"f{number}.{_plain(function.name)}"
+            function.name = f"f{number}"
             number += 1
     for number, variable in enumerate(module.global_variables):
         if not variable.is_declaration:
             variable.name = f"g{number}"
-
-
-def _plain(mangled):
-    return ""
 
 
 def _drop_value_names(module):
@@ -660,7 +675,7 @@ def _short(error, function):
     details = str(error)
     place = ""
     loc = getattr(error, "loc", None)
-    lines = [line.rstrip() for line in utils.chain_exception_text(error)] if False else details.splitlines()
+    lines = details.splitlines()
     useful = [line.strip() for line in lines if line.strip() and not line.startswith(("Failed in ", "During: "))]
     sentence = useful[0] if useful else details
     for line in useful:

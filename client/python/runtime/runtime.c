@@ -261,7 +261,8 @@ void rbc_repr_double(char* out, double x, int dot) {
   snprintf(out, 40, "%.*f", decimals > 0 ? decimals : dot ? 1 : 0, x);
 }
 
-// ---- text: numba's str from and to UTF-8 -----------------------------------------------------------------------------
+// ---- text: numba's str from and to UTF-8
+// -----------------------------------------------------------------------------
 
 typedef struct {
   void* data;

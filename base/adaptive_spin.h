@@ -36,7 +36,10 @@ inline uint64_t MonotonicNanoseconds() {
 // soon. After some polls in vain it stops trying, and tries again now and then. One thread at a time.
 class AdaptiveSpin {
  public:
-  explicit AdaptiveSpin(uint32_t microseconds) : budget_ns_(AllowedCpus() > 1 ? microseconds * 1000ull : 0) {}
+  // `parties`: threads that wait for one another on the path, each of which wants a CPU; where there are fewer, polling
+  // would keep one of them from running, and Until() does nothing.
+  explicit AdaptiveSpin(uint32_t microseconds, int parties = 2)
+      : budget_ns_(AllowedCpus() >= parties ? microseconds * 1000ull : 0) {}
 
   // Calls `poll` until it returns true or the budget is used up; says whether it did.
   template <typename Poll>
@@ -44,30 +47,45 @@ class AdaptiveSpin {
     if (budget_ns_ == 0) return false;
     if (in_vain_ >= kPatience && ++skipped_ % kRetryEvery != 0) return false;
     const uint64_t end = MonotonicNanoseconds() + budget_ns_;
-    do {
+    bool somebody_ran = false;
+    for (uint64_t now = 0; now < end;) {
       for (int i = 0; i < kPollsBeforeYield; ++i) {
         if (poll()) {
-          // What comes late came while somebody else had this CPU: blocking is better then.
-          in_vain_ = i == 0 && MonotonicNanoseconds() > end ? in_vain_ + 1 : 0;
+          in_vain_ = 0;
+          crowded_ = somebody_ran ? crowded_ + 1 : 0;
           return true;
         }
         CpuRelax();
       }
-      // The peer may sit on this very CPU, put there by the wake-up of a message: it runs now, and as both stay
-      // runnable the scheduler moves one of them to an idle CPU.
+      // The peer may sit on this very CPU, put there by the wake-up of a message: let it run.
+      const uint64_t before = MonotonicNanoseconds();
       sched_yield();
-    } while (MonotonicNanoseconds() < end);
+      now = MonotonicNanoseconds();
+      somebody_ran |= now - before > kYieldAloneNs;
+    }
     ++in_vain_;
+    crowded_ += somebody_ran;
     return false;
+  }
+
+  // True once several polls in a row shared their CPU with another thread, most likely with the peer, while polling
+  // pays on two CPUs only. Asking starts the count anew.
+  bool SharesCpu() {
+    if (crowded_ < kCrowd) return false;
+    crowded_ = 0;
+    return true;
   }
 
  private:
   static constexpr int kPollsBeforeYield = 8;
   static constexpr uint32_t kPatience = 4;
   static constexpr uint32_t kRetryEvery = 32;
+  static constexpr uint64_t kYieldAloneNs = 1000;  // a sched_yield() that ran nobody else takes some 200 ns
+  static constexpr uint32_t kCrowd = 8;
   const uint64_t budget_ns_;
   uint32_t in_vain_ = 0;
   uint32_t skipped_ = 0;
+  uint32_t crowded_ = 0;
 };
 
 }  // namespace rbc

@@ -30,8 +30,7 @@ std::vector<Diagnostic> GetDiagnostics(Reader& reader) {
 
 void PutError(Writer& writer, const Error& error) {
   writer.Put(error.kind);
-  for (const auto* text :
-       {&error.message, &error.role, &error.function, &error.cause, &error.address, &error.output})
+  for (const auto* text : {&error.message, &error.role, &error.function, &error.cause, &error.address, &error.output})
     writer.PutBytes(*text);
   writer.Put(error.signal);
   writer.Put(static_cast<uint8_t>(error.may_have_run));
@@ -43,8 +42,7 @@ void PutError(Writer& writer, const Error& error) {
 Error GetError(Reader& reader) {
   Error error;
   error.kind = ErrorKindFromNumber(reader.Get<int32_t>());
-  for (auto* text :
-       {&error.message, &error.role, &error.function, &error.cause, &error.address, &error.output})
+  for (auto* text : {&error.message, &error.role, &error.function, &error.cause, &error.address, &error.output})
     *text = reader.GetString();
   error.signal = reader.Get<int32_t>();
   error.may_have_run = reader.GetBool();

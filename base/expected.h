@@ -58,19 +58,17 @@ class [[nodiscard]] Expected<void> {
 using Status = Expected<void>;
 
 // Returns the error of `expression` from the enclosing function, if it has one.
-#define RBC_RETURN_IF_ERROR(expression)                          \
-  do {                                                           \
-    if (auto rbc_status = (expression); !rbc_status.has_value()) \
-      return std::move(rbc_status).error();                      \
+#define RBC_RETURN_IF_ERROR(expression)                                                                \
+  do {                                                                                                 \
+    if (auto rbc_status = (expression); !rbc_status.has_value()) return std::move(rbc_status).error(); \
   } while (false)
 
 #define RBC_CONCAT_INNER(a, b) a##b
 #define RBC_CONCAT(a, b) RBC_CONCAT_INNER(a, b)
 // RBC_ASSIGN_OR_RETURN(auto x, F()): x is F()'s value, or the enclosing function returns F()'s error.
-#define RBC_ASSIGN_OR_RETURN(declaration, expression)                  \
-  auto RBC_CONCAT(rbc_expected_, __LINE__) = (expression);             \
-  if (!RBC_CONCAT(rbc_expected_, __LINE__).has_value())                \
-    return std::move(RBC_CONCAT(rbc_expected_, __LINE__)).error();     \
+#define RBC_ASSIGN_OR_RETURN(declaration, expression)                                                                  \
+  auto RBC_CONCAT(rbc_expected_, __LINE__) = (expression);                                                             \
+  if (!RBC_CONCAT(rbc_expected_, __LINE__).has_value()) return std::move(RBC_CONCAT(rbc_expected_, __LINE__)).error(); \
   declaration = std::move(RBC_CONCAT(rbc_expected_, __LINE__)).value()
 
 }  // namespace rbc

@@ -34,7 +34,8 @@ LoopOptions LoopOptionsOf(const FarmConfig& config) {
 }  // namespace
 
 Error NoThread(uint64_t threads) {
-  Error error(ErrorKind::kBusy, fmt::format("all {} threads of this farm serve other requests; try again later", threads));
+  Error error(ErrorKind::kBusy,
+              fmt::format("all {} threads of this farm serve other requests; try again later", threads));
   error.role = "daemon";
   error.retry_safe = true;
   error.retry_after_ms = 20;
@@ -44,7 +45,8 @@ Error NoThread(uint64_t threads) {
 Farm::Farm(FarmConfig config, Backend& backend)
     : config_(std::move(config)),
       backend_(backend),
-      store_(backend.compiles(), config_.store_bytes, milliseconds(config_.queue_deadline_ms + config_.compile_deadline_ms)),
+      store_(backend.compiles(), config_.store_bytes,
+             milliseconds(config_.queue_deadline_ms + config_.compile_deadline_ms)),
       names_(config_.state_dir + "/names", {config_.max_names, config_.max_names_per_owner, config_.names_bytes}),
       gate_(std::make_shared<ReturnGate>(&loop_)),
       host_{config_, backend, store_, [gate = gate_](LentReturn returned) { gate->Return(std::move(returned)); }},

@@ -76,8 +76,10 @@ std::vector<wire::Timing> ToWire(const std::vector<std::pair<std::string, uint32
 }
 
 // `least`: how many there must be. None means the whole module as it is.
-std::vector<FunctionDeclaration> CheckedDeclarations(const std::vector<wire::FunctionDeclaration>& functions, size_t least = 1) {
-  if (functions.size() < least) Throw(ErrorKind::kInvalidArgument, "the module declares no function; declare at least one");
+std::vector<FunctionDeclaration> CheckedDeclarations(const std::vector<wire::FunctionDeclaration>& functions,
+                                                     size_t least = 1) {
+  if (functions.size() < least)
+    Throw(ErrorKind::kInvalidArgument, "the module declares no function; declare at least one");
   std::vector<FunctionDeclaration> out;
   out.reserve(functions.size());
   for (const auto& f : functions) {
@@ -101,7 +103,8 @@ CompileOptions CheckedOptions(const wire::CompileOptions& options) {
 }
 
 uint32_t CheckedDeadline(int32_t deadline_ms) {
-  if (deadline_ms < 0) Throw(ErrorKind::kInvalidArgument, fmt::format("the deadline is {} ms; give 0 or more", deadline_ms));
+  if (deadline_ms < 0)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("the deadline is {} ms; give 0 or more", deadline_ms));
   return static_cast<uint32_t>(deadline_ms);
 }
 
@@ -180,8 +183,8 @@ void Handler::hello(wire::HelloReply& reply, const wire::HelloRequest& request) 
   const auto& ours = wire::g_rbc_constants;
   if (request.protocol_major != ours.PROTOCOL_MAJOR)
     Throw(ErrorKind::kProtocolMismatch,
-          fmt::format("the client speaks protocol {}.{}, this farm {}.{}; update the older side", request.protocol_major,
-                      request.protocol_minor, ours.PROTOCOL_MAJOR, ours.PROTOCOL_MINOR));
+          fmt::format("the client speaks protocol {}.{}, this farm {}.{}; update the older side",
+                      request.protocol_major, request.protocol_minor, ours.PROTOCOL_MAJOR, ours.PROTOCOL_MINOR));
   if (connection_->over_limit)
     Throw(ErrorKind::kResourceExhausted,
           fmt::format("connections of this farm: {} in use, 1 asked for, {} allowed; close some or try again later",
@@ -195,7 +198,8 @@ void Handler::hello(wire::HelloReply& reply, const wire::HelloRequest& request) 
 void Handler::attach(wire::HelloReply& reply, const wire::AttachRequest& request) {
   if (request.farm_id != farm_->id()) {
     Error error(ErrorKind::kWrongFarm, "the session lives on another farm; go there or say hello here");
-    if (const auto at = request.farm_id.find('@'); at != std::string::npos) error.address = request.farm_id.substr(at + 1);
+    if (const auto at = request.farm_id.find('@'); at != std::string::npos)
+      error.address = request.farm_id.substr(at + 1);
     Throw(error);
   }
   if (connection_->over_limit) Throw(NoThread(farm_->config().max_threads));
@@ -317,7 +321,10 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   CompileTask task;
   task.domain = mine->domain();
   task.client = mine->id();
-  task.key = Hasher().Add(Bytes(ArtifactKey(task.domain, handle, target, options, false))).Add(uint64_t(request.emit)).Finish();
+  task.key = Hasher()
+                 .Add(Bytes(ArtifactKey(task.domain, handle, target, options, false)))
+                 .Add(uint64_t(request.emit))
+                 .Finish();
   task.job = &job;
   task.deadline_ms = CheckedDeadline(request.deadline_ms);
   task.cancel = waiting.token();
@@ -360,9 +367,10 @@ void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vecto
   for (const auto& request : requests) {
     if (bytes > farm_->config().max_message) {
       wire::CallOutcome full;
-      full.__set_error(rbc::ToWire(Error(ErrorKind::kResourceExhausted,
-                                         fmt::format("the replies of the batch have more than {} bytes; send fewer calls",
-                                                     farm_->config().max_message))));
+      full.__set_error(
+          rbc::ToWire(Error(ErrorKind::kResourceExhausted,
+                            fmt::format("the replies of the batch have more than {} bytes; send fewer calls",
+                                        farm_->config().max_message))));
       reply.push_back(std::move(full));
       continue;
     }

@@ -70,27 +70,31 @@ json Sessions(SessionTable& table) {
 }
 
 json Connections(const LoopCounters& c) {
-  return {{"open", c.open},           {"lent", c.lent},           {"accepted", c.accepted},
-          {"messages", c.messages},   {"lends", c.lends},         {"malformed", c.malformed},
-          {"timed_out", c.timed_out}, {"threads", c.threads},     {"receive_bytes", c.receive_bytes}};
+  return {{"open", c.open},           {"lent", c.lent},       {"accepted", c.accepted},
+          {"messages", c.messages},   {"lends", c.lends},     {"malformed", c.malformed},
+          {"timed_out", c.timed_out}, {"threads", c.threads}, {"receive_bytes", c.receive_bytes}};
 }
 
 json Store(const StoreCounters& c, uint64_t limit) {
-  return {{"modules", c.modules}, {"bytes", c.bytes},   {"max_bytes", limit}, {"hits", c.hits},
+  return {{"modules", c.modules}, {"bytes", c.bytes},   {"max_bytes", limit},     {"hits", c.hits},
           {"misses", c.misses},   {"joined", c.joined}, {"compiled", c.compiled}, {"evictions", c.evictions}};
 }
 
 json Pool(const PoolCounters& c) {
-  return {{"compiled", c.compiled},       {"failed", c.failed},   {"crashed", c.crashed},
-          {"quarantined", c.quarantined}, {"busy", c.busy},       {"workers_started", c.workers_started},
+  return {{"compiled", c.compiled},       {"failed", c.failed},  {"crashed", c.crashed},
+          {"quarantined", c.quarantined}, {"busy", c.busy},      {"workers_started", c.workers_started},
           {"queued", c.queued},           {"running", c.running}};
 }
 
 json Highlights(const FarmConfig& c) {
-  return {{"sandbox", c.sandbox},       {"lend", c.lend},
-          {"lanes", c.lanes},           {"compile_workers", c.compile_workers},
-          {"max_message", c.max_message}, {"call_deadline_ms", c.call_deadline_ms},
-          {"compile_deadline_ms", c.compile_deadline_ms}, {"max_threads", c.max_threads}};
+  return {{"sandbox", c.sandbox},
+          {"lend", c.lend},
+          {"lanes", c.lanes},
+          {"compile_workers", c.compile_workers},
+          {"max_message", c.max_message},
+          {"call_deadline_ms", c.call_deadline_ms},
+          {"compile_deadline_ms", c.compile_deadline_ms},
+          {"max_threads", c.max_threads}};
 }
 
 }  // namespace

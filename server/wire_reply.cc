@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/thrift_binary.h"
 #include "gen/Farm.h"
 #include "server/strict_reader.h"
 #include "thrift/error_wire.h"
@@ -20,7 +21,6 @@ using apache::thrift::protocol::TMessageType;
 using apache::thrift::protocol::TType;
 using apache::thrift::transport::TMemoryBuffer;
 
-constexpr uint32_t kStrictVersion = 0x80010000;
 constexpr size_t kLongestMethod = 64;
 
 uint32_t BigEndianAt(std::string_view bytes, size_t at) {
@@ -43,10 +43,12 @@ std::string Framed(TMemoryBuffer& buffer) {
 // A worker may send any number.
 void CheckEnums(wire::FarmError* error) {
   const int32_t kind = NumberOf(error->kind);
-  if (kind < wire::ErrorKind::InvalidArgument || kind > wire::ErrorKind::Internal) error->kind = wire::ErrorKind::Internal;
+  if (kind < wire::ErrorKind::InvalidArgument || kind > wire::ErrorKind::Internal)
+    error->kind = wire::ErrorKind::Internal;
   for (auto& diagnostic : error->diagnostics) {
     const int32_t severity = NumberOf(diagnostic.severity);
-    if (severity < wire::Severity::Error || severity > wire::Severity::Note) diagnostic.severity = wire::Severity::Error;
+    if (severity < wire::Severity::Error || severity > wire::Severity::Note)
+      diagnostic.severity = wire::Severity::Error;
   }
 }
 
@@ -55,7 +57,8 @@ void CheckEnums(wire::FarmError* error) {
 std::string RefusalTo(std::string_view framed, const Error& error) {
   // Length, version and type, then the method's name with its length, then the sequence id.
   constexpr size_t kNameAt = 12;
-  if (framed.size() < kNameAt || (BigEndianAt(framed, 4) & 0xffff0000) != kStrictVersion) return "";
+  if (framed.size() < kNameAt || (BigEndianAt(framed, 4) & thrift_binary::kVersionMask) != thrift_binary::kVersion)
+    return "";
   const size_t name = BigEndianAt(framed, 8);
   if (name > kLongestMethod || framed.size() < kNameAt + name + 4) return "";
   const auto buffer = std::make_shared<TMemoryBuffer>();

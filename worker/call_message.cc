@@ -6,24 +6,13 @@
 #include <cstring>
 #include <vector>
 
+#include "base/thrift_binary.h"
+
 namespace rbc::worker {
 namespace {
 
-// Thrift's binary protocol: type numbers and the first word of a strict message.
-enum : uint8_t {
-  kStop = 0,
-  kBool = 2,
-  kByte = 3,
-  kDouble = 4,
-  kI16 = 6,
-  kI32 = 8,
-  kI64 = 10,
-  kString = 11,
-  kStruct = 12,
-  kList = 15
-};
-constexpr uint32_t kVersionCall = 0x80010001;
-constexpr uint32_t kVersionReply = 0x80010002;
+using namespace thrift_binary;
+
 constexpr std::string_view kMethod = "call";
 
 // Big-endian reads with bounds. After a failure every read gives zero.
@@ -152,7 +141,7 @@ class Out {
 
 // The frame length goes in front once the end is known.
 void PutHeader(Out& out, int32_t seqid) {
-  out.U32(kVersionReply);
+  out.U32(kVersion | kReply);
   out.String(kMethod);
   out.U32(static_cast<uint32_t>(seqid));
 }
@@ -231,7 +220,8 @@ void PutErrorFields(Out& out, const Error& error) {
 
 CallParse ParseCall(std::string_view message, CallView* call) {
   In in(message);
-  if (in.U32() != kVersionCall || in.String() != kMethod) return in.ok() ? CallParse::kOther : CallParse::kMalformed;
+  if (in.U32() != (kVersion | kCall) || in.String() != kMethod)
+    return in.ok() ? CallParse::kOther : CallParse::kMalformed;
   call->seqid = static_cast<int32_t>(in.U32());
   // call_args: one field, the request; then its stop.
   const uint8_t type = in.Byte();

@@ -87,6 +87,7 @@ int32_t CallRunner::Enter(const LoadedFunction& function, const Memory& memory) 
   context_.function = &function;
   context_.module = function.module;
   context_.phase = "call";
+  function.module->ShowConstructorOutput(context_.capture);
   const int32_t status = function.entry(memory.bytes, memory.result);
   ResetFloatingPoint();
   return status;

@@ -15,7 +15,7 @@ namespace rbc::worker {
 struct NurseryReady {
   std::string build_id;
   std::vector<TargetInfo> targets;
-  std::string notes;  // what of the sandbox the machine does not offer, for a person; "" if nothing
+  std::string notes;     // what of the sandbox the machine does not offer, for a person; "" if nothing
   uint32_t sandbox = 0;  // SandboxBit of the nursery, which its workers inherit
 };
 std::string Serialize(const NurseryReady& ready);

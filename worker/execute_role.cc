@@ -197,7 +197,7 @@ class ExecuteRole {
   FunctionTable functions_;
   LaneShare share_;
   uint32_t lent_lanes_ = 0;
-  CallContext context_;  // of the control thread, for constructors; what these print is not kept
+  CallContext context_;  // of the control thread, for constructors and destructors; what the latter print is not kept
   char output_[kConstructorOutput];
   std::atomic<uint32_t> output_size_{0};
   PacketReceiver receiver_;

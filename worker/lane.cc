@@ -46,7 +46,8 @@ LaneRunner::LaneRunner(LaneShare& share, uint32_t index)
       index_(index),
       lane_(*LaneAt(share.ring, index)),
       runner_(context_, share.limits),
-      spin_(share.spin_us) {
+      ring_spin_(share.spin_us),
+      connection_spin_(share.spin_us) {
   context_.lane = index;
   context_.capture = Capture(CaptureAt(share.ring, share.lanes, index), &lane_.capture_size, share.capture_limit);
 }
@@ -56,10 +57,10 @@ bool LaneRunner::IsMine(uint32_t state) const {
 }
 
 template <typename Poll>
-bool LaneRunner::Spin(Poll&& poll) {
+bool LaneRunner::Spin(AdaptiveSpin& spin, Poll&& poll) {
   if (!served_ || share_.may_poll == 0) return false;
   const bool allowed = share_.polling.fetch_add(1, std::memory_order_relaxed) < share_.may_poll;
-  const bool got = allowed && spin_.Until(poll);
+  const bool got = allowed && spin.Until(poll);
   share_.polling.fetch_sub(1, std::memory_order_relaxed);
   return got;
 }
@@ -67,7 +68,7 @@ bool LaneRunner::Spin(Poll&& poll) {
 LaneState LaneRunner::AwaitTurn() {
   uint32_t state;
   const auto mine = [&] { return IsMine(state = lane_.state.load(std::memory_order_acquire)); };
-  if (mine() || Spin(mine)) return static_cast<LaneState>(state);
+  if (mine() || Spin(ring_spin_, mine)) return static_cast<LaneState>(state);
   served_ = false;
   for (;;) {
     // Store, then load, as the daemon stores the state and then loads worker_waits: one of the two sees the other.
@@ -203,7 +204,9 @@ std::optional<ReturnReason> LaneRunner::Receive() {
     got = recvfrom(fd, lane_.request + filled_, sizeof lane_.request - filled_, flags, nullptr, nullptr);
     return got >= 0 || (errno != EAGAIN && errno != EINTR);
   };
-  if (!Spin([&] { return receive(MSG_DONTWAIT); })) {
+  const bool got_by_polling = Spin(connection_spin_, [&] { return receive(MSG_DONTWAIT); });
+  if (connection_spin_.SharesCpu()) step_aside_.Try();
+  if (!got_by_polling) {
     // The daemon may have made the connection non-blocking or given it a time-out: then this waits by poll.
     while (!receive(0)) AwaitReady(fd, POLLIN);
   }

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/adaptive_spin.h"
+#include "base/step_aside.h"
 #include "worker/call_context.h"
 #include "worker/call_runner.h"
 #include "worker/function_table.h"
@@ -55,14 +56,16 @@ class LaneRunner {
 
   std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction& function);
   template <typename Poll>
-  bool Spin(Poll&& poll);
+  bool Spin(AdaptiveSpin& spin, Poll&& poll);
 
   LaneShare& share_;
   const uint32_t index_;
   Lane& lane_;
   CallContext context_;
   CallRunner runner_;
-  AdaptiveSpin spin_;
+  AdaptiveSpin ring_spin_;
+  AdaptiveSpin connection_spin_;
+  StepAside step_aside_;
   bool served_ = false;                 // a call was served since it last blocked: polling may pay
   std::span<const uint8_t> big_reply_;  // waits for kContinue
   std::atomic<int> connection_{-1};     // lent descriptor

@@ -67,6 +67,14 @@ void ModuleInstance::RunConstructors(CallContext& context) {
   if (constructors_ == nullptr) return;
   const InModule running(context, this, "constructors");
   constructors_();
+  output_ = context.capture.text();
+  has_output_.store(!output_.empty(), std::memory_order_release);
+}
+
+void ModuleInstance::TakeOutput(Capture& capture) {
+  if (!has_output_.exchange(false, std::memory_order_acq_rel)) return;
+  capture.Write(output_);
+  std::string().swap(output_);
 }
 
 void ModuleInstance::RunDestructors(CallContext& context) {

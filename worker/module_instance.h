@@ -2,12 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/expected.h"
 #include "targets/target.h"
+#include "worker/capture.h"
 #include "worker/control_messages.h"
 #include "worker/function_table.h"
 
@@ -27,14 +30,20 @@ class ModuleInstance {
   // Held around each call of a serial module; null for others.
   std::mutex* serial() { return serial_.get(); }
 
-  // On the calling thread, whose context names the module meanwhile.
+  // On the calling thread, whose context names the module meanwhile. What they print is kept for the first call.
   void RunConstructors(CallContext& context);
+  // Any lane: adds what the constructors printed to `capture`, once.
+  void ShowConstructorOutput(Capture& capture) {
+    if (has_output_.load(std::memory_order_acquire)) TakeOutput(capture);
+  }
   void RunDestructors(CallContext& context);
   // atexit and __cxa_atexit of the module's own code.
   void AtExit(void (*function)(void*), void* argument);
 
  private:
   ModuleInstance(uint64_t id, std::unique_ptr<LoadedModule> code) : id_(id), code_(std::move(code)) {}
+
+  void TakeOutput(Capture& capture);
 
   struct Handler {
     void (*function)(void*);
@@ -46,6 +55,8 @@ class ModuleInstance {
   std::unique_ptr<std::mutex> serial_;
   void (*constructors_)() = nullptr;
   void (*destructors_)() = nullptr;
+  std::atomic<bool> has_output_{false};
+  std::string output_;  // of the constructors; belongs to whoever clears has_output_
   std::mutex handlers_mutex_;
   std::vector<Handler> handlers_;
 };

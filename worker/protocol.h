@@ -28,8 +28,8 @@ enum class Role : uint32_t { kCompile = 1, kExecute = 2 };
 // What lock-down got. Bits of WorkerReady::sandbox; a worker reports what is active, not what was tried.
 enum SandboxBit : uint32_t {
   kNoNewPrivileges = 1u << 0,
-  kSeccomp = 1u << 1,        // allow-list of the role; with kWideSeccomp a deny-list for sanitizer builds
-  kLandlock = 1u << 2,       // nothing in the file system can be opened
+  kSeccomp = 1u << 1,   // allow-list of the role; with kWideSeccomp a deny-list for sanitizer builds
+  kLandlock = 1u << 2,  // nothing in the file system can be opened
   kUserNamespace = 1u << 3,
   kNetworkNamespace = 1u << 4,
   kPidNamespace = 1u << 5,
@@ -43,26 +43,26 @@ enum SandboxBit : uint32_t {
 // ---- Control messages: one packet each, a MessageHeader and then its body --------------------------------------
 enum class MessageType : uint32_t {
   // daemon -> nursery
-  kSpawn = 1,         // SpawnBody; descriptors: control, ring, arena (in this order)
+  kSpawn = 1,  // SpawnBody; descriptors: control, ring, arena (in this order)
   // nursery -> daemon
-  kNurseryReady = 2,  // serialized NurseryReady (control_messages.h)
-  kNurseryFailed = 3, // Writer: PutBytes(message)
-  kSpawned = 4,       // SpawnedBody
-  kSpawnFailed = 5,   // SpawnedBody, error set
+  kNurseryReady = 2,   // serialized NurseryReady (control_messages.h)
+  kNurseryFailed = 3,  // Writer: PutBytes(message)
+  kSpawned = 4,        // SpawnedBody
+  kSpawnFailed = 5,    // SpawnedBody, error set
   // worker -> daemon, both roles
-  kWorkerReady = 6,   // WorkerReadyBody; sent after lock-down
+  kWorkerReady = 6,  // WorkerReadyBody; sent after lock-down
   // daemon -> execution worker
-  kLoad = 7,          // LoadBody; the blob lies in the arena
-  kUnload = 8,        // ModuleBody; no call is inside (the daemon waits for that)
-  kLend = 9,          // LaneBody; descriptor: the client's connection
+  kLoad = 7,    // LoadBody; the blob lies in the arena
+  kUnload = 8,  // ModuleBody; no call is inside (the daemon waits for that)
+  kLend = 9,    // LaneBody; descriptor: the client's connection
   // execution worker -> daemon
-  kLoaded = 10,       // LoadedBody, then PutError bytes where failed != 0
-  kUnloaded = 11,     // ModuleBody
-  kLaneReturned = 12, // LaneBody; the lane's state is kReturned
+  kLoaded = 10,        // LoadedBody, then PutError bytes where failed != 0
+  kUnloaded = 11,      // ModuleBody
+  kLaneReturned = 12,  // LaneBody; the lane's state is kReturned
   // daemon -> compile worker
-  kCompile = 13,      // JobBody; the job lies at the start of the arena
+  kCompile = 13,  // JobBody; the job lies at the start of the arena
   // compile worker -> daemon
-  kCompiled = 14,     // JobBody; the result lies in the arena at `offset`
+  kCompiled = 14,  // JobBody; the result lies in the arena at `offset`
 };
 
 struct MessageHeader {
@@ -74,15 +74,15 @@ static_assert(sizeof(MessageHeader) == 8);
 struct SpawnBody {
   uint64_t worker_id;  // echoed in Spawned
   Role role;
-  uint32_t lanes;      // execute: 1..kMaxLanes
+  uint32_t lanes;       // execute: 1..kMaxLanes
   uint32_t lent_lanes;  // of these the last so many are for lent connections, the others for relayed calls
   uint32_t unused;
-  char target[16];     // execute: name of the target, NUL-terminated
+  char target[16];  // execute: name of the target, NUL-terminated
   uint64_t ring_size;
   uint64_t arena_size;
-  uint64_t memory_limit;   // bytes of private memory (RLIMIT_DATA); 0: none
-  uint32_t cpu_seconds;    // RLIMIT_CPU; 0: none
-  uint32_t spin_us;        // how long a lane polls before it blocks, where the worker may use more than one CPU; 0: never
+  uint64_t memory_limit;  // bytes of private memory (RLIMIT_DATA); 0: none
+  uint32_t cpu_seconds;   // RLIMIT_CPU; 0: none
+  uint32_t spin_us;  // how long a lane polls before it blocks, where the worker may use more than one CPU; 0: never
   uint32_t capture_limit;  // bytes of printed output kept a call, at most kCaptureSize
   uint32_t strict;         // lock-down must be complete or the worker ends
   uint64_t max_message;    // bytes of a call message or reply
@@ -128,11 +128,9 @@ struct JobBody {
 
 // ---- Functions -------------------------------------------------------------------------------------------------
 // A function id names a slot of the worker's table and the use of that slot, so that a stale id is noticed.
-inline constexpr uint32_t kMaxFunctions = 1u << 20;  // slots of a worker
+inline constexpr uint32_t kMaxFunctions = 1u << 20;                                        // slots of a worker
 inline constexpr uint32_t FunctionSlot(uint64_t id) { return static_cast<uint32_t>(id); }  // < kMaxFunctions
-inline constexpr uint64_t FunctionId(uint32_t slot, uint32_t generation) {
-  return uint64_t{generation} << 32 | slot;
-}
+inline constexpr uint64_t FunctionId(uint32_t slot, uint32_t generation) { return uint64_t{generation} << 32 | slot; }
 
 // ---- The ring: RingHeader, then `lanes` lanes, then `lanes` captures --------------------------------------------
 inline constexpr uint64_t kRingMagic = 0x31474e4952434252;  // "RBCRING1"
@@ -143,10 +141,10 @@ enum class FaultCause : uint32_t {
   kSignal = 1,         // see signal, address
   kStackOverflow = 2,  // the address lies by the stack's guard
   kAbort = 3,
-  kExit = 4,           // the function called exit; `code` is its argument
-  kAssert = 5,         // message: expression, file name without folders, line
+  kExit = 4,    // the function called exit; `code` is its argument
+  kAssert = 5,  // message: expression, file name without folders, line
   kStackSmash = 6,
-  kFatalError = 7,     // LLVM's fatal-error handler; message
+  kFatalError = 7,  // LLVM's fatal-error handler; message
   kOutOfMemory = 8,
   kForbiddenCall = 9,  // SIGSYS: `code` is the system call
   kRefused = 10,       // a runtime symbol that ends the call; message says which
@@ -158,7 +156,7 @@ struct FaultRecord {
   FaultCause cause;
   int32_t signal;
   int32_t code;
-  uint32_t lane;         // kNoLane: not in a call
+  uint32_t lane;  // kNoLane: not in a call
   uint32_t unused;
   uint64_t address;      // data address of the fault
   uint64_t function_id;  // of the call, 0: none
@@ -193,8 +191,8 @@ enum LaneState : uint32_t {
 
 // What a lent lane is doing with its connection, for the explanation of a death.
 enum LanePhase : uint32_t {
-  kReceiving = 0,  // no call has begun. What is not read yet of `request` is 0xff, with which no frame length begins and
-                   // no message ends: so the daemon sees what arrived though the lane had no time to say so
+  kReceiving = 0,  // no call has begun. What is not read yet of `request` is 0xff, with which no frame length begins
+                   // and no message ends: so the daemon sees what arrived though the lane had no time to say so
   kReceived = 1,   // a whole message lies in `request`; its call has not begun
   kRunning = 2,    // client code runs
   kSending = 3,    // the reply may be half sent
@@ -202,7 +200,7 @@ enum LanePhase : uint32_t {
 
 // Why a lent connection came back.
 enum ReturnReason : uint32_t {
-  kNotACall = 0,       // another method, a function that is not loaded, or a message that is too large for the lane
+  kNotACall = 0,  // another method, a function that is not loaded, or a message that is too large for the lane
   kEndOfStream = 1,
   kSocketError = 2,
 };
@@ -217,15 +215,15 @@ struct alignas(kPage) Lane {
   std::atomic<uint32_t> phase;  // LanePhase
   uint32_t request_size;        // bytes of the framed message, its 4-byte length included
   uint32_t reply_size;
-  uint64_t request_offset;      // in the arena, or kInline
+  uint64_t request_offset;  // in the arena, or kInline
   uint64_t reply_offset;
   std::atomic<uint64_t> calls;  // calls begun; odd: one is running, even: none
   uint64_t function_id;         // of the running call
   int64_t request_id;
   int32_t seqid;
-  uint32_t deadline_ms;         // of the running call; 0: the daemon's default
+  uint32_t deadline_ms;                // of the running call; 0: the daemon's default
   std::atomic<uint32_t> capture_size;  // bytes in this lane's capture
-  uint32_t return_reason;       // ReturnReason
+  uint32_t return_reason;              // ReturnReason
   std::atomic<uint32_t> worker_waits;  // 1: the worker blocks on `state` and wants a futex wake
   std::atomic<uint32_t> daemon_waits;  // the same for the daemon
   uint8_t unused[256 - 80];
@@ -234,9 +232,10 @@ struct alignas(kPage) Lane {
 };
 static_assert(offsetof(Lane, request) == 256 && sizeof(Lane) == kPage);
 
-inline constexpr size_t RingSize(uint32_t lanes) {
-  return sizeof(RingHeader) + lanes * (sizeof(Lane) + kCaptureSize);
-}
+// Who waits for whom in a call through the ring: client, daemon, worker.
+inline constexpr int kRingParties = 3;
+
+inline constexpr size_t RingSize(uint32_t lanes) { return sizeof(RingHeader) + lanes * (sizeof(Lane) + kCaptureSize); }
 inline Lane* LaneAt(void* ring, uint32_t lane) {
   return reinterpret_cast<Lane*>(static_cast<char*>(ring) + sizeof(RingHeader)) + lane;
 }
@@ -250,7 +249,8 @@ inline constexpr int kFaultExitStatus = 71;
 // ---- Which message is allowed when -------------------------------------------------------------------------------
 //   nursery, before NurseryReady: none; after: Spawn
 //   worker, before WorkerReady: none; then execute: Load, Unload, Lend; compile: Compile, one at a time
-//   lane kIdle: daemon may set kCall or, for one of the last lent_lanes, send Lend; any other state belongs to the other side until it changes it
+//   lane kIdle: daemon may set kCall or, for one of the last lent_lanes, send Lend; any other state belongs to the
+//   other side until it changes it
 // A message out of turn, malformed or of unknown type ends the worker (daemon's side: kills it).
 
 }  // namespace rbc::worker

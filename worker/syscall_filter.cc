@@ -48,7 +48,7 @@ Condition HasNone(unsigned argument, uint32_t bits) {
 Condition HasAll(unsigned argument, uint32_t bits) {
   return {LoadArgument(argument), And(bits), IfEqual(bits, 0, kToTrap)};
 }
-Condition LacksOne(unsigned argument, uint32_t bits) {
+[[maybe_unused]] Condition LacksOne(unsigned argument, uint32_t bits) {
   return {LoadArgument(argument), And(bits), IfEqual(bits, kToTrap, 0)};
 }
 // One of the values, when the bits of `ignored` are left out.
@@ -100,7 +100,7 @@ class Filter {
 };
 
 // Memory without a way to make it executable.
-void AllowMemory(Filter& filter) {
+[[maybe_unused]] void AllowMemory(Filter& filter) {
   filter.Allow(SYS_brk);
   filter.Allow(SYS_mmap, {HasNone(2, PROT_EXEC), HasAll(3, MAP_ANONYMOUS)});
   filter.Allow(SYS_munmap);
@@ -108,7 +108,7 @@ void AllowMemory(Filter& filter) {
   filter.Allow(SYS_madvise, {IsOneOf(2, 0, {MADV_DONTNEED, MADV_FREE})});
 }
 
-void AllowThreadsAndClocks(Filter& filter) {
+[[maybe_unused]] void AllowThreadsAndClocks(Filter& filter) {
   filter.Allow(SYS_sched_yield);
   filter.Allow(SYS_clock_gettime);  // where the vDSO has no clock of its own
   filter.Allow(SYS_gettimeofday);
@@ -120,7 +120,7 @@ void AllowThreadsAndClocks(Filter& filter) {
   filter.Allow(SYS_prctl, {Equals(0, PR_GET_SECCOMP)});
 }
 
-void AllowFutex(Filter& filter) {
+[[maybe_unused]] void AllowFutex(Filter& filter) {
   filter.Allow(SYS_futex, {IsOneOf(1, FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME,
                                    {FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET})});
 }
@@ -128,7 +128,7 @@ void AllowFutex(Filter& filter) {
 // On the connected sockets that it holds; no descriptor can be sent, the control socket alone brings new ones. The two
 // calls of a lent connection's path have no conditions, because the kernel remembers only then that it need not run
 // the filter: 0.7 us a call. An address would be refused by a connected socket anyway.
-void AllowSockets(Filter& filter) {
+[[maybe_unused]] void AllowSockets(Filter& filter) {
   filter.Allow(SYS_recvfrom);
   filter.Allow(SYS_sendto);
   filter.Allow(SYS_recvmsg, {Equals(0, kWorkerControlFd)});
@@ -222,6 +222,8 @@ std::vector<sock_filter> ExecuteFilter() {
   AllowFutex(filter);
   AllowSockets(filter);
   filter.Allow(SYS_poll);
+  filter.Allow(SYS_sched_getaffinity, {Equals(0, 0)});  // its own thread only: see base/step_aside.h
+  filter.Allow(SYS_sched_setaffinity, {Equals(0, 0)});
   AllowMemory(filter);
   filter.Allow(SYS_mprotect, {LacksOne(2, PROT_WRITE | PROT_EXEC)});
   AllowThreadsAndClocks(filter);

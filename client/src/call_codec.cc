@@ -7,26 +7,13 @@
 #include <cstring>
 #include <utility>
 
+#include "base/thrift_binary.h"
+
 namespace rbc::client {
 namespace {
 
-// TBinaryProtocol's type bytes.
-enum Type : uint8_t {
-  kStop = 0,
-  kBool = 2,
-  kByte = 3,
-  kDouble = 4,
-  kI16 = 6,
-  kI32 = 8,
-  kI64 = 10,
-  kString = 11,
-  kStruct = 12,
-  kMap = 13,
-  kSet = 14,
-  kList = 15,
-};
-constexpr uint32_t kVersion = 0x80010000;
-constexpr uint32_t kCall = 1, kReply = 2, kException = 3;
+using namespace thrift_binary;
+
 constexpr char kMethod[] = "call";
 constexpr size_t kMethodSize = sizeof kMethod - 1;
 // Everything of the longest request but its frame: length, header, five scalar fields, the frame's head, two stops.
@@ -257,7 +244,7 @@ Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence)
   const uint32_t head = in.Get32();
   const std::string_view method = in.GetString();
   const auto number = static_cast<int32_t>(in.Get32());
-  if (!in.ok() || (head & 0xffff0000u) != kVersion) return Mismatch("is no message of the protocol");
+  if (!in.ok() || (head & kVersionMask) != kVersion) return Mismatch("is no message of the protocol");
   if (method != std::string_view(kMethod, kMethodSize) || number != sequence)
     return Mismatch("belongs to another request");
   const uint32_t kind = head & 0xff;

@@ -24,7 +24,8 @@ constexpr size_t kLongestName = 255;
 bool Expired(const PublishedName& name) { return name.expires_ms != 0 && name.expires_ms <= WallClockMs(); }
 
 Error Unknown(const std::string& name_space, const std::string& name) {
-  return {ErrorKind::kUnknownName, fmt::format("no function \"{}\" is published in namespace \"{}\"", name, name_space)};
+  return {ErrorKind::kUnknownName,
+          fmt::format("no function \"{}\" is published in namespace \"{}\"", name, name_space)};
 }
 
 Error NotOwner(const PublishedName& name) {
@@ -94,8 +95,8 @@ void NameRegistry::Load(const std::string& file) {
 }
 
 uint64_t NameRegistry::OwnedBy(const std::string& owner) const {
-  return static_cast<uint64_t>(std::count_if(
-      entries_.begin(), entries_.end(), [&](const auto& entry) { return entry.second.published.owner == owner; }));
+  return static_cast<uint64_t>(std::count_if(entries_.begin(), entries_.end(),
+                                             [&](const auto& entry) { return entry.second.published.owner == owner; }));
 }
 
 Status NameRegistry::Publish(const PublishedName& name) {

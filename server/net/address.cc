@@ -42,7 +42,8 @@ Expected<Address> ParseAddress(const std::string& text) {
   addrinfo* found = nullptr;
   const int failure = getaddrinfo(host.c_str(), text.c_str() + colon + 1, &hints, &found);
   if (failure != 0)
-    return {ErrorKind::kInvalidArgument, fmt::format("the address \"{}\" is not known: {}", text, gai_strerror(failure))};
+    return {ErrorKind::kInvalidArgument,
+            fmt::format("the address \"{}\" is not known: {}", text, gai_strerror(failure))};
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
   Address address;
   std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
@@ -64,7 +65,8 @@ bool Address::is_loopback() const { return IsLoopback(storage); }
 
 std::string PrintAddress(const sockaddr_storage& storage) {
   char text[INET6_ADDRSTRLEN] = "";
-  if (storage.ss_family == AF_UNIX) return fmt::format("unix:{}", reinterpret_cast<const sockaddr_un&>(storage).sun_path);
+  if (storage.ss_family == AF_UNIX)
+    return fmt::format("unix:{}", reinterpret_cast<const sockaddr_un&>(storage).sun_path);
   if (storage.ss_family == AF_INET) {
     const auto& in = reinterpret_cast<const sockaddr_in&>(storage);
     return fmt::format("{}:{}", inet_ntop(AF_INET, &in.sin_addr, text, sizeof text), ntohs(in.sin_port));

@@ -26,13 +26,13 @@ struct Connection {
   uint64_t id = 0;
   UniqueFd fd;  // blocking; its open file description is shared with a worker while lent
   Peer peer;
-  bool over_limit = false;   // more connections than allowed: its first request is refused
-  bool started = false;      // the first four bytes are seen and are no raw channel's
-  bool discarding = false;   // the answer is out; what still arrives is thrown away until the peer closes
-  bool in_doubt = false;     // closed by us without knowing what became of a reply
+  bool over_limit = false;  // more connections than allowed: its first request is refused
+  bool started = false;     // the first four bytes are seen and are no raw channel's
+  bool discarding = false;  // the answer is out; what still arrives is thrown away until the peer closes
+  bool in_doubt = false;    // closed by us without knowing what became of a reply
 
-  ByteBuffer in;         // an incomplete message
-  std::string out;       // what of a reply the socket did not take
+  ByteBuffer in;    // an incomplete message
+  std::string out;  // what of a reply the socket did not take
   size_t out_sent = 0;
   uint64_t progress = 0;  // bytes moved since since_ms was set
 
@@ -46,7 +46,7 @@ struct Connection {
 
   std::atomic<Holder> holder{Holder::kServing};
   std::atomic<bool> in_request{false};
-  std::atomic<int64_t> since_ms{0};  // monotonic; when the unfinished message or reply began, 0: none
+  std::atomic<int64_t> since_ms{0};      // monotonic; when the unfinished message or reply began, 0: none
   std::unique_ptr<LentReturn> returned;  // written before it is armed again, read by who is woken by that
 };
 

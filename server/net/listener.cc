@@ -33,7 +33,8 @@ Status ClearPath(const Address& address) {
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   // EAGAIN: its backlog is full, so somebody holds it.
   if (connect(probe.get(), address.get(), address.size) == 0 || errno == EAGAIN)
-    return {ErrorKind::kUnavailable, fmt::format("another farm answers on {}; stop it or choose another path", address.path)};
+    return {ErrorKind::kUnavailable,
+            fmt::format("another farm answers on {}; stop it or choose another path", address.path)};
   if (errno == ECONNREFUSED) unlink(address.path.c_str());
   return {};
 }

@@ -46,7 +46,8 @@ Status Loop::Start(std::vector<Listener> listeners) {
   listeners_ = std::move(listeners);
   epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
   wake_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!epoll_ || !wake_) return {ErrorKind::kUnavailable, fmt::format("cannot make an epoll: {}", std::strerror(errno))};
+  if (!epoll_ || !wake_)
+    return {ErrorKind::kUnavailable, fmt::format("cannot make an epoll: {}", std::strerror(errno))};
   epoll_event event{.events = EPOLLIN, .data = {.u64 = kWakeTag}};
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
   for (size_t i = 0; i < listeners_.size(); ++i) {
@@ -247,7 +248,8 @@ void Loop::Close(Connection* connection, const char* why) {
 }
 
 void Loop::Sweep() {
-  const auto period = std::clamp(options_.message_timeout / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(250));
+  const auto period =
+      std::clamp(options_.message_timeout / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(250));
   std::unique_lock lock(mutex_);
   while (!sweep_stop_) {
     changed_.wait_for(lock, period, [this] { return sweep_stop_; });

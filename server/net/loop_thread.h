@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/adaptive_spin.h"
+#include "base/step_aside.h"
 #include "server/net/loop.h"
 
 namespace rbc::server {
@@ -27,6 +28,7 @@ struct Loop::Thread {
   size_t begin = 0, end = 0;
   std::string reply;
   AdaptiveSpin spin;
+  StepAside step_aside;
   bool last = false;          // nobody else waits for requests and nobody can be started
   bool left_waiting = false;  // uncounted already
 

@@ -46,8 +46,8 @@ bool Loop::ServeBuffered(Connection* connection, Thread& thread) {
     if (length > options_.max_message) {
       ++malformed_;
       return Refuse(connection, thread,
-                    Error(ErrorKind::kResourceExhausted, fmt::format("the message has {} bytes; this farm takes {}",
-                                                                     length, options_.max_message)));
+                    Error(ErrorKind::kResourceExhausted,
+                          fmt::format("the message has {} bytes; this farm takes {}", length, options_.max_message)));
     }
     if (bytes.size() < kLengthBytes + length) return true;
     if (!ServeOne(connection, bytes.substr(0, kLengthBytes + length), thread)) return false;
@@ -95,9 +95,8 @@ bool Loop::ServeOne(Connection* connection, std::string_view framed, Thread& thr
 
 bool Loop::Send(Connection* connection, std::string_view reply) {
   if (reply.empty()) return true;
-  const ssize_t sent = connection->out.empty()
-                           ? send(connection->fd.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
-                           : 0;
+  const ssize_t sent =
+      connection->out.empty() ? send(connection->fd.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
   if (sent == static_cast<ssize_t>(reply.size())) {
     service_.Replied(*connection, true);
     return true;
@@ -115,8 +114,8 @@ bool Loop::Send(Connection* connection, std::string_view reply) {
 bool Loop::FlushOut(Connection* connection) {
   auto& out = connection->out;
   while (connection->out_sent < out.size()) {
-    const ssize_t sent = send(connection->fd.get(), out.data() + connection->out_sent, out.size() - connection->out_sent,
-                              MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = send(connection->fd.get(), out.data() + connection->out_sent,
+                              out.size() - connection->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       Arm(connection, nullptr);
@@ -142,8 +141,8 @@ bool Loop::FlushOut(Connection* connection) {
 Loop::Read Loop::Receive(Connection* connection, Thread& thread, bool hot) {
   if (!connection->in.empty() || thread.left() != 0) return ReceivePart(connection, thread);
   thread.begin = thread.end = 0;
-  const ssize_t got = hot ? ReceiveHot(connection, thread)
-                          : ReceiveNow(connection->fd.get(), thread.buffer.get(), Thread::kBuffer);
+  const ssize_t got =
+      hot ? ReceiveHot(connection, thread) : ReceiveNow(connection->fd.get(), thread.buffer.get(), Thread::kBuffer);
   if (got > 0) {
     thread.end = static_cast<size_t>(got);
     if (connection->discarding) connection->progress = 0;  // no credit for what is thrown away
@@ -167,6 +166,7 @@ ssize_t Loop::ReceiveHot(Connection* connection, Thread& thread) {
       got = ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
       return got >= 0 || errno != EAGAIN;
     });
+  if (thread.spin.SharesCpu()) thread.step_aside.Try();
   --spinning_;
   if (got < 0) got = recv(fd, thread.buffer.get(), Thread::kBuffer, 0);  // SO_RCVTIMEO bounds it
   const int failure = errno;
@@ -185,9 +185,8 @@ Loop::Read Loop::ReceivePart(Connection* connection, Thread& thread) {
     const size_t room = std::min(std::max(have, kFirstPart), want > have ? want - have : kFirstPart);
     const size_t before = in.capacity();
     if (receive_bytes_ + room > options_.receive_memory) {
-      const Error error(ErrorKind::kBusy,
-                        fmt::format("requests in arrival hold {} of {} bytes; try again later", receive_bytes_.load(),
-                                    options_.receive_memory));
+      const Error error(ErrorKind::kBusy, fmt::format("requests in arrival hold {} of {} bytes; try again later",
+                                                      receive_bytes_.load(), options_.receive_memory));
       return Refuse(connection, thread, error) ? Read::kNothing : Read::kGone;
     }
     in.Reserve(room);

@@ -15,8 +15,9 @@ namespace {
 Error Ended() { return {ErrorKind::kUnknownSession, "the session has ended; say hello again"}; }
 
 Error Limit(const char* what, uint64_t used, uint64_t asked, uint64_t limit) {
-  return {ErrorKind::kResourceExhausted,
-          fmt::format("the {} are used up: {} in use, {} asked for, {} allowed; unload some", what, used, asked, limit)};
+  return {
+      ErrorKind::kResourceExhausted,
+      fmt::format("the {} are used up: {} in use, {} asked for, {} allowed; unload some", what, used, asked, limit)};
 }
 
 worker::LoadBlob MakeBlob(const SessionModule& module, const ModulePayload& payload) {
@@ -51,7 +52,8 @@ Expected<std::shared_ptr<SessionModule>> Session::Add(const StoredModule& stored
     return Limit("modules of this session", modules_.size(), 1, config.max_modules_per_session);
   if (functions_ + count > config.max_functions_per_session)
     return Limit("functions of this session", functions_, count, config.max_functions_per_session);
-  if (host_.modules.load() >= config.max_modules) return Limit("modules of this farm", host_.modules, 1, config.max_modules);
+  if (host_.modules.load() >= config.max_modules)
+    return Limit("modules of this farm", host_.modules, 1, config.max_modules);
   auto module = std::make_shared<SessionModule>();
   module->id = next_module_++;
   module->info = stored.info;
@@ -94,9 +96,10 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::Loaded(SessionModule& module
     if (!module.loaded_in->dead()) return module.loaded_in;
     module.loaded_in = nullptr;
     if (module.info->stateful) {
-      Error error(ErrorKind::kStateLost,
-                  fmt::format("the globals of the module of \"{}\" were lost with their worker; call again to start anew",
-                              module.info->functions.front().declaration.symbol));
+      Error error(
+          ErrorKind::kStateLost,
+          fmt::format("the globals of the module of \"{}\" were lost with their worker; call again to start anew",
+                      module.info->functions.front().declaration.symbol));
       error.role = "daemon";
       error.function = module.info->functions.front().declaration.symbol;
       return error;
@@ -223,7 +226,8 @@ void Session::End() {
 
 bool Session::Idle() const {
   const auto workers = Workers();
-  return std::all_of(workers.begin(), workers.end(), [](const auto& worker) { return worker->dead() || worker->idle(); });
+  return std::all_of(workers.begin(), workers.end(),
+                     [](const auto& worker) { return worker->dead() || worker->idle(); });
 }
 
 uint64_t Session::calls() const {

@@ -31,7 +31,8 @@ Expected<std::shared_ptr<Session>> SessionTable::Create(const Peer& peer, const 
   session->connections = 1;
   const std::lock_guard lock(mutex_);
   const auto& config = host_.config;
-  if (sessions_.size() >= config.max_sessions) return Full("sessions of this farm", sessions_.size(), config.max_sessions);
+  if (sessions_.size() >= config.max_sessions)
+    return Full("sessions of this farm", sessions_.size(), config.max_sessions);
   auto& used = per_domain_[peer.domain];
   if (used >= config.max_sessions_per_domain)
     return Full("sessions of " + peer.domain, used, config.max_sessions_per_domain);

@@ -23,7 +23,7 @@ enum class LaneEvent : uint8_t {
 // One user at a time. The worker's writes are checked by whoever reads them through this class.
 class LanePort {
  public:
-  LanePort(worker::Lane* lane, uint32_t spin_us) : lane_(lane), spin_(spin_us) {}
+  LanePort(worker::Lane* lane, uint32_t spin_us) : lane_(lane), spin_(spin_us, worker::kRingParties) {}
   worker::Lane* lane() const { return lane_; }
 
   // Hands the request, already in the lane, to the worker. False: the lane is dead.

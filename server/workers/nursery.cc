@@ -14,6 +14,12 @@ namespace {
 
 using std::chrono::seconds;
 
+// A fork takes a millisecond. One that takes so long never comes: the nursery is stopped or stuck, and while it holds
+// `mutex_` first calls of other sessions wait too.
+constexpr seconds kForkLimit{2};
+constexpr seconds kLockDownLimit{10};
+constexpr seconds kStartLimit{20};
+
 // In the child of a vfork: only system calls, nothing that allocates.
 [[noreturn]] void ExecNursery(int program, int control, char* const* argv) {
   sigset_t none;
@@ -45,7 +51,7 @@ Expected<std::shared_ptr<Nursery>> Nursery::Start(int program, const std::string
   RBC_ASSIGN_OR_RETURN(auto process, ChildProcess::Open(pid));
   std::shared_ptr<Nursery> nursery(new Nursery(process, std::move(pair.first), std::move(domain)));
   Packet packet;
-  if (AwaitPacket(nursery->control_.get(), Clock::now() + seconds(20), &packet) == Receive::kPacket) {
+  if (AwaitPacket(nursery->control_.get(), Clock::now() + kStartLimit, &packet) == Receive::kPacket) {
     if (packet.type == worker::MessageType::kNurseryReady) {
       auto ready = worker::ParseNurseryReady(packet.body);
       if (ready && ready->build_id == build_id) {
@@ -81,7 +87,7 @@ Expected<SpawnedWorker> Nursery::Spawn(worker::SpawnBody spawn, size_t ring_size
     Packet packet;
     worker::SpawnedBody spawned{};
     if (!SendPacket(control_.get(), worker::MessageType::kSpawn, spawn, fds) ||
-        AwaitPacket(control_.get(), Clock::now() + seconds(10), &packet) != Receive::kPacket || !packet.As(&spawned) ||
+        AwaitPacket(control_.get(), Clock::now() + kForkLimit, &packet) != Receive::kPacket || !packet.As(&spawned) ||
         spawned.worker_id != spawn.worker_id) {
       process_->Kill();
       return Error(ErrorKind::kUnavailable, "the nursery of domain " + domain_ + " does not answer");
@@ -95,7 +101,7 @@ Expected<SpawnedWorker> Nursery::Spawn(worker::SpawnBody spawn, size_t ring_size
   pair.second.Reset();
   Packet packet;
   worker::WorkerReadyBody ready{};
-  if (AwaitPacket(out.control.get(), Clock::now() + seconds(10), &packet) != Receive::kPacket ||
+  if (AwaitPacket(out.control.get(), Clock::now() + kLockDownLimit, &packet) != Receive::kPacket ||
       packet.type != worker::MessageType::kWorkerReady || !packet.As(&ready)) {
     out.process->KillAndReap();
     return Error(ErrorKind::kUnavailable, "a worker ends before it is locked down");

@@ -353,7 +353,7 @@ Expected<SpawnedWorker> Supervisor::Impl::Spawn(const std::string& domain, const
   RBC_ASSIGN_OR_RETURN(auto nursery, NurseryOf(domain));
   auto worker = nursery->Spawn(spawn, ring_size, arena_size);
   if (worker || worker.error().kind != ErrorKind::kUnavailable) return worker;
-  // The nursery died under us; its successor gets one try.
+  // The nursery died under us or does not answer; its successor gets one try.
   nursery->process()->Kill();
   nursery->process()->AwaitExit(Clock::now() + std::chrono::seconds(2));
   {

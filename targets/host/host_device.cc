@@ -9,6 +9,7 @@
 #include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
 #include "llvm/Support/MemoryBufferRef.h"
 #include "targets/host/code_memory.h"
+#include "targets/host/debugger.h"
 #include "targets/host/host_target.h"
 #include "targets/ir/entry_point.h"
 
@@ -171,8 +172,9 @@ class SymbolTable {
 
 class HostModule : public LoadedModule {
  public:
-  HostModule(std::shared_ptr<CodeMemory> memory, const Pieces& pieces, SymbolTable symbols)
-      : memory_(std::move(memory)), pieces_(pieces), symbols_(std::move(symbols)) {}
+  HostModule(std::shared_ptr<CodeMemory> memory, const Pieces& pieces, SymbolTable symbols,
+             std::unique_ptr<DebuggerEntry> debugger)
+      : memory_(std::move(memory)), pieces_(pieces), symbols_(std::move(symbols)), debugger_(std::move(debugger)) {}
   ~HostModule() override { FreePieces(*memory_, pieces_); }
 
   void* Symbol(std::string_view name) const override { return symbols_.Find(name); }
@@ -184,20 +186,26 @@ class HostModule : public LoadedModule {
   const std::shared_ptr<CodeMemory> memory_;
   const Pieces pieces_;
   const SymbolTable symbols_;
+  const std::unique_ptr<DebuggerEntry> debugger_;  // null unless compiled with debug = true
 };
 
 // What one link leaves behind.
 struct LinkOutcome {
   Pieces pieces;
   SymbolTable symbols;
+  std::unique_ptr<DebuggerEntry> debugger;
   bool finalized = false;
   std::string problem;
 };
 
 class LinkContext : public jitlink::JITLinkContext {
  public:
-  LinkContext(CodeMemory& memory, const RuntimeSymbols& symbols, LinkOutcome* outcome)
-      : JITLinkContext(nullptr), manager_(memory, &outcome->pieces), symbols_(symbols), outcome_(outcome) {}
+  LinkContext(std::string_view object, CodeMemory& memory, const RuntimeSymbols& symbols, LinkOutcome* outcome)
+      : JITLinkContext(nullptr),
+        object_(object),
+        manager_(memory, &outcome->pieces),
+        symbols_(symbols),
+        outcome_(outcome) {}
 
   jitlink::JITLinkMemoryManager& getMemoryManager() override { return manager_; }
 
@@ -225,6 +233,10 @@ class LinkContext : public jitlink::JITLinkContext {
                             symbol->isCallable());
     }
     outcome_->symbols.Sort();
+    outcome_->debugger = DebuggerEntry::Make(object_, [&graph](std::string_view name) -> uint64_t {
+      const auto* section = graph.findSectionByName({name.data(), name.size()});
+      return section == nullptr ? 0 : jitlink::SectionRange(*section).getStart().getValue();
+    });
     return llvm::Error::success();
   }
 
@@ -234,6 +246,7 @@ class LinkContext : public jitlink::JITLinkContext {
   }
 
  private:
+  const std::string_view object_;
   SlabMemoryManager manager_;
   const RuntimeSymbols& symbols_;
   LinkOutcome* const outcome_;
@@ -250,9 +263,10 @@ class HostDevice : public Device {
     auto graph = jitlink::createLinkGraphFromObject(llvm::MemoryBufferRef({code.data(), code.size()}, "module"), names);
     if (!graph) return {ErrorKind::kInvalidArgument, "the object does not load: " + llvm::toString(graph.takeError())};
     LinkOutcome outcome;
-    jitlink::link(std::move(*graph), std::make_unique<LinkContext>(*memory_, symbols_, &outcome));
+    jitlink::link(std::move(*graph), std::make_unique<LinkContext>(code, *memory_, symbols_, &outcome));
     if (!outcome.finalized) return {ErrorKind::kResourceExhausted, "the object does not link: " + outcome.problem};
-    return std::unique_ptr<LoadedModule>(new HostModule(memory_, outcome.pieces, std::move(outcome.symbols)));
+    return std::unique_ptr<LoadedModule>(
+        new HostModule(memory_, outcome.pieces, std::move(outcome.symbols), std::move(outcome.debugger)));
   }
 
  private:

@@ -225,6 +225,28 @@ define i64 @get() {
   EXPECT_TRUE(Must(client.Call(Must(client.Load(module)), {})).value == Value(42));
 }
 
+TEST_F(Calls, ShowOnceWhatConstructorsPrinted) {
+  Client client = farm().Connect();
+  const Module module = MakeModule(R"(@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [
+  { i32, ptr, ptr } { i32 65535, ptr @greet, ptr null }]
+@early = constant [8 x i8] c"made of\00"
+@late = constant [5 x i8] c"call\00"
+declare i32 @puts(ptr)
+define internal void @greet() {
+  call i32 @puts(ptr @early)
+  ret void
+}
+define i64 @get() {
+  call i32 @puts(ptr @late)
+  ret i64 1
+}
+)",
+                                   "get", "int64()");
+  const auto get = Must(client.Load(module));
+  EXPECT_EQ(Must(client.Call(get, {})).output, "made of\ncall\n");
+  EXPECT_EQ(Must(client.Call(get, {})).output, "call\n");
+}
+
 TEST_F(Calls, AfterACrashingConstructorAreTypedErrors) {
   Client client = farm().Connect();
   const Module module = MakeModule(R"(@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [

@@ -66,6 +66,10 @@ constexpr Row kRows[] = {
      .floor = "compile_in_process_and_echo",
      .goal = 1.5,
      .in_2cpu = true},
+    {.name = "fresh domain, new function / in process",
+     .ours = "farm_compile_fresh_domain",
+     .floor = "compile_in_process_and_echo",
+     .in_2cpu = true},
     // Goals 14 and 15, against constants.
     {.name = "start to first answer / 40 ms",
      .ours = "farm_start_to_answer",

@@ -130,6 +130,21 @@ Sample CompileNew(const Work& work) {
   });
 }
 
+// A new function from the first client of a trust domain on a warm farm: its nursery and compile worker start too.
+Sample CompileInFreshDomain(const Work& work) {
+  return WithFarm(work, "", [&](FarmProcess& farm) {
+    FarmClient neighbour(farm, false);
+    CompileAdd(neighbour, "add");
+    FarmClient client(farm, true);  // loopback TCP is a domain of its own
+    const wire::CompileRequest request = AddModule("fresh");
+    wire::CompileReply reply;
+    const int64_t start = NowNs();
+    client->compile(reply, request);
+    const double us = static_cast<double>(NowNs() - start) / 1000.0;
+    return reply.cached ? Sample{.error = "a new module was not compiled"} : Sample{.p50 = us, .p99 = us};
+  });
+}
+
 // A module that the farm knows, asked for by its handle alone. `padding`: functions that nobody declared.
 Sample MeasureKnown(const Work& work, int padding) {
   return WithFarm(work, kNoLending, [&](FarmProcess& farm) {
@@ -235,6 +250,7 @@ constexpr Source kSources[] = {
     {"farm_relay_unix", RelayUnix},
     {"farm_relay_tcp", RelayTcp},
     {"farm_compile_new", CompileNew},
+    {"farm_compile_fresh_domain", CompileInFreshDomain},
     {"farm_known_small", KnownSmall},
     {"farm_known_large", KnownLarge},
     {"farm_start_to_answer", StartToAnswer},

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <future>
 
 #include "thrift/handle.h"
 #include "types/frame.h"
@@ -47,7 +48,8 @@ thread_local std::shared_ptr<transport::TTransport> this_connection;
 // Remembers the connection that a thread serves, so that a handler can break it.
 class Watcher : public server::TServerEventHandler {
  public:
-  explicit Watcher(FakeFarm* farm) : farm_(farm) {}
+  Watcher(FakeFarm* farm, std::promise<void> listens) : farm_(farm), listens_(std::move(listens)) {}
+  void preServe() override { listens_.set_value(); }
   void* createContext(std::shared_ptr<protocol::TProtocol> input, std::shared_ptr<protocol::TProtocol>) override {
     this_connection = input->getTransport();
     ++farm_->connections;
@@ -60,6 +62,7 @@ class Watcher : public server::TServerEventHandler {
 
  private:
   FakeFarm* farm_;
+  std::promise<void> listens_;
 };
 
 void BreakConnection() {
@@ -92,10 +95,11 @@ FakeFarm::FakeFarm(std::string socket_path) : path_(std::move(socket_path)), rep
   server_ = std::make_shared<server::TThreadedServer>(
       std::make_shared<wire::FarmProcessor>(self), std::make_shared<transport::TServerSocket>(path_),
       std::make_shared<transport::TFramedTransportFactory>(), std::make_shared<protocol::TBinaryProtocolFactory>());
-  server_->setServerEventHandler(std::make_shared<Watcher>(this));
+  std::promise<void> promise;
+  auto listens = promise.get_future();
+  server_->setServerEventHandler(std::make_shared<Watcher>(this, std::move(promise)));
   thread_ = std::thread([server = server_] { server->serve(); });
-  while (!std::filesystem::exists(path_)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  listens.wait();
 }
 
 void FakeFarm::Stop() {

@@ -54,7 +54,8 @@ TEST(Symbols, ExactThenMangledThenCxx) {
   EXPECT_THAT(resolve("rea", "double(double)", true, {"_ZN3geo4areaEd"}), HasSubstr("has neither 'rea'"));
   EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), true, std::nullopt).value(), "add");
   EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), false, std::nullopt).value(), "add_daddA");
-  EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), true, std::nullopt, "..add_daddA..").value(), "add_daddA");
+  EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), true, std::nullopt, "..add_daddA..").value(),
+            "add_daddA");
 }
 
 std::string Clang(const std::string& code, const std::vector<std::string>& options, const std::string& clang) {

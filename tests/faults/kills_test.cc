@@ -233,6 +233,21 @@ TEST_F(NurseryKills, LeaveSessionsAloneAndNewOnesStart) {
   }
 }
 
+TEST_F(NurseryKills, AStoppedOneIsReplacedWithinSeconds) {
+  Client client = farm().Connect();
+  ExpectWorks(client);
+  const auto nurseries = farm().WorkersOf("nursery");
+  ASSERT_FALSE(nurseries.empty());
+  for (const auto& nursery : nurseries) kill(nursery.pid, SIGSTOP);
+  Client fresh = farm().Connect();
+  const auto begin = Clock::now();
+  ExpectWorks(fresh);
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_TRUE(WaitUntil(milliseconds(2000), [&] { return HasEnded(nurseries[0].pid); }))
+      << "the stopped nursery is left behind";
+  ExpectWorks(client);
+}
+
 class DaemonKills : public Kills {};
 
 TEST_F(DaemonKills, LeaveNoProcessAfterASecond) {

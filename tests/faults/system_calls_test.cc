@@ -56,6 +56,8 @@ const std::set<uint32_t> kAllowed = {SYS_brk,
                                      SYS_exit,
                                      SYS_exit_group,
                                      SYS_sched_yield,
+                                     SYS_sched_getaffinity,  // of the calling thread
+                                     SYS_sched_setaffinity,
                                      SYS_time,
                                      SYS_gettimeofday,
                                      SYS_getcpu,

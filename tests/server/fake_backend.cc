@@ -240,10 +240,8 @@ FakeBackend::FakeBackend() {
   targets_.push_back(host);
 }
 
-Expected<std::shared_ptr<ExecutionWorker>> FakeBackend::StartExecutionWorker(const std::string& domain,
-                                                                             const std::string& target,
-                                                                             uint64_t session,
-                                                                             std::function<void(LentReturn)> on_return) {
+Expected<std::shared_ptr<ExecutionWorker>> FakeBackend::StartExecutionWorker(
+    const std::string& domain, const std::string& target, uint64_t session, std::function<void(LentReturn)> on_return) {
   auto worker = std::make_shared<FakeWorker>(session, std::move(on_return));
   const std::lock_guard lock(mutex_);
   workers_.push_back(worker);

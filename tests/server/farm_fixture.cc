@@ -45,8 +45,8 @@ Client::Client(const std::string& address) {
   }
   socket->setRecvTimeout(10'000);
   constexpr int kLargest = 100 << 20;  // Thrift's own default takes frames of 16 MB only
-  transport_ = std::make_shared<TFramedTransport>(
-      socket, std::make_shared<apache::thrift::TConfiguration>(kLargest, kLargest));
+  transport_ =
+      std::make_shared<TFramedTransport>(socket, std::make_shared<apache::thrift::TConfiguration>(kLargest, kLargest));
   transport_->open();
   client_ = std::make_unique<wire::FarmClient>(std::make_shared<TBinaryProtocol>(transport_));
 }

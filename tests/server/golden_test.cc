@@ -9,8 +9,8 @@
 #include <functional>
 #include <sstream>
 
-#include "thrift/handle.h"
 #include "tests/server/farm_fixture.h"
+#include "thrift/handle.h"
 
 namespace rbc::server::testing {
 namespace {
@@ -66,8 +66,8 @@ void Check(const std::string& name, const std::string& method, apache::thrift::p
   const auto recorded = Golden(name, bytes);
   EXPECT_EQ(ToHex(bytes), recorded) << name;
   auto body = FromHex(recorded).substr(4);
-  const auto buffer = std::make_shared<TMemoryBuffer>(reinterpret_cast<uint8_t*>(body.data()),
-                                                      static_cast<uint32_t>(body.size()));
+  const auto buffer =
+      std::make_shared<TMemoryBuffer>(reinterpret_cast<uint8_t*>(body.data()), static_cast<uint32_t>(body.size()));
   TBinaryProtocol protocol(buffer);
   std::string read_method;
   apache::thrift::protocol::TMessageType read_type;

@@ -143,7 +143,8 @@ TEST_F(HostileTest, LyingStringAndListLengthsCostNothing) {
     // compile: field 2 (handle) a string, field 4 (functions) a list of structs, field 9 an unknown map.
     EXPECT_EQ(Exchange(Framed(CallHead("compile") + std::string("\x0b\x00\x02", 3) + BigEndian(lie) + "xx")), "");
     EXPECT_EQ(Exchange(Framed(CallHead("compile") + std::string("\x0f\x00\x04\x0c", 4) + BigEndian(lie) + "xx")), "");
-    EXPECT_EQ(Exchange(Framed(CallHead("compile") + std::string("\x0d\x00\x09\x0b\x0c", 5) + BigEndian(lie) + "xx")), "");
+    EXPECT_EQ(Exchange(Framed(CallHead("compile") + std::string("\x0d\x00\x09\x0b\x0c", 5) + BigEndian(lie) + "xx")),
+              "");
     EXPECT_EQ(Exchange(Framed(CallHead("call") + std::string("\x0b\x00\x03", 3) + BigEndian(lie) + "xx")), "");
     EXPECT_EQ(Exchange(Framed(BigEndian(0x80010001) + BigEndian(lie) + "hello")), "");
     // call_batch: field 1 is the list itself.

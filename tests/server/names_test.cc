@@ -11,7 +11,8 @@ namespace {
 
 class NamesTest : public FarmTest {
  protected:
-  static void Publish(Client& client, const wire::CompileReply& module, const std::string& name, int64_t expires_ms = 0) {
+  static void Publish(Client& client, const wire::CompileReply& module, const std::string& name,
+                      int64_t expires_ms = 0) {
     wire::PublishRequest request;
     request.module_id = module.module_id;
     request.function_id = module.functions[0].function_id;

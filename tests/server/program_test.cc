@@ -19,7 +19,8 @@
 namespace rbc::server::testing {
 namespace {
 
-constexpr const char* kAdd = "define double @add(double %a, double %b) {\n  %c = fadd double %a, %b\n  ret double %c\n}\n";
+constexpr const char* kAdd =
+    "define double @add(double %a, double %b) {\n  %c = fadd double %a, %b\n  ret double %c\n}\n";
 
 // A process of rbc-farm with its standard output read by us; killed at the end if it still runs.
 class Program {

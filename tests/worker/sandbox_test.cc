@@ -177,6 +177,8 @@ TEST(Sandbox, ArgumentsAreChecked) {
   EXPECT_FALSE(calls.Try(0, SYS_recvmsg, 5, 0, 0).alive);
   EXPECT_FALSE(calls.Try(0, SYS_sendmsg, 3, 0, 0).alive);
   EXPECT_FALSE(calls.Try(0, SYS_prctl, PR_SET_DUMPABLE, 1).alive);
+  EXPECT_TRUE(calls.Try(0, SYS_sched_setaffinity, 0, 0, 0).alive);  // of the calling thread
+  EXPECT_FALSE(calls.Try(0, SYS_sched_setaffinity, 1, 0, 0).alive);
   EXPECT_TRUE(calls.Try(0, SYS_prctl, PR_GET_SECCOMP).alive);
 }
 

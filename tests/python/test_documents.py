@@ -33,6 +33,14 @@ def test_the_quick_start_runs(capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "... stopping rpc.thrift server"
 
 
+def test_the_readme_shows_the_quick_start():
+    texts = []
+    for name in ("README.md", os.path.join("docs", "quickstart-python.md")):
+        with open(os.path.join(os.environ["RBC_SOURCE"], name), encoding="utf-8") as file:
+            texts.append(re.search(r"^```python\n(.*?)^```", file.read(), flags=re.M | re.S).group(1))
+    assert texts[0] == texts[1]
+
+
 def test_public_names_are_documented():
     import rbc
 

@@ -92,6 +92,35 @@ def test_try_except_inside(rjit):
     assert nested.local(2) == nested(2) and nested.local(1) == nested(1) and nested.local(10) == nested(10)
 
 
+def test_arguments_that_are_known_at_run_time(rjit, capsys):
+    @rjit("int64(int64, float64, string)")
+    def f(n, x, s):
+        print("before")
+        if n == 1:
+            raise ValueError("bad", n, x)
+        if n == 2:
+            raise KeyError(s)
+        if n == 3:
+            raise CustomError((n, x), "and", s, 1j * x)
+        if n == 4:
+            raise ValueError(f"{s} is {n}")
+        return n
+
+    def raised(*args):
+        try:
+            f(*args)
+        except Exception as error:
+            assert capsys.readouterr().out == "before\n"
+            return type(error), error.args
+        return None
+
+    assert raised(1, 0.1, "") == (ValueError, ("bad", 1, 0.1))
+    assert raised(2, 0.5, "k'\"ö") == (KeyError, ("k'\"ö",))
+    assert raised(3, 0.5, "s") == (CustomError, ((3, 0.5), "and", "s", 0.5j))
+    assert raised(4, 0.5, "four") == (ValueError, ("four is 4",))
+    assert raised(5, 0.5, "") is None and f(5, 0.5, "") == 5
+
+
 def test_bounds_are_checked_where_asked(rjit):
     def at(i):
         values = np.array([1.0, 2.0, 3.0])

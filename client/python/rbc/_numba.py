@@ -45,6 +45,16 @@ _lock = threading.RLock()
 _exceptions = {}  # code -> (class, arguments, (function, file, line) or None)
 
 
+class AtRunTime:
+    """Stands in an exception's arguments for a value that only the farm knows; it comes with what the call printed."""
+
+    def __init__(self, position):
+        self.position = position
+
+    def __repr__(self):
+        return f"<value {self.position}>"
+
+
 def _code_of(exc, args, location):
     """The status that stands for this exception. No path takes part, so that the IR is the same wherever it lies."""
     where = (location[0], location[2]) if location else None
@@ -114,10 +124,13 @@ class _CallConv(callconv.MinimalCallConv):
         builder.branch(handler["target"])
 
     def return_dynamic_user_exc(self, builder, exc, exc_args, nb_types, loc=None, func_name=None):
-        raise errors.UnsupportedError(
-            f"{exc.__name__} is raised with a value that is only known at run time; raise it with constants", loc)
+        kept = tuple(AtRunTime(i) if isinstance(arg, ir.Value) else arg for i, arg in enumerate(exc_args or ()))
+        values = [(ty, arg) for ty, arg in zip(nb_types, exc_args or ()) if isinstance(arg, ir.Value)]
+        _runtime.print_raised(self.context, builder, values)
+        self.return_user_exc(builder, exc, kept, loc, func_name)
 
-    set_dynamic_user_exc = return_dynamic_user_exc
+    def set_dynamic_user_exc(self, builder, exc, exc_args, nb_types, loc=None, func_name=None):
+        self.set_static_user_exc(builder, exc, (), loc, func_name)
 
     def check_try_status(self, builder):
         depth, code = self._try_state(builder)

@@ -42,6 +42,7 @@ class Caller(_core.CallerBase):
         self._options = dict(options or {})
         self._target = target or rjit.default_target
         self._lock = threading.RLock()
+        self._raised = threading.local()  # values of the exception whose output was just taken
         self._lowered = {}  # index -> _numba.Lowered
         self._declared, self._annotated, self._added = [], [], []
         self._python_signature = None
@@ -144,6 +145,12 @@ class Caller(_core.CallerBase):
 
     def _print(self, output):
         text = output.decode("utf-8", "replace")
+        if "\x1b]rbc-raise;" in text:
+            from . import _runtime
+
+            text, self._raised.values = _runtime.take_raised(text)
+            if not text:
+                return
         sys.stdout.write(text)
         if not text.endswith("\n"):
             sys.stdout.flush()
@@ -241,11 +248,18 @@ class Caller(_core.CallerBase):
             return RemoteException(
                 f"{self.__name__} ended with status {status}, which this client cannot name", function=self.__name__)
         cls, args, location = known
+        args = self._with_values(args or ())
         try:
             error = cls(*(args or ()))
         except Exception:
             error = RemoteException(f"{cls.__name__} raised in {self.__name__} cannot be made from {args!r}")
         return _located(error, location, self._target)
+
+    def _with_values(self, args):
+        from . import _numba
+
+        values = iter(self._raised.__dict__.pop("values", ()))
+        return tuple(next(values, "<lost>") if isinstance(arg, _numba.AtRunTime) else arg for arg in args)
 
     # ---- what people and tools see -----------------------------------------------------------------------------------
 

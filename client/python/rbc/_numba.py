@@ -28,7 +28,7 @@ from . import _core, _numba_types, _runtime
 from ._errors import Error, TypingError, UnsupportedFeature
 
 NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
-# What tests/python/test_numba_versions.py runs against.
+# What the tests run against (client/python/requirements*.txt); others may work.
 OLDEST, NEWEST = (0, 57), (0, 68)
 
 _NO_WRAP = re.compile(r"(= (?:add|sub|mul|shl)) nsw ")

@@ -12,7 +12,7 @@ import time
 import warnings
 
 from . import _core
-from ._errors import InvalidArgument, NoMatch, RemoteException
+from ._errors import InvalidArgument, NoMatch, RemoteException, UnsupportedFeature
 from .typesystem import Type
 
 __all__ = ["Caller"]
@@ -281,6 +281,9 @@ class Caller(_core.CallerBase):
 
 
 def _signature_text(signature):
+    if isinstance(signature, Type) and signature.is_function and any(part.is_array for part in (signature[0], *signature[1])):
+        raise UnsupportedFeature(f"`{signature}` has arrays, which calls of this version do not take; pass the memory "
+                                 "as a pointer and its length: `float64(float64*, int64)`")
     return signature._text() if isinstance(signature, Type) else str(signature)
 
 

@@ -7,8 +7,11 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "client/src/interrupt.h"
 
 namespace rbc::client {
 namespace {
@@ -27,6 +30,11 @@ uint32_t LengthAt(const char* p) {
 }
 
 }  // namespace
+
+Waiting& ThisWaiting() {
+  thread_local Waiting waiting;
+  return waiting;
+}
 
 FrameSocket::FrameSocket(UniqueFd fd, std::string peer, bool same_machine)
     : fd_(std::move(fd)), peer_(std::move(peer)), limit_(kLimitBeforeHello), spin_(same_machine ? kSpinUs : 0) {
@@ -113,10 +121,17 @@ ssize_t FrameSocket::Poll(char* to, size_t room) {
   return n;
 }
 
+// True: whoever waits here does not want to any more.
+bool FrameSocket::Leaves() {
+  Waiting& waiting = ThisWaiting();
+  return waiting.impatience != nullptr && waiting.impatience->Ask(waiting.request_id) == Impatience::Wish::kLeave;
+}
+
 Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadline) {
   for (;;) {
-    const int ms = deadline.RemainingMs();
+    int ms = deadline.RemainingMs();
     if (ms == 0) return Silent(deadline);
+    if (ThisWaiting().impatience != nullptr) ms = std::min(ms, kImpatienceMs);
     if (ms != receive_timeout_ms_) {
       const timeval time{ms / 1000, ms % 1000 * 1000};
       if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0)
@@ -127,6 +142,7 @@ Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadl
     if (n > 0) return static_cast<size_t>(n);
     if (n == 0) return Lost("was closed by the farm", 0);
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return Lost("broke", errno);
+    if (Leaves()) return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
   }
 }
 

@@ -185,9 +185,10 @@ class Compilation {
 
   Status Link() {
     phases_.Begin("link");
+    shared_.libdevice.SetSm(tools_.options.gpu.sm);
     RBC_RETURN_IF_ERROR(LinkDeviceLibrary(*module_, shared_.runtime));
     RBC_RETURN_IF_ERROR(MapMath(*module_, shared_.libdevice));
-    RBC_RETURN_IF_ERROR(shared_.libdevice.Link(*module_, tools_.options.gpu.sm));
+    RBC_RETURN_IF_ERROR(shared_.libdevice.Link(*module_));
     return ir::CheckSymbols(*module_, shared_.symbols);
   }
 

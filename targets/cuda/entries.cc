@@ -326,6 +326,20 @@ uint32_t ParameterBytes(EntryKind kind, const ir::MatchedFunction& match) {
   }
 }
 
+// What the module itself bounds a block's threads to ("128" or "16,16,1"); 0: nothing.
+uint32_t MaxThreads(const llvm::Function& function) {
+  uint64_t threads = 1;
+  llvm::StringRef rest = function.getFnAttribute("nvvm.maxntid").getValueAsString();
+  if (rest.empty()) return 0;
+  while (!rest.empty()) {
+    uint32_t along = 0;
+    if (rest.consumeInteger(10, along) || along == 0) return 0;
+    threads = std::min<uint64_t>(threads * along, 1024);
+    rest.consume_front(",");
+  }
+  return threads;
+}
+
 // One parameter of a client's kernel in the packed buffer.
 Expected<EntryPoint::Parameter> KernelParameter(const llvm::Function& function, unsigned i, const types::Type& type,
                                                 const FunctionDeclaration& declaration, uint64_t* end) {
@@ -395,6 +409,7 @@ Expected<EntryPoint> MakeKernelEntry(llvm::Module& module, const FunctionDeclara
   if (end > kMaxParameterBytes)
     return Refuse(declaration, fmt::format("a kernel's parameters take at most {} bytes", kMaxParameterBytes));
   entry.parameter_bytes = end;
+  entry.max_threads = MaxThreads(*function);
   // The frame of a kernel is its packed parameters, with cells where they have addresses.
   RBC_ASSIGN_OR_RETURN(const auto frame, types::FrameLayout::Make(signature));
   entry.frame_size = frame.fixed_size();

@@ -18,9 +18,13 @@
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
+#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/IPO/AlwaysInliner.h"
+#include "llvm/Transforms/IPO/GlobalDCE.h"
+#include "targets/cuda/nvptx.h"
 #include "targets/cuda/toolkit.h"
 
 namespace rbc::cuda {
@@ -95,6 +99,27 @@ void Scrub(llvm::Module& module) {
   }
 }
 
+// What the optimiser would do with the piece each time that it is linked: the branches for other GPUs go, and helpers
+// are inlined.
+void Simplify(llvm::Module& piece) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder;
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  llvm::ModulePassManager passes;
+  passes.addPass(llvm::AlwaysInlinerPass());
+  passes.addPass(llvm::createModuleToFunctionPassAdaptor(builder.buildFunctionSimplificationPipeline(
+      llvm::OptimizationLevel::O2, llvm::ThinOrFullLTOPhase::None)));
+  passes.addPass(llvm::GlobalDCEPass());
+  passes.run(piece, modules);
+}
+
 }  // namespace
 
 void LoadLibdevice() {
@@ -127,12 +152,10 @@ void AnswerReflection(llvm::Module& module, uint32_t sm) {
 }
 
 struct Libdevice::State {
-  // Bitcode of one function of the library with all that it needs, made at its first use: a small fraction of the
-  // file, which is quicker to read than the file's table of contents.
-  std::map<std::string, std::string, std::less<>> pieces;
-  // The library, unread but for names and types, of the context in hand.
-  std::unique_ptr<llvm::Module> contents;
-  std::map<std::string, bool, std::less<>> known;  // what has been asked for before: is there such a function?
+  uint32_t sm = kDefaultSm;
+  // Bitcode of one function of the library for one SM with all that it needs, simplified, made at its first use: a small
+  // fraction of the file, which is quicker to read than the file's table of contents. "" for what it does not have.
+  std::map<std::pair<uint32_t, std::string>, std::string> pieces;
 
   const std::string& PieceOf(const std::string& name);
 };
@@ -141,26 +164,30 @@ Libdevice::Libdevice() : state_(std::make_unique<State>()) {}
 Libdevice::~Libdevice() = default;
 
 const std::string& Libdevice::State::PieceOf(const std::string& name) {
-  if (const auto found = pieces.find(name); found != pieces.end()) return found->second;
+  const auto [found, is_new] = pieces.try_emplace({sm, name});
+  std::string& bytes = found->second;
+  if (!is_new) return bytes;
   llvm::LLVMContext context;
   llvm::Module piece(name, context);
   auto library = OpenLazily(context);
-  std::string& bytes = pieces[name];
   if (library == nullptr) return bytes;
   const auto* function = library->getFunction(name);
   if (function == nullptr || function->isDeclaration()) return bytes;
+  library->setTargetTriple(llvm::Triple(kTriple));
   piece.setTargetTriple(library->getTargetTriple());
   piece.setDataLayout(library->getDataLayout());
   piece.getOrInsertFunction(name, function->getFunctionType());
   if (llvm::Linker::linkModules(piece, std::move(library), llvm::Linker::LinkOnlyNeeded)) return bytes;
   Scrub(piece);
+  AnswerReflection(piece, sm);
+  for (auto& other : piece) {
+    if (!other.isDeclaration() && other.getName() != name) other.setLinkage(llvm::GlobalValue::InternalLinkage);
+  }
+  Simplify(piece);
   // Helpers and tables come with each piece that needs them: one copy stays.
   for (auto& global : piece.global_objects()) {
     if (global.isDeclaration()) continue;
     global.setLinkage(llvm::GlobalValue::LinkOnceODRLinkage);
-    if (auto* variable = llvm::dyn_cast<llvm::GlobalVariable>(&global);
-        variable != nullptr && variable->hasPrivateLinkage())
-      variable->setLinkage(llvm::GlobalValue::LinkOnceODRLinkage);
   }
   llvm::raw_string_ostream out(bytes);
   llvm::WriteBitcodeToFile(piece, out);
@@ -169,9 +196,7 @@ const std::string& Libdevice::State::PieceOf(const std::string& name) {
 
 llvm::FunctionType* Libdevice::TypeOf(std::string_view name, llvm::LLVMContext& context) {
   if (TheLibrary().bytes.empty()) return nullptr;
-  if (const auto known = state_->known.find(name); known != state_->known.end() && !known->second) return nullptr;
   const std::string& piece = state_->PieceOf(std::string(name));
-  state_->known.emplace(name, !piece.empty());
   if (piece.empty()) return nullptr;
   auto module = llvm::getLazyBitcodeModule(Buffer(piece), context);
   if (!module) {
@@ -182,7 +207,9 @@ llvm::FunctionType* Libdevice::TypeOf(std::string_view name, llvm::LLVMContext& 
   return function == nullptr ? nullptr : function->getFunctionType();
 }
 
-Status Libdevice::Link(llvm::Module& module, uint32_t sm) {
+void Libdevice::SetSm(uint32_t sm) { state_->sm = sm; }
+
+Status Libdevice::Link(llvm::Module& module) {
   std::vector<std::string> needed;
   for (const auto& function : module) {
     if (function.isDeclaration() && !function.isIntrinsic() && function.getName().starts_with("__nv_"))
@@ -206,7 +233,7 @@ Status Libdevice::Link(llvm::Module& module, uint32_t sm) {
     if (!global.isDeclaration() && global.hasLinkOnceODRLinkage() && !before.contains(global.getName()))
       global.setLinkage(llvm::GlobalValue::InternalLinkage);
   }
-  AnswerReflection(module, sm);
+  AnswerReflection(module, state_->sm);
   return {};
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,11 +31,13 @@ class Libdevice {
  public:
   Libdevice();
   ~Libdevice();
+  // For which SM the next modules are compiled: some functions differ.
+  void SetSm(uint32_t sm);
   // The type that the library's function `name` has in `context`, or nullptr. Reads no bodies.
   llvm::FunctionType* TypeOf(std::string_view name, llvm::LLVMContext& context);
   // Adds the definitions of all library functions that `module` declares, as internal ones. What the library asks of
   // its compiler is answered as for exact arithmetic: no flushing of denormals, precise square roots.
-  Status Link(llvm::Module& module, uint32_t sm);
+  Status Link(llvm::Module& module);
 
  private:
   struct State;

@@ -282,6 +282,64 @@ TEST(CudaKernels, ReductionsOfAnyLength) {
   }
 }
 
+TEST(CudaKernels, BoundsOfABlockAreKept) {
+  constexpr std::string_view kBounded = R"(
+define ptx_kernel void @k(ptr %p) #0 {
+  store i32 1, ptr %p
+  ret void
+}
+attributes #0 = { "nvvm.maxntid"="16,8,1" }
+)";
+  auto artifact = CompileCuda(kBounded, {{"k", "void(int32*)", Abi::kKernel}}, ForPtx(80));
+  ASSERT_TRUE(artifact) << Message(artifact);
+  EXPECT_EQ(artifact->entries[0].max_threads, 128u);
+  EXPECT_THAT(artifact->code, HasSubstr(".maxntid 16, 8, 1"));
+  EXPECT_EQ(AssemblerComplaint(artifact->code, 80), "");
+}
+
+TEST(CudaKernels, StructsTravelInParameters) {
+  // A struct of {double, int} in memory, as clang passes it, then a pointer.
+  constexpr std::string_view kStruct = R"(
+define ptx_kernel void @k(ptr byval({ double, i32 }) align 8 %s, ptr %out) {
+  %a = load double, ptr %s
+  %p = getelementptr { double, i32 }, ptr %s, i32 0, i32 1
+  %b = load i32, ptr %p
+  %c = sitofp i32 %b to double
+  %d = fadd double %a, %c
+  store double %d, ptr %out
+  ret void
+}
+)";
+  const std::vector<FunctionDeclaration> declarations = {{"k", "void({float64, int32}, float64*)", Abi::kKernel}};
+  ExpectAssembles(kStruct, declarations);
+  Simulated module(kStruct, declarations);
+  ASSERT_TRUE(module.ok());
+  double out = 0;
+  const struct {
+    double a;
+    int32_t b;
+    double* out;
+  } parameters = {1.5, 2, &out};
+  ASSERT_EQ(module.artifact().entries[0].parameter_bytes, sizeof parameters);
+  auto run = Launch(module, 0, &parameters, {});
+  ASSERT_TRUE(run) << Message(run);
+  EXPECT_EQ(out, 3.5);
+}
+
+TEST(CudaKernels, AKernelMustFitItsDeclaration) {
+  const std::pair<FunctionDeclaration, const char*> kCases[] = {
+      {{"reverse", "void(int32*)", Abi::kKernel}, "the kernel takes 2 IR parameters, the signature has 1"},
+      {{"reverse", "void(int32*, int32)", Abi::kKernel}, "parameter 2 is expected as i32, found is ptr"},
+      {{"reverse", "int32(int32*, int32*)", Abi::kKernel}, "a kernel returns nothing"},
+      {{"reverse", "void(int32*, int32*)"}, "'reverse' is a kernel: declare it with abi kernel"},
+  };
+  for (const auto& [declaration, message] : kCases) {
+    auto artifact = CompileCuda(kReverse, {declaration}, ForPtx(90));
+    ASSERT_FALSE(artifact);
+    EXPECT_THAT(Message(artifact), HasSubstr(message));
+  }
+}
+
 TEST(CudaKernels, WhatASimulatorCannotDoIsNamed) {
   constexpr std::string_view kAssembly =
       "define void @f() {\n  call void asm sideeffect \"bar.sync 0;\", \"\"()\n  ret void\n}\n";

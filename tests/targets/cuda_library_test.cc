@@ -121,6 +121,15 @@ TEST(CudaLibrary, TakesWhatCompilersMakeOfC) {
   }
 }
 
+TEST(CudaLibrary, KeepsLinesForDebuggers) {
+  const auto ir =
+      ClangModule("double f(double x) {\n  double y = x * x;\n  return y + 1;\n}", "-O0 -g -S -emit-llvm -fno-pic");
+  CompileOptions options;
+  options.debug = true;
+  options.opt_level = 0;
+  EXPECT_THAT(ExpectAssembles(ir, {{"f", "float64(float64)", Abi::kSysv}}, options), HasSubstr(".loc"));
+}
+
 struct Refusal {
   const char* name;
   const char* ir;

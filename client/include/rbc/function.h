@@ -29,6 +29,8 @@ namespace detail {
 
 // Caller's insides; in the library.
 struct CallerState;
+// For bindings to other languages that are built with the library.
+struct Inside;
 
 // A parameter that does not lie in the frame itself: text, or memory behind a pointer.
 enum class ReferenceKind : uint8_t { kText, kIn, kInOut, kOut };
@@ -220,6 +222,7 @@ class RBC_API Caller {
 
  private:
   friend class RemoteJIT;
+  friend struct detail::Inside;
   template <typename F>
   friend class Function;
   Caller(std::shared_ptr<detail::CallerState> state, int64_t timeout_ms)

@@ -109,6 +109,7 @@ class RBC_API RemoteJIT {
   const std::string& address() const;
 
  private:
+  friend struct detail::Inside;
   std::shared_ptr<detail::Core> core_;
 };
 

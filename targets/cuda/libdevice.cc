@@ -114,8 +114,8 @@ void Simplify(llvm::Module& piece) {
   builder.crossRegisterProxies(loops, functions, components, modules);
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass());
-  passes.addPass(llvm::createModuleToFunctionPassAdaptor(builder.buildFunctionSimplificationPipeline(
-      llvm::OptimizationLevel::O2, llvm::ThinOrFullLTOPhase::None)));
+  passes.addPass(llvm::createModuleToFunctionPassAdaptor(
+      builder.buildFunctionSimplificationPipeline(llvm::OptimizationLevel::O2, llvm::ThinOrFullLTOPhase::None)));
   passes.addPass(llvm::GlobalDCEPass());
   passes.run(piece, modules);
 }
@@ -153,8 +153,9 @@ void AnswerReflection(llvm::Module& module, uint32_t sm) {
 
 struct Libdevice::State {
   uint32_t sm = kDefaultSm;
-  // Bitcode of one function of the library for one SM with all that it needs, simplified, made at its first use: a small
-  // fraction of the file, which is quicker to read than the file's table of contents. "" for what it does not have.
+  // Bitcode of one function of the library for one SM with all that it needs, simplified, made at its first use: a
+  // small fraction of the file, which is quicker to read than the file's table of contents. "" for what it does not
+  // have.
   std::map<std::pair<uint32_t, std::string>, std::string> pieces;
 
   const std::string& PieceOf(const std::string& name);
@@ -207,9 +208,13 @@ llvm::FunctionType* Libdevice::TypeOf(std::string_view name, llvm::LLVMContext& 
   return function == nullptr ? nullptr : function->getFunctionType();
 }
 
+bool Libdevice::Has(std::string_view name) {
+  return !TheLibrary().bytes.empty() && !state_->PieceOf(std::string(name)).empty();
+}
+
 void Libdevice::SetSm(uint32_t sm) { state_->sm = sm; }
 
-Status Libdevice::Link(llvm::Module& module) {
+Status Libdevice::Link(llvm::Module& module, bool* any) {
   std::vector<std::string> needed;
   for (const auto& function : module) {
     if (function.isDeclaration() && !function.isIntrinsic() && function.getName().starts_with("__nv_"))
@@ -222,6 +227,7 @@ Status Libdevice::Link(llvm::Module& module) {
   for (const auto& name : needed) {
     const std::string& piece = state_->PieceOf(name);
     if (piece.empty()) continue;  // a missing symbol, which is found later
+    *any = true;
     auto part = llvm::parseBitcodeFile(Buffer(piece), module.getContext());
     if (!part) return Error(ErrorKind::kInternal, llvm::toString(part.takeError()));
     (*part)->setTargetTriple(module.getTargetTriple());

@@ -19,68 +19,68 @@ struct Row {
 };
 // By number, from cuda.h of 13.0.
 constexpr Row kMeanings[] = {
-    {1, {Remedy::kUser, ""}},             // invalid value
-    {2, {Remedy::kMemory, ""}},           // out of memory
-    {3, {Remedy::kDefect, ""}},           // not initialised
+    {1, {Remedy::kUser, ""}},    // invalid value
+    {2, {Remedy::kMemory, ""}},  // out of memory
+    {3, {Remedy::kDefect, ""}},  // not initialised
     {4, {Remedy::kSticky, "the driver was shut down"}},
-    {5, {Remedy::kDefect, ""}},           // profiler disabled
-    {34, {Remedy::kUnavailable, ""}},     // stub library
-    {36, {Remedy::kRetry, ""}},           // call requires newer driver
-    {46, {Remedy::kRetry, ""}},           // device unavailable: exclusive, or on its way out
-    {100, {Remedy::kUnavailable, ""}},    // no device
-    {101, {Remedy::kUnavailable, ""}},    // invalid device
-    {102, {Remedy::kUnavailable, ""}},    // device not licensed
-    {200, {Remedy::kModule, ""}},         // invalid image
-    {201, {Remedy::kDefect, ""}},         // invalid context
-    {205, {Remedy::kMemory, ""}},         // map failed
-    {206, {Remedy::kMemory, ""}},         // unmap failed
-    {209, {Remedy::kModule, ""}},         // no binary for this GPU
+    {5, {Remedy::kDefect, ""}},         // profiler disabled
+    {34, {Remedy::kUnavailable, ""}},   // stub library
+    {36, {Remedy::kRetry, ""}},         // call requires newer driver
+    {46, {Remedy::kRetry, ""}},         // device unavailable: exclusive, or on its way out
+    {100, {Remedy::kUnavailable, ""}},  // no device
+    {101, {Remedy::kUnavailable, ""}},  // invalid device
+    {102, {Remedy::kUnavailable, ""}},  // device not licensed
+    {200, {Remedy::kModule, ""}},       // invalid image
+    {201, {Remedy::kDefect, ""}},       // invalid context
+    {205, {Remedy::kMemory, ""}},       // map failed
+    {206, {Remedy::kMemory, ""}},       // unmap failed
+    {209, {Remedy::kModule, ""}},       // no binary for this GPU
     {214, {Remedy::kSticky, "uncorrectable memory error of the GPU"}},
-    {215, {Remedy::kUnavailable, ""}},    // unsupported limit
-    {216, {Remedy::kRetry, ""}},          // context already in use
-    {217, {Remedy::kUnavailable, ""}},    // peer access unsupported
-    {218, {Remedy::kModule, ""}},         // invalid PTX
+    {215, {Remedy::kUnavailable, ""}},  // unsupported limit
+    {216, {Remedy::kRetry, ""}},        // context already in use
+    {217, {Remedy::kUnavailable, ""}},  // peer access unsupported
+    {218, {Remedy::kModule, ""}},       // invalid PTX
     {220, {Remedy::kSticky, "uncorrectable error of the GPU's links"}},
-    {221, {Remedy::kUnavailable, ""}},    // JIT compiler not found
-    {222, {Remedy::kModule, ""}},         // unsupported PTX version
-    {223, {Remedy::kUnavailable, ""}},    // JIT compilation disabled
-    {224, {Remedy::kUser, ""}},           // unsupported execution affinity
-    {225, {Remedy::kModule, ""}},         // unsupported device-side synchronisation
+    {221, {Remedy::kUnavailable, ""}},  // JIT compiler not found
+    {222, {Remedy::kModule, ""}},       // unsupported PTX version
+    {223, {Remedy::kUnavailable, ""}},  // JIT compilation disabled
+    {224, {Remedy::kUser, ""}},         // unsupported execution affinity
+    {225, {Remedy::kModule, ""}},       // unsupported device-side synchronisation
     {226, {Remedy::kSticky, "contained memory error of the GPU"}},
-    {300, {Remedy::kModule, ""}},         // invalid source
-    {301, {Remedy::kUnavailable, ""}},    // file not found
-    {302, {Remedy::kModule, ""}},         // shared object symbol not found
-    {303, {Remedy::kUnavailable, ""}},    // shared object initialisation failed
-    {304, {Remedy::kMemory, ""}},         // operating system
-    {400, {Remedy::kDefect, ""}},         // invalid handle
-    {401, {Remedy::kDefect, ""}},         // illegal state
-    {500, {Remedy::kModule, ""}},         // named symbol not found
-    {600, {Remedy::kRetry, ""}},          // not ready
+    {300, {Remedy::kModule, ""}},       // invalid source
+    {301, {Remedy::kUnavailable, ""}},  // file not found
+    {302, {Remedy::kModule, ""}},       // shared object symbol not found
+    {303, {Remedy::kUnavailable, ""}},  // shared object initialisation failed
+    {304, {Remedy::kMemory, ""}},       // operating system
+    {400, {Remedy::kDefect, ""}},       // invalid handle
+    {401, {Remedy::kDefect, ""}},       // illegal state
+    {500, {Remedy::kModule, ""}},       // named symbol not found
+    {600, {Remedy::kRetry, ""}},        // not ready
     {700, {Remedy::kSticky, "invalid memory access"}},
-    {701, {Remedy::kUser, ""}},           // too many resources for the launch
+    {701, {Remedy::kUser, ""}},  // too many resources for the launch
     {702, {Remedy::kSticky, "the kernel ran into the driver's time limit"}},
-    {703, {Remedy::kUser, ""}},           // incompatible texturing
-    {704, {Remedy::kDefect, ""}},         // peer access already enabled
-    {705, {Remedy::kDefect, ""}},         // peer access not enabled
-    {708, {Remedy::kDefect, ""}},         // primary context active
+    {703, {Remedy::kUser, ""}},    // incompatible texturing
+    {704, {Remedy::kDefect, ""}},  // peer access already enabled
+    {705, {Remedy::kDefect, ""}},  // peer access not enabled
+    {708, {Remedy::kDefect, ""}},  // primary context active
     {709, {Remedy::kSticky, "the context was destroyed"}},
     {710, {Remedy::kSticky, "assertion failed"}},
-    {711, {Remedy::kMemory, ""}},         // too many peers
-    {712, {Remedy::kDefect, ""}},         // host memory already registered
-    {713, {Remedy::kDefect, ""}},         // host memory not registered
+    {711, {Remedy::kMemory, ""}},  // too many peers
+    {712, {Remedy::kDefect, ""}},  // host memory already registered
+    {713, {Remedy::kDefect, ""}},  // host memory not registered
     {714, {Remedy::kSticky, "stack overflow"}},
     {715, {Remedy::kSticky, "illegal instruction"}},
     {716, {Remedy::kSticky, "misaligned memory access"}},
     {717, {Remedy::kSticky, "access in the wrong address space"}},
     {718, {Remedy::kSticky, "jump to an invalid address"}},
-    {719, {Remedy::kSticky, "trap"}},     // launch failed: traps arrive as this one
-    {720, {Remedy::kUser, ""}},           // cooperative launch too large
+    {719, {Remedy::kSticky, "trap"}},  // launch failed: traps arrive as this one
+    {720, {Remedy::kUser, ""}},        // cooperative launch too large
     {721, {Remedy::kSticky, "tensor memory leaked"}},
-    {800, {Remedy::kUnavailable, ""}},    // not permitted
-    {801, {Remedy::kUser, ""}},           // not supported
-    {802, {Remedy::kRetry, ""}},          // system not ready
-    {803, {Remedy::kUnavailable, ""}},    // driver mismatch
-    {804, {Remedy::kUnavailable, ""}},    // compatibility not supported on this device
+    {800, {Remedy::kUnavailable, ""}},  // not permitted
+    {801, {Remedy::kUser, ""}},         // not supported
+    {802, {Remedy::kRetry, ""}},        // system not ready
+    {803, {Remedy::kUnavailable, ""}},  // driver mismatch
+    {804, {Remedy::kUnavailable, ""}},  // compatibility not supported on this device
     {999, {Remedy::kSticky, "unknown failure of the GPU"}},
 };
 
@@ -115,7 +115,8 @@ Error ErrorOf(Meaning meaning, std::string message) {
 }  // namespace
 
 Meaning MeaningOf(CUresult result) {
-  const auto* row = std::find_if(std::begin(kMeanings), std::end(kMeanings), [&](const Row& r) { return r.result == result; });
+  const auto* row =
+      std::find_if(std::begin(kMeanings), std::end(kMeanings), [&](const Row& r) { return r.result == result; });
   return row == std::end(kMeanings) ? Meaning{Remedy::kSticky, "unknown failure of the GPU"} : row->meaning;
 }
 
@@ -123,7 +124,8 @@ Status Driver::Check(CUresult result, const char* what) const {
   if (result == kSuccess) return {};
   const char *name = nullptr, *text = nullptr;
   if (cuGetErrorName == nullptr || cuGetErrorName(result, &name) != kSuccess || name == nullptr) name = "unknown";
-  if (cuGetErrorString == nullptr || cuGetErrorString(result, &text) != kSuccess || text == nullptr) text = "no description";
+  if (cuGetErrorString == nullptr || cuGetErrorString(result, &text) != kSuccess || text == nullptr)
+    text = "no description";
   return ErrorOf(MeaningOf(result), fmt::format("{}: {} ({}, error {})", what, text, name, result));
 }
 
@@ -136,9 +138,9 @@ Expected<std::shared_ptr<const Driver>> Driver::Open(const std::string& path) {
                  fmt::format("NVIDIA's driver cannot be opened: {}", reason == nullptr ? library : reason));
   }
   auto driver = std::make_shared<Driver>();
-#define RBC_X(name, symbol, parameters)                                                                     \
-  driver->name = reinterpret_cast<decltype(driver->name)>(dlsym(handle, symbol));                           \
-  if (driver->name == nullptr)                                                                              \
+#define RBC_X(name, symbol, parameters)                                           \
+  driver->name = reinterpret_cast<decltype(driver->name)>(dlsym(handle, symbol)); \
+  if (driver->name == nullptr)                                                    \
     return Error(ErrorKind::kUnavailable, "NVIDIA's driver is too old: it lacks " symbol "; install a newer one");
   RBC_CUDA_FUNCTIONS(RBC_X)
 #undef RBC_X

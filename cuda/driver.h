@@ -29,41 +29,41 @@ struct CUuuid {
 inline constexpr CUresult kSuccess = 0;
 
 // Every function of the driver that is used: its name, the name of its ABI's symbol, its parameters.
-#define RBC_CUDA_FUNCTIONS(X)                                                                                       \
-  X(cuInit, "cuInit", (unsigned))                                                                                   \
-  X(cuDriverGetVersion, "cuDriverGetVersion", (int*))                                                               \
-  X(cuDeviceGetCount, "cuDeviceGetCount", (int*))                                                                   \
-  X(cuDeviceGet, "cuDeviceGet", (CUdevice*, int))                                                                   \
-  X(cuDeviceGetName, "cuDeviceGetName", (char*, int, CUdevice))                                                     \
-  X(cuDeviceGetUuid, "cuDeviceGetUuid", (CUuuid*, CUdevice))                                                        \
-  X(cuDeviceTotalMem, "cuDeviceTotalMem_v2", (size_t*, CUdevice))                                                   \
-  X(cuDeviceGetAttribute, "cuDeviceGetAttribute", (int*, int, CUdevice))                                            \
-  X(cuCtxCreate, "cuCtxCreate_v2", (CUcontext*, unsigned, CUdevice))                                                \
-  X(cuCtxDestroy, "cuCtxDestroy_v2", (CUcontext))                                                                   \
-  X(cuCtxSetCurrent, "cuCtxSetCurrent", (CUcontext))                                                                \
-  X(cuCtxSetLimit, "cuCtxSetLimit", (int, size_t))                                                                  \
-  X(cuMemGetInfo, "cuMemGetInfo_v2", (size_t*, size_t*))                                                            \
-  X(cuModuleLoadDataEx, "cuModuleLoadDataEx", (CUmodule*, const void*, unsigned, int*, void**))                     \
-  X(cuModuleUnload, "cuModuleUnload", (CUmodule))                                                                   \
-  X(cuModuleGetFunction, "cuModuleGetFunction", (CUfunction*, CUmodule, const char*))                               \
-  X(cuFuncSetAttribute, "cuFuncSetAttribute", (CUfunction, int, int))                                               \
-  X(cuLaunchKernel, "cuLaunchKernel",                                                                               \
-    (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**))   \
-  X(cuMemAlloc, "cuMemAlloc_v2", (CUdeviceptr*, size_t))                                                            \
-  X(cuMemFree, "cuMemFree_v2", (CUdeviceptr))                                                                       \
-  X(cuMemHostAlloc, "cuMemHostAlloc", (void**, size_t, unsigned))                                                   \
-  X(cuMemFreeHost, "cuMemFreeHost", (void*))                                                                        \
-  X(cuMemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (CUdeviceptr, const void*, size_t, CUstream))                        \
-  X(cuMemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void*, CUdeviceptr, size_t, CUstream))                              \
-  X(cuStreamCreate, "cuStreamCreate", (CUstream*, unsigned))                                                        \
-  X(cuStreamDestroy, "cuStreamDestroy_v2", (CUstream))                                                              \
-  X(cuStreamSynchronize, "cuStreamSynchronize", (CUstream))                                                         \
-  X(cuEventCreate, "cuEventCreate", (CUevent*, unsigned))                                                           \
-  X(cuEventDestroy, "cuEventDestroy_v2", (CUevent))                                                                 \
-  X(cuEventRecord, "cuEventRecord", (CUevent, CUstream))                                                            \
-  X(cuEventSynchronize, "cuEventSynchronize", (CUevent))                                                            \
-  X(cuEventElapsedTime, "cuEventElapsedTime", (float*, CUevent, CUevent))                                           \
-  X(cuGetErrorName, "cuGetErrorName", (CUresult, const char**))                                                     \
+#define RBC_CUDA_FUNCTIONS(X)                                                                                     \
+  X(cuInit, "cuInit", (unsigned))                                                                                 \
+  X(cuDriverGetVersion, "cuDriverGetVersion", (int*))                                                             \
+  X(cuDeviceGetCount, "cuDeviceGetCount", (int*))                                                                 \
+  X(cuDeviceGet, "cuDeviceGet", (CUdevice*, int))                                                                 \
+  X(cuDeviceGetName, "cuDeviceGetName", (char*, int, CUdevice))                                                   \
+  X(cuDeviceGetUuid, "cuDeviceGetUuid", (CUuuid*, CUdevice))                                                      \
+  X(cuDeviceTotalMem, "cuDeviceTotalMem_v2", (size_t*, CUdevice))                                                 \
+  X(cuDeviceGetAttribute, "cuDeviceGetAttribute", (int*, int, CUdevice))                                          \
+  X(cuCtxCreate, "cuCtxCreate_v2", (CUcontext*, unsigned, CUdevice))                                              \
+  X(cuCtxDestroy, "cuCtxDestroy_v2", (CUcontext))                                                                 \
+  X(cuCtxSetCurrent, "cuCtxSetCurrent", (CUcontext))                                                              \
+  X(cuCtxSetLimit, "cuCtxSetLimit", (int, size_t))                                                                \
+  X(cuMemGetInfo, "cuMemGetInfo_v2", (size_t*, size_t*))                                                          \
+  X(cuModuleLoadDataEx, "cuModuleLoadDataEx", (CUmodule*, const void*, unsigned, int*, void**))                   \
+  X(cuModuleUnload, "cuModuleUnload", (CUmodule))                                                                 \
+  X(cuModuleGetFunction, "cuModuleGetFunction", (CUfunction*, CUmodule, const char*))                             \
+  X(cuFuncSetAttribute, "cuFuncSetAttribute", (CUfunction, int, int))                                             \
+  X(cuLaunchKernel, "cuLaunchKernel",                                                                             \
+    (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**)) \
+  X(cuMemAlloc, "cuMemAlloc_v2", (CUdeviceptr*, size_t))                                                          \
+  X(cuMemFree, "cuMemFree_v2", (CUdeviceptr))                                                                     \
+  X(cuMemHostAlloc, "cuMemHostAlloc", (void**, size_t, unsigned))                                                 \
+  X(cuMemFreeHost, "cuMemFreeHost", (void*))                                                                      \
+  X(cuMemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (CUdeviceptr, const void*, size_t, CUstream))                      \
+  X(cuMemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void*, CUdeviceptr, size_t, CUstream))                            \
+  X(cuStreamCreate, "cuStreamCreate", (CUstream*, unsigned))                                                      \
+  X(cuStreamDestroy, "cuStreamDestroy_v2", (CUstream))                                                            \
+  X(cuStreamSynchronize, "cuStreamSynchronize", (CUstream))                                                       \
+  X(cuEventCreate, "cuEventCreate", (CUevent*, unsigned))                                                         \
+  X(cuEventDestroy, "cuEventDestroy_v2", (CUevent))                                                               \
+  X(cuEventRecord, "cuEventRecord", (CUevent, CUstream))                                                          \
+  X(cuEventSynchronize, "cuEventSynchronize", (CUevent))                                                          \
+  X(cuEventElapsedTime, "cuEventElapsedTime", (float*, CUevent, CUevent))                                         \
+  X(cuGetErrorName, "cuGetErrorName", (CUresult, const char**))                                                   \
   X(cuGetErrorString, "cuGetErrorString", (CUresult, const char**))
 
 // The driver of this process. Immutable after Open; its functions are as thread-safe as the driver's.

@@ -11,19 +11,19 @@ namespace rbc::cuda {
 namespace {
 
 // cuda.h
-constexpr int kMultiprocessors = 16;        // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
-constexpr int kPrintfFifo = 1;              // CU_LIMIT_PRINTF_FIFO_SIZE
-constexpr int kDynamicShared = 8;           // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-constexpr int kErrorLog = 5, kErrorLogSize = 6;  // CU_JIT_ERROR_LOG_BUFFER, its size in bytes
-constexpr unsigned kNonBlocking = 1;        // CU_STREAM_NON_BLOCKING
+constexpr int kMultiprocessors = 16;                        // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+constexpr int kPrintfFifo = 1;                              // CU_LIMIT_PRINTF_FIFO_SIZE
+constexpr int kDynamicShared = 8;                           // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+constexpr int kErrorLog = 5, kErrorLogSize = 6;             // CU_JIT_ERROR_LOG_BUFFER, its size in bytes
+constexpr unsigned kNonBlocking = 1;                        // CU_STREAM_NON_BLOCKING
 void* const kParameterBuffer = reinterpret_cast<void*>(1);  // CU_LAUNCH_PARAM_BUFFER_POINTER
 void* const kParameterSize = reinterpret_cast<void*>(2);    // CU_LAUNCH_PARAM_BUFFER_SIZE
 void* const kParameterEnd = nullptr;                        // CU_LAUNCH_PARAM_END
 
-constexpr size_t kPrinted = 64 * 1024;      // bytes of output that are kept of a call
+constexpr size_t kPrinted = 64 * 1024;  // bytes of output that are kept of a call
 constexpr size_t kLogBytes = 8 * 1024;
-constexpr size_t kSmallest = 64 * 1024;     // of a track's memory
-constexpr size_t kMostIdleBytes = 64 << 20; // a track that is larger is not kept
+constexpr size_t kSmallest = 64 * 1024;      // of a track's memory
+constexpr size_t kMostIdleBytes = 64 << 20;  // a track that is larger is not kept
 constexpr uint32_t kFreeShared = 48 * 1024;
 
 }  // namespace
@@ -65,7 +65,8 @@ Expected<LoadedImage> Gpu::Load(const std::string& image) {
   int options[] = {kErrorLog, kErrorLogSize};
   void* values[] = {log.data(), reinterpret_cast<void*>(log.size())};
   CUmodule module = nullptr;
-  auto loaded = driver_->Check(driver_->cuModuleLoadDataEx(&module, image.c_str(), 2, options, values), "cuModuleLoadDataEx");
+  auto loaded =
+      driver_->Check(driver_->cuModuleLoadDataEx(&module, image.c_str(), 2, options, values), "cuModuleLoadDataEx");
   if (loaded) return LoadedImage(driver_.get(), module);
   log.resize(std::strlen(log.c_str()));
   if (!log.empty()) loaded.error().message += "; the driver's compiler says: " + log;
@@ -166,13 +167,15 @@ Status Track::Reserve(size_t size) {
 Status Track::CopyIn(size_t offset, size_t size) {
   if (size == 0) return {};
   const Driver& driver = gpu_->driver();
-  return driver.Check(driver.cuMemcpyHtoDAsync(device() + offset, staging() + offset, size, stream_.get()), "cuMemcpyHtoDAsync");
+  return driver.Check(driver.cuMemcpyHtoDAsync(device() + offset, staging() + offset, size, stream_.get()),
+                      "cuMemcpyHtoDAsync");
 }
 
 Status Track::CopyOut(size_t offset, size_t size) {
   if (size == 0) return {};
   const Driver& driver = gpu_->driver();
-  return driver.Check(driver.cuMemcpyDtoHAsync(staging() + offset, device() + offset, size, stream_.get()), "cuMemcpyDtoHAsync");
+  return driver.Check(driver.cuMemcpyDtoHAsync(staging() + offset, device() + offset, size, stream_.get()),
+                      "cuMemcpyDtoHAsync");
 }
 
 Status Track::Launch(const KernelLaunch& launch) {
@@ -180,11 +183,10 @@ Status Track::Launch(const KernelLaunch& launch) {
   size_t size = launch.parameters.size();
   void* extra[] = {kParameterBuffer, const_cast<char*>(launch.parameters.data()), kParameterSize, &size, kParameterEnd};
   RBC_RETURN_IF_ERROR(gpu_->AllowShared(launch.function, launch.shared_bytes));
-  return driver.Check(
-      driver.cuLaunchKernel(launch.function, launch.grid[0], launch.grid[1], launch.grid[2], launch.block[0],
-                            launch.block[1], launch.block[2], launch.shared_bytes, stream_.get(), nullptr,
-                            size == 0 ? nullptr : extra),
-      "cuLaunchKernel");
+  return driver.Check(driver.cuLaunchKernel(launch.function, launch.grid[0], launch.grid[1], launch.grid[2],
+                                            launch.block[0], launch.block[1], launch.block[2], launch.shared_bytes,
+                                            stream_.get(), nullptr, size == 0 ? nullptr : extra),
+                      "cuLaunchKernel");
 }
 
 Status Track::Finish() {

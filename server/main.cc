@@ -11,6 +11,7 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 
@@ -30,6 +31,7 @@ struct Arguments {
   std::vector<std::string> listen;
   bool check = false;
   bool print = false;
+  bool until_eof = false;
 };
 
 Expected<FarmConfig> Configure(const Arguments& arguments) {
@@ -85,14 +87,23 @@ bool CatchSignals() {
   return true;
 }
 
-// Blocks until TERM or INT; returns which.
-int WaitForStop() {
+// True once nobody can write to standard input any more; what is written is dropped.
+bool InputEnded() {
+  char bytes[256];
+  const ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
+  return n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
+}
+
+// Blocks until TERM or INT; returns which. The end of standard input counts as TERM where `until_eof` asks for it.
+int WaitForStop(bool until_eof = false) {
   for (;;) {
-    pollfd wait{.fd = g_signal_pipe[0], .events = POLLIN, .revents = 0};
-    poll(&wait, 1, -1);
+    pollfd wait[2] = {{.fd = g_signal_pipe[0], .events = POLLIN, .revents = 0},
+                      {.fd = until_eof ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
+    poll(wait, 2, -1);
     unsigned char signal = 0;
     while (read(g_signal_pipe[0], &signal, 1) == 1)
       if (signal == SIGTERM || signal == SIGINT) return signal;
+    if (wait[1].revents != 0 && InputEnded()) return SIGTERM;
   }
 }
 
@@ -109,7 +120,7 @@ void Tune() {
 }
 
 // Serves until a signal. The exit status.
-int Run(const FarmConfig& config, Backend& backend, std::vector<Listener> listeners) {
+int Run(const FarmConfig& config, Backend& backend, std::vector<Listener> listeners, bool until_eof) {
   Farm farm(config, backend);
   if (const auto status = farm.Start(std::move(listeners)); !status) {
     spdlog::error("{}", status.error().message);
@@ -119,7 +130,7 @@ int Run(const FarmConfig& config, Backend& backend, std::vector<Listener> listen
   std::fputs(ready.c_str(), stdout);
   std::fflush(stdout);
   spdlog::info("farm {} {} serves {}", kFarmVersion, farm.id(), fmt::join(farm.addresses(), " "));
-  const int signal = WaitForStop();
+  const int signal = WaitForStop(until_eof);
   spdlog::info("{}: calls in flight are waited for {} ms", signal == SIGTERM ? "TERM" : "INT",
                signal == SIGTERM ? config.grace_ms : 0);
   std::atomic<bool> hurry{signal == SIGINT};
@@ -164,7 +175,8 @@ int Main(const Arguments& arguments) {
     return 1;
   }
   if (const auto notes = (*backend)->sandbox_notes(); !notes.empty()) spdlog::warn("sandbox: {}", notes);
-  return Run(*config, **backend, *std::move(listeners));
+  if (const auto notes = (*backend)->device_notes(); !notes.empty()) spdlog::debug("no GPU: {}", notes);
+  return Run(*config, **backend, *std::move(listeners), arguments.until_eof);
 }
 
 }  // namespace
@@ -178,6 +190,7 @@ int main(int argc, char** argv) {
   app.add_option("--listen", arguments.listen,
                  "HOST:PORT or unix:PATH; may be repeated; instead of the configured ones")
       ->allow_extra_args(false);
+  app.add_flag("--until-eof", arguments.until_eof, "Stop when standard input ends: with the program that started it");
   app.add_flag("--check-config", arguments.check, "Check the configuration and exit");
   app.add_flag("--print-config", arguments.print, "Print the configuration with all keys and exit");
   try {

@@ -25,15 +25,15 @@ Status CheckColumn(const FunctionDeclaration& function, size_t i, const wire::Co
                    const types::FrameSlot& slot, uint64_t rows) {
   const auto type = types::Type::Parse(column.dtype);
   if (!type || *type != slot.type)
-    return Invalid(fmt::format("column {} of '{}' holds `{}`, the parameter is `{}`; convert it", i + 1, function.symbol,
-                               column.dtype, slot.type.ToString()));
+    return Invalid(fmt::format("column {} of '{}' holds `{}`, the parameter is `{}`; convert it", i + 1,
+                               function.symbol, column.dtype, slot.type.ToString()));
   if (column.stride < 0)
     return Invalid(fmt::format("column {} of '{}' has a stride of {}; begin with the row that lies first", i + 1,
                                function.symbol, column.stride));
   const auto needed = rows == 0 ? 0 : static_cast<unsigned __int128>(column.stride) * (rows - 1) + slot.size;
   if (needed <= column.data.size()) return {};
-  return Invalid(fmt::format("column {} of '{}' has {} bytes, too few for {} rows of {} bytes with a stride of {}", i + 1,
-                             function.symbol, column.data.size(), rows, slot.size, column.stride));
+  return Invalid(fmt::format("column {} of '{}' has {} bytes, too few for {} rows of {} bytes with a stride of {}",
+                             i + 1, function.symbol, column.data.size(), rows, slot.size, column.stride));
 }
 
 }  // namespace
@@ -47,8 +47,8 @@ Expected<PackedMap> PackMap(const FunctionDeclaration& function, const wire::Map
   const auto slots = layout.slots();
   const auto rows = static_cast<uint64_t>(request.rows);
   if (request.columns.size() != slots.size())
-    return Invalid(fmt::format("'{}' takes {} columns and {} are given", function.symbol, slots.size(),
-                               request.columns.size()));
+    return Invalid(
+        fmt::format("'{}' takes {} columns and {} are given", function.symbol, slots.size(), request.columns.size()));
   for (const auto& slot : slots) {
     if (slot.type.is(types::Kind::kPointer) || slot.type.is(types::Kind::kString))
       return Error(ErrorKind::kUnsupported,
@@ -72,7 +72,7 @@ Expected<PackedMap> PackMap(const FunctionDeclaration& function, const wire::Map
   const auto columns = static_cast<uint32_t>(slots.size() + has_result);
   std::string& frame = out.call.frame;
   frame.reserve(sizeof(worker::MapHead) + columns * sizeof(worker::MapHeadColumn) + size);
-  Append(&frame, worker::MapHead{rows, columns, 0});
+  Append(&frame, worker::MapHead{rows, columns, worker::kHeadMagic});
   uint64_t offset = 0;
   for (const auto& column : request.columns) {
     Append(&frame, worker::MapHeadColumn{offset, column.stride});
@@ -113,6 +113,7 @@ Expected<wire::CallRequest> PackLaunch(const wire::LaunchRequest& request) {
   if (request.shared_bytes < 0)
     return Invalid(fmt::format("{} bytes of shared memory are not possible", request.shared_bytes));
   head.shared_bytes = static_cast<uint32_t>(request.shared_bytes);
+  head.magic = worker::kHeadMagic;
   wire::CallRequest call;
   call.request_id = request.request_id;
   call.function_id = request.function_id;

@@ -58,9 +58,9 @@ struct FunctionDeclaration {
 struct CompileOptions {
   uint8_t opt_level = 2;  // 0..3; nothing else: pass pipelines are never taken from a client
   Emit emit = Emit::kObject;
-  bool debug = false;             // keep DWARF
-  bool allow_contract = false;    // a*b+c may be fused
-  bool allow_inline_asm = false;  // the operator's leave, never the client's
+  bool debug = false;                  // keep DWARF
+  bool allow_contract = false;         // a*b+c may be fused
+  bool allow_inline_asm = false;       // the operator's leave, never the client's
   EntryKind entry = EntryKind::kCall;  // kCall, kMap or kReduce
   // cuda and cuda32 only; of the device that will run it, or of the client's wish for emit.
   uint32_t sm = 0;           // 75, 80, 90, ...; 0: TargetInfo::cpu
@@ -74,10 +74,10 @@ struct Module {
   std::vector<FunctionDeclaration> functions;
 };
 
-// On host an entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the status.
-// Both are aligned to 16 bytes. frame: fixed parameters as types/frame.h lays them out; a pointer or string parameter
-// is a cell {uint32 offset, uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks cells
-// before it calls. On cuda a kernel: targets/cuda/launch.h says how it takes frame, columns and parameters.
+// On host an entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the
+// status. Both are aligned to 16 bytes. frame: fixed parameters as types/frame.h lays them out; a pointer or string
+// parameter is a cell {uint32 offset, uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks
+// cells before it calls. On cuda a kernel: targets/cuda/launch.h says how it takes frame, columns and parameters.
 struct EntryPoint {
   enum class Cell : uint8_t { kPointer = 0, kString = 1 };
   uint32_t declaration = 0;  // index into Module::functions
@@ -103,7 +103,7 @@ struct EntryPoint {
 
 // What a compile gives. Self-contained: needs nothing but runtime symbols to be loaded.
 struct Artifact {
-  std::string code;                 // by options.emit
+  std::string code;  // by options.emit
   CodeFormat format = CodeFormat::kObject;
   uint32_t sm = 0;                  // kPtx, kCubin: compiled for
   std::vector<EntryPoint> entries;  // one a declaration, in order; empty unless emit is kObject
@@ -151,9 +151,9 @@ struct MapColumn {
 
 // One use of an entry. Cells and columns lie in `memory` and were checked.
 struct Invocation {
-  std::span<uint8_t> memory;    // of the call, aligned to 64: frame, payload, zero bytes
-  size_t returned_from = 0;     // bytes of `memory` from here on go back to the client
-  uint8_t* result = nullptr;    // EntryPoint::result_size bytes, aligned to 64
+  std::span<uint8_t> memory;           // of the call, aligned to 64: frame, payload, zero bytes
+  size_t returned_from = 0;            // bytes of `memory` from here on go back to the client
+  uint8_t* result = nullptr;           // EntryPoint::result_size bytes, aligned to 64
   const GridShape* shape = nullptr;    // kKernel
   uint64_t rows = 0;                   // kMap
   std::span<const MapColumn> columns;  // kMap: the parameters', then the result's unless it is void
@@ -172,8 +172,8 @@ class LoadedModule {
   // Whether entries are functions of this process: `int32_t(void* frame, void* result)` for calls and maps,
   // `void()` for constructors. Else all of them are run by Run().
   virtual bool is_direct() const { return true; }
-  // Runs the entry number `index` of the artifact; gives its status. After an error with IsSticky() this process can run
-  // nothing any more. kInvalidArgument, kResourceExhausted, kRemoteCrash.
+  // Runs the entry number `index` of the artifact; gives its status. After an error with IsSticky() this process can
+  // run nothing any more. kInvalidArgument, kResourceExhausted, kRemoteCrash.
   virtual Expected<int32_t> Run(size_t, Invocation&) {
     return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
   }
@@ -200,8 +200,8 @@ class Device {
 struct DeviceSurroundings {
   void (*print)(std::string_view text) = nullptr;             // what the running call prints
   void (*on_stack)(uintptr_t low, uintptr_t high) = nullptr;  // client code's stack from now on; 0, 0: the thread's own
-  std::string driver;         // path of NVIDIA's library; empty: the system's
-  uint64_t memory_limit = 0;  // bytes of a GPU's memory; 0: any
+  std::string driver;                                         // path of NVIDIA's library; empty: the system's
+  uint64_t memory_limit = 0;                                  // bytes of a GPU's memory; 0: any
 };
 inline DeviceSurroundings& SurroundingsOfDevices() {
   static DeviceSurroundings surroundings;

@@ -41,6 +41,23 @@ Error NoMatch(const std::string& arguments) {
   return Error(ErrorKind::kNoMatch, "could not find matching function to given argument types: `" + arguments + "`");
 }
 
+// An argument whose type the caller knows, or not.
+struct TypedValue {
+  const Value* value;
+  const Type* type;
+};
+
+std::optional<uint32_t> Penalty(const Type& parameter, const TypedValue& argument) {
+  return argument.type != nullptr ? types::Penalty(parameter, *argument.type)
+                                  : types::Penalty(parameter, *argument.value);
+}
+
+Expected<size_t> IfFits(std::span<const Type> signatures, std::span<const Value> arguments, size_t index) {
+  const std::span<const Type> parameters = signatures[index].parameters();
+  for (size_t i = 0; i < arguments.size(); ++i) RBC_RETURN_IF_ERROR(CheckFits(parameters[i], arguments[i], i));
+  return index;
+}
+
 template <typename Argument>
 std::optional<uint32_t> SumOfPenalties(std::span<const Type> parameters, std::span<const Argument> arguments) {
   if (parameters.size() != arguments.size()) return std::nullopt;
@@ -104,9 +121,20 @@ Expected<size_t> BestMatch(std::span<const Type> signatures, std::span<const Val
     for (const Value& argument : arguments) types.push_back(TypeOf(argument));
     return NoMatch(JoinTypes(types));
   }
-  const std::span<const Type> parameters = signatures[*best].parameters();
-  for (size_t i = 0; i < arguments.size(); ++i) RBC_RETURN_IF_ERROR(CheckFits(parameters[i], arguments[i], i));
-  return *best;
+  return IfFits(signatures, arguments, *best);
+}
+
+Expected<size_t> BestMatch(std::span<const Type> signatures, std::span<const Value> arguments,
+                           std::span<const Type* const> types) {
+  std::vector<TypedValue> typed;
+  for (size_t i = 0; i < arguments.size(); ++i) typed.push_back({&arguments[i], types[i]});
+  const std::optional<size_t> best = Best(signatures, std::span<const TypedValue>(typed));
+  if (!best) {
+    std::vector<Type> known;
+    for (const TypedValue& t : typed) known.push_back(t.type != nullptr ? *t.type : TypeOf(*t.value));
+    return NoMatch(JoinTypes(known));
+  }
+  return IfFits(signatures, arguments, *best);
 }
 
 Status CheckFits(const Type& parameter, const Value& argument, size_t index) {

@@ -27,6 +27,11 @@ Expected<size_t> BestMatch(std::span<const Type> signatures, std::span<const Typ
 // the value, the parameter's number (from 1) and its range.
 Expected<size_t> BestMatch(std::span<const Type> signatures, std::span<const Value> arguments);
 
+// The same where the caller knows more than the value tells: types[i], where it is not null, is the type of
+// arguments[i] (a NumPy int32 rather than any integer). REQUIRES: as many types as arguments.
+Expected<size_t> BestMatch(std::span<const Type> signatures, std::span<const Value> arguments,
+                           std::span<const Type* const> types);
+
 // kInvalidArgument: the value is outside of the parameter's range. `index` counts from 0.
 Status CheckFits(const Type& parameter, const Value& argument, size_t index);
 

@@ -66,18 +66,24 @@ Status CheckCells(const LoadedFunction& function, const uint8_t* memory, size_t 
 
 Status CallRunner::TakeHead(const LoadedFunction& function, std::string_view* frame) {
   const auto short_frame = [&] { return Invalid(function, "has a frame that ends within its head"); };
+  const auto no_head = [&] {
+    return Invalid(function, function.point.kind == EntryKind::kKernel ? "has no grid; launch a kernel instead"
+                                                                       : "has no columns; map it instead");
+  };
   if (function.point.kind == EntryKind::kKernel) {
     LaunchHead head;
-    if (frame->size() < sizeof head) return short_frame();
+    if (frame->size() < sizeof head) return no_head();
     std::memcpy(&head, frame->data(), sizeof head);
+    if (head.magic != kHeadMagic) return no_head();
     frame->remove_prefix(sizeof head);
     std::memcpy(shape_.grid, head.grid, sizeof shape_.grid);
     std::memcpy(shape_.block, head.block, sizeof shape_.block);
     shape_.shared_bytes = head.shared_bytes;
   } else if (function.point.kind == EntryKind::kMap) {
     MapHead head;
-    if (frame->size() < sizeof head) return short_frame();
+    if (frame->size() < sizeof head) return no_head();
     std::memcpy(&head, frame->data(), sizeof head);
+    if (head.magic != kHeadMagic) return no_head();
     frame->remove_prefix(sizeof head);
     const size_t expected = function.point.parameters.size();
     if (head.columns != expected)

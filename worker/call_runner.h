@@ -50,8 +50,8 @@ class CallRunner {
   alignas(64) uint8_t small_memory_[kSmallMemory];
   PageBuffer memory_;
   PageBuffer reply_;
-  GridShape shape_;                  // of the running kernel
-  uint64_t rows_ = 0;                // of the running map
+  GridShape shape_;    // of the running kernel
+  uint64_t rows_ = 0;  // of the running map
   std::vector<MapColumn> columns_;
   std::string data_;
 };

@@ -234,7 +234,8 @@ Expected<std::unique_ptr<ExecuteRole>> Open(WorkerProcess& process) {
   const TargetFactory* factory = FindTarget(name);
   if (factory == nullptr) return Error(ErrorKind::kUnknownTarget, "no target is called '" + name + "'");
   SurroundingsOfDevices() = {CaptureText, NoteStack,
-                             std::string(spawn.driver, strnlen(spawn.driver, sizeof spawn.driver)), spawn.device_memory};
+                             std::string(spawn.driver, strnlen(spawn.driver, sizeof spawn.driver)),
+                             spawn.device_memory};
   auto target = factory->create(*process.nursery->symbols);
   RBC_ASSIGN_OR_RETURN(auto device, target->OpenDevice(spawn.device));
   return std::make_unique<ExecuteRole>(process, std::move(target), std::move(device));

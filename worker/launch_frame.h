@@ -7,12 +7,14 @@
 
 namespace rbc::worker {
 
+inline constexpr uint32_t kHeadMagic = 0x64614548;  // "Head"
+
 // Before the memory of a kernel.
 struct LaunchHead {
   uint32_t grid[3];
   uint32_t block[3];
   uint32_t shared_bytes;  // beside the kernel's static ones
-  uint32_t unused;
+  uint32_t magic;         // kHeadMagic: a plain call of a kernel has no head
 };
 static_assert(sizeof(LaunchHead) == 32);
 
@@ -21,7 +23,7 @@ static_assert(sizeof(LaunchHead) == 32);
 struct MapHead {
   uint64_t rows;
   uint32_t columns;
-  uint32_t unused;
+  uint32_t magic;  // kHeadMagic
 };
 struct MapHeadColumn {
   uint64_t offset;  // of row 0, in the memory behind all columns

@@ -25,7 +25,8 @@ void RunProbeRole(WorkerProcess& process) {
   std::string bytes;
   if (found) {
     std::vector<DeviceDescription> devices;
-    for (const auto& d : *found) devices.push_back({d.ordinal, d.name, d.uuid, d.sm, d.memory, d.free_memory, d.driver});
+    for (const auto& d : *found)
+      devices.push_back({d.ordinal, d.name, d.uuid, d.sm, d.memory, d.free_memory, d.driver});
     bytes = Serialize(devices);
   } else {
     Writer writer;

@@ -64,7 +64,7 @@ enum class MessageType : uint32_t {
   // compile worker -> daemon
   kCompiled = 14,  // JobBody; the result lies in the arena at `offset`
   // probe -> daemon, once
-  kProbed = 15,       // JobBody; job_id 0: devices (device_description.h) lie in the arena, 1: an error
+  kProbed = 15,  // JobBody; job_id 0: devices (device_description.h) lie in the arena, 1: an error
 };
 
 struct MessageHeader {
@@ -79,7 +79,7 @@ struct SpawnBody {
   uint32_t lanes;       // execute: 1..kMaxLanes
   uint32_t lent_lanes;  // of these the last so many are for lent connections, the others for relayed calls
   int32_t device;       // execute: of the target; kSimulatedDevice (targets/target.h): none is needed
-  char target[16];  // execute: name of the target, NUL-terminated
+  char target[16];      // execute: name of the target, NUL-terminated
   uint64_t ring_size;
   uint64_t arena_size;
   uint64_t memory_limit;  // bytes of private memory (RLIMIT_DATA); 0: none
@@ -231,11 +231,19 @@ struct alignas(kPage) Lane {
   uint32_t return_reason;              // ReturnReason
   std::atomic<uint32_t> worker_waits;  // 1: the worker blocks on `state` and wants a futex wake
   std::atomic<uint32_t> daemon_waits;  // the same for the daemon
-  uint8_t unused[256 - 80];
+  std::atomic<uint32_t> direct;        // 1: a client has the daemon's end
+  uint8_t unused[256 - 84];
   uint8_t request[kLaneRequestBytes];
   uint8_t reply[kLaneReplyBytes];
 };
 static_assert(offsetof(Lane, request) == 256 && sizeof(Lane) == kPage);
+// What docs/protocol.md promises to clients.
+static_assert(offsetof(Lane, phase) == 4 && offsetof(Lane, request_size) == 8 && offsetof(Lane, reply_size) == 12 &&
+              offsetof(Lane, request_offset) == 16 && offsetof(Lane, worker_waits) == 72 &&
+              offsetof(Lane, daemon_waits) == 76 && offsetof(Lane, reply) == 2176);
+
+// What a client that maps the ring relies on, docs/protocol.md "Direct rings": the sizes, Lane and LaneState.
+inline constexpr int kLaneLayout = 1;
 
 // Who waits for whom in a call through the ring: client, daemon, worker.
 inline constexpr int kRingParties = 3;

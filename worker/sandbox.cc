@@ -179,8 +179,8 @@ Expected<WorkerReadyBody> FilterSystemCalls(const SandboxPlan& plan, const Spawn
                                             const Restrictions& restrictions) {
   WorkerReadyBody ready{restrictions.active, restrictions.landlock_abi};
   const auto& filter = spawn.role == Role::kCompile ? plan.compile_filter
-                       : HasGpu(spawn)               ? plan.gpu_filter
-                                                     : plan.execute_filter;
+                       : HasGpu(spawn)              ? plan.gpu_filter
+                                                    : plan.execute_filter;
   const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
   const long failed = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
   // This very question is one that the filter lets through.

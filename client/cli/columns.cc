@@ -45,7 +45,8 @@ Result<std::vector<Npy>> ReadArguments(const Arguments& a) {
                                                           parameters.size(), a.values.size()));
   std::vector<Npy> out;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    RBC_ASSIGN_OR_RETURN(Npy array, IsFile(a.values[i]) ? ReadArray(a.values[i]) : OneValue(parameters[i], a.values[i]));
+    RBC_ASSIGN_OR_RETURN(Npy array,
+                         IsFile(a.values[i]) ? ReadArray(a.values[i]) : OneValue(parameters[i], a.values[i]));
     out.push_back(std::move(array));
   }
   return out;
@@ -60,7 +61,8 @@ Result<int64_t> RowsOf(const std::vector<Npy>& arrays) {
                    fmt::format("the columns of a map are of one length; these have {} and {} rows", rows, array.rows));
     rows = array.rows;
   }
-  if (rows < 0) return Error(ErrorKind::kInvalidArgument, "a map needs at least one column from a .npy file; or use rbc call");
+  if (rows < 0)
+    return Error(ErrorKind::kInvalidArgument, "a map needs at least one column from a .npy file; or use rbc call");
   return rows;
 }
 
@@ -71,7 +73,8 @@ Result<MapResult> RunMap(const Arguments& a, const Budget& budget, std::string* 
   for (const Npy& array : arrays) {
     const auto count = static_cast<size_t>(std::max<int64_t>(array.rows, 1));
     const size_t size = array.rows == 0 ? 0 : array.data.size() / count;
-    columns.push_back({array.dtype, array.data.data(), array.data.size(), array.rows < 0 ? 0 : static_cast<int64_t>(size)});
+    columns.push_back(
+        {array.dtype, array.data.data(), array.data.size(), array.rows < 0 ? 0 : static_cast<int64_t>(size)});
   }
   RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
   const auto function = Connect(a, budget, captured).function(source, a.name, {a.signature}, ToOptions(a));
@@ -105,7 +108,8 @@ Result<std::vector<int32_t>> ParseShape(const char* what, const std::string& tex
     int32_t size = 0;
     const auto [next, failure] = std::from_chars(at, end, size);
     if (failure != std::errc() || size <= 0 || out.size() == 3 || (next != end && *next != ','))
-      return Error(ErrorKind::kInvalidArgument, fmt::format("the {} '{}' is none; give 1 to 3 numbers, as 2,1", what, text));
+      return Error(ErrorKind::kInvalidArgument,
+                   fmt::format("the {} '{}' is none; give 1 to 3 numbers, as 2,1", what, text));
     out.push_back(size);
     if (next == end) return out;
     at = next + 1;
@@ -130,7 +134,8 @@ std::string Show(const types::Value& value) {
 }
 
 // A kernel's argument: a value, [1, 2, 3], or the memory of a .npy file.
-Result<Value> KernelArgument(const types::Type& type, const std::string& text, std::vector<std::unique_ptr<Npy>>* files) {
+Result<Value> KernelArgument(const types::Type& type, const std::string& text,
+                             std::vector<std::unique_ptr<Npy>>* files) {
   if (!IsFile(text)) return Value::Parse(type.ToString(), text);
   RBC_ASSIGN_OR_RETURN(Npy array, ReadArray(text));
   auto& kept = *files->emplace_back(std::make_unique<Npy>(std::move(array)));

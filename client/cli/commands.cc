@@ -177,11 +177,16 @@ int Guarded(const Arguments& a, F command) {
 }
 
 Json ToJson(const DeviceDescription& d) {
-  return {{"number", d.number},     {"name", d.name},
-          {"uuid", d.uuid},         {"sm", d.sm},
-          {"memory", d.memory},     {"free_memory", d.free_memory},
-          {"driver", d.driver},     {"contexts", d.contexts},
-          {"max_contexts", d.max_contexts}, {"simulated", d.simulated}};
+  return {{"number", d.number},
+          {"name", d.name},
+          {"uuid", d.uuid},
+          {"sm", d.sm},
+          {"memory", d.memory},
+          {"free_memory", d.free_memory},
+          {"driver", d.driver},
+          {"contexts", d.contexts},
+          {"max_contexts", d.max_contexts},
+          {"simulated", d.simulated}};
 }
 
 Json ToJson(const TargetDescription& t) {

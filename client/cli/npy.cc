@@ -19,15 +19,13 @@ struct Spelling {
   std::string_view ours;
   size_t size;
 };
-constexpr Spelling kSpellings[] = {{"|b1", "bool", 1},       {"|i1", "int8", 1},         {"|u1", "uint8", 1},
-                                   {"<i2", "int16", 2},      {"<u2", "uint16", 2},       {"<i4", "int32", 4},
-                                   {"<u4", "uint32", 4},     {"<i8", "int64", 8},        {"<u8", "uint64", 8},
-                                   {"<f2", "float16", 2},    {"<f4", "float32", 4},      {"<f8", "float64", 8},
-                                   {"<f16", "float128", 16}, {"<c8", "complex64", 8},    {"<c16", "complex128", 16}};
+constexpr Spelling kSpellings[] = {{"|b1", "bool", 1},       {"|i1", "int8", 1},      {"|u1", "uint8", 1},
+                                   {"<i2", "int16", 2},      {"<u2", "uint16", 2},    {"<i4", "int32", 4},
+                                   {"<u4", "uint32", 4},     {"<i8", "int64", 8},     {"<u8", "uint64", 8},
+                                   {"<f2", "float16", 2},    {"<f4", "float32", 4},   {"<f8", "float64", 8},
+                                   {"<f16", "float128", 16}, {"<c8", "complex64", 8}, {"<c16", "complex128", 16}};
 
-Error Damaged(std::string_view what) {
-  return {ErrorKind::kInvalidArgument, fmt::format("the .npy file {}", what)};
-}
+Error Damaged(std::string_view what) { return {ErrorKind::kInvalidArgument, fmt::format("the .npy file {}", what)}; }
 
 // The text behind 'key': in the header, a Python dict; up to its comma outside of parentheses.
 std::string_view Field(std::string_view header, std::string_view key) {
@@ -46,7 +44,8 @@ Result<int64_t> RowsOf(std::string_view shape) {
   const auto [end, failure] = std::from_chars(shape.data(), shape.data() + shape.size(), rows);
   const std::string_view rest(end, static_cast<size_t>(shape.data() + shape.size() - end));
   if (failure != std::errc() || rows < 0 || (rest != "," && !rest.empty()))
-    return Error(ErrorKind::kUnsupported, fmt::format("the .npy file has the shape ({}); give arrays of one dimension", shape));
+    return Error(ErrorKind::kUnsupported,
+                 fmt::format("the .npy file has the shape ({}); give arrays of one dimension", shape));
   return rows;
 }
 
@@ -64,8 +63,8 @@ Result<Npy> ReadNpy(const std::string& file) {
   std::string_view descr = Field(header, "descr");
   if (descr.size() < 2) return Damaged("does not say what it holds");
   descr = descr.substr(1, descr.size() - 2);
-  const auto* spelling = std::find_if(std::begin(kSpellings), std::end(kSpellings),
-                                      [&](const Spelling& s) { return s.numpy == descr; });
+  const auto* spelling =
+      std::find_if(std::begin(kSpellings), std::end(kSpellings), [&](const Spelling& s) { return s.numpy == descr; });
   if (spelling == std::end(kSpellings))
     return Error(ErrorKind::kUnsupported, fmt::format("the .npy file holds '{}'; give little-endian numbers", descr));
   Npy out;
@@ -81,10 +80,10 @@ std::string WriteNpy(const Npy& array) {
   const auto* spelling = std::find_if(std::begin(kSpellings), std::end(kSpellings),
                                       [&](const Spelling& s) { return s.ours == array.dtype; });
   // What NumPy has no name for is kept as bytes.
-  const std::string descr = spelling != std::end(kSpellings) ? std::string(spelling->numpy)
-                                                             : fmt::format("|V{}", array.rows == 0 ? 1 : array.data.size() / array.rows);
-  std::string header =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({},), }}", descr, array.rows);
+  const std::string descr = spelling != std::end(kSpellings)
+                                ? std::string(spelling->numpy)
+                                : fmt::format("|V{}", array.rows == 0 ? 1 : array.data.size() / array.rows);
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({},), }}", descr, array.rows);
   const size_t unpadded = 10 + header.size() + 1;
   header.append((unpadded + kAlignment - 1) / kAlignment * kAlignment - unpadded, ' ');
   header += '\n';

@@ -117,9 +117,10 @@ int Main(int argc, char** argv) {
       ->type_name("KIND")
       ->check(CLI::IsMember({"obj", "asm", "ir", "ptx", "cubin"}));
   compile
-      ->add_option("-o", a.output,
-                   "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll, .ptx or .cubin at its end, in this "
-                   "directory")
+      ->add_option(
+          "-o", a.output,
+          "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll, .ptx or .cubin at its end, in this "
+          "directory")
       ->type_name("OUT");
   compile->callback([&] { code = Compile(a); });
 

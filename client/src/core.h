@@ -90,4 +90,26 @@ Status TakeMemory(const types::PackedCall& packed, std::string_view data);
 
 Expected<std::shared_ptr<const Overload>> MakeOverload(std::string_view signature);
 
+// What one call gave. A status other than 0 is no error; there is then no value.
+struct Answer {
+  types::Value value;
+  int status = 0;
+  std::string output;
+};
+// Calls overload number `index` of `prepared` with values that fit its parameters. `request_id` may be nullptr.
+Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared, size_t index,
+                            std::span<const types::Value> values, int64_t timeout_ms,
+                            std::atomic<int64_t>* request_id = nullptr);
+// The same for many rows of values, in one message. An error of a row does not stop the others; an error of the whole
+// is that of the message. At most once, as every call.
+Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, const Prepared& prepared, size_t index,
+                                                 const std::vector<std::vector<types::Value>>& rows,
+                                                 int64_t timeout_ms);
+
+// What bindings to other languages may see of the public classes.
+struct Inside {
+  static const std::shared_ptr<CallerState>& State(const Caller& caller) { return caller.state_; }
+  static const std::shared_ptr<Core>& CoreOf(const RemoteJIT& rjit) { return rjit.core_; }
+};
+
 }  // namespace rbc::detail

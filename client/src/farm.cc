@@ -12,6 +12,7 @@
 #include <random>
 
 #include "client/src/dial.h"
+#include "client/src/interrupt.h"
 #include "gen/rbc_constants.h"
 #include "thrift/error_wire.h"
 #include "thrift/handle.h"
@@ -215,7 +216,9 @@ Expected<std::unique_ptr<Connection>> Farm::Open(const Address& address, const D
     const bool same_machine = dialed->same_machine && endpoint_.address.kind != Address::Kind::kSsh;
     const std::lock_guard lock(mutex_);
     state_->open.push_back(dialed->fd.get());
-    return std::make_unique<Connection>(std::move(dialed->fd), endpoint_.address.text, same_machine);
+    auto connection = std::make_unique<Connection>(std::move(dialed->fd), endpoint_.address.text, same_machine);
+    if (options_.direct && endpoint_.address.kind == Address::Kind::kUnix) connection->AllowRing();
+    return connection;
   }
 }
 
@@ -430,6 +433,7 @@ Expected<wire::CompileReply> Farm::Compile(const Module& module, Connection& con
   }
   wire::CompileRequest request;
   request.request_id = NextRequestId();
+  ThisWaiting().request_id = request.request_id;
   request.handle = std::string(Bytes(module.handle_));
   request.target = module.target_;
   request.functions = module.declarations_;
@@ -525,6 +529,7 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
     call.request_id = NextRequestId();
     if (explicit_deadline) call.deadline_ms = TellFarm(deadline);
     if (request_id != nullptr) request_id->store(call.request_id, std::memory_order_release);
+    ThisWaiting().request_id = call.request_id;
 
     auto answer = lease->Call(call, deadline);
     if (answer && !answer->error) return Answered{std::move(lease), *std::move(answer), nullptr};
@@ -533,6 +538,7 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
       // Refused before anything ran: the farm forgot the module or the session.
       if (error.kind == ErrorKind::kUnknownModule) Forget(module, loaded.epoch);
       if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
+      if (error.kind == ErrorKind::kWorkerLost && (loaded.repeatable || !error.may_have_run) && !last) continue;
       if ((error.kind == ErrorKind::kUnknownModule || error.kind == ErrorKind::kUnknownSession) && !last) continue;
       return error;
     }
@@ -553,6 +559,60 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
                     .output = reply->output,
                     .error = nullptr};
     return Answered{Lease(), std::move(kept), std::move(reply)};
+  }
+}
+
+Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
+                                                         const Deadline& deadline) {
+  for (int attempt = 0;; ++attempt) {
+    const bool last = attempt + 1 >= kMostAttempts;
+    Loaded loaded;
+    RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
+    if (loaded.epoch != lease->epoch) {
+      auto made = LoadOver(module, lease, deadline);
+      if (!made && MayRepeat(made.error(), lease, attempt)) continue;
+      if (!made) return std::move(made).error();
+      loaded = *std::move(made);
+    }
+    std::vector<wire::CallRequest> requests;
+    requests.reserve(calls.size());
+    for (const CallMessage& call : calls) {
+      wire::CallRequest& request = requests.emplace_back();
+      request.request_id = NextRequestId();
+      request.function_id = loaded.reply->functions[index].function_id;
+      request.frame = call.frame;
+      if (call.out_bytes > 0) request.__set_out_bytes(call.out_bytes);
+      if (call.return_from >= 0) request.__set_return_from(call.return_from);
+    }
+    if (!requests.empty()) ThisWaiting().request_id = requests.front().request_id;
+    auto outcomes = lease->Ask(deadline, [&](wire::FarmClient& client) {
+      std::vector<wire::CallOutcome> reply;
+      client.call_batch(reply, requests);
+      return reply;
+    });
+    if (!outcomes) {
+      Error error = std::move(outcomes).error();
+      const bool reached = lease->sent();
+      if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
+      const bool refused = error.kind == ErrorKind::kUnknownSession;
+      const bool lost = error.kind == ErrorKind::kConnectionLost && lease->broken();
+      if (!last && (refused || (lost && (!reached || loaded.repeatable)))) continue;
+      return reached && !refused && lease->broken() ? MayHaveRun(std::move(error)) : error;
+    }
+    if (outcomes->size() != calls.size())
+      return Error(ErrorKind::kProtocolMismatch,
+                   fmt::format("the farm at {} answers {} of {} calls of a batch; update the older of the two sides",
+                               endpoint_.address.text, outcomes->size(), calls.size()));
+    // Refused before anything ran: the farm forgot the module.
+    const bool forgotten = std::any_of(outcomes->begin(), outcomes->end(), [](const wire::CallOutcome& outcome) {
+      return outcome.__isset.error && outcome.error.kind == wire::ErrorKind::UnknownModule;
+    });
+    if (forgotten) Forget(module, loaded.epoch);
+    const bool all_forgotten = std::all_of(outcomes->begin(), outcomes->end(), [](const wire::CallOutcome& outcome) {
+      return outcome.__isset.error && outcome.error.kind == wire::ErrorKind::UnknownModule;
+    });
+    if (all_forgotten && !outcomes->empty() && !last) continue;
+    return *std::move(outcomes);
   }
 }
 

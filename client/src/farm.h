@@ -57,6 +57,7 @@ class Module {
 
 struct FarmOptions {
   int64_t connect_timeout_ms = 10'000;
+  bool direct = true;            // calls through shared memory where the farm is behind a Unix socket
   int64_t timeout_ms = 120'000;  // of a request that has none of its own: the farm's limits and some air
 };
 
@@ -117,6 +118,12 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // the call is sent, for Cancel().
   Expected<Answered> Call(Module& module, size_t index, CallMessage call, const Deadline& deadline,
                           bool explicit_deadline, std::atomic<int64_t>* request_id = nullptr);
+
+  // The calls in one message, run in their order, with an outcome each. Function and request ids are set here. At most
+  // once: if the answer is lost, all of it may have run. Repeated by itself only where nothing of it can have run, or
+  // where the module is repeatable.
+  Expected<std::vector<wire::CallOutcome>> CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
+                                                     const Deadline& deadline);
 
   // Sends a request that may be repeated: over a fresh connection if one breaks, in a new session if the old one is
   // gone.

@@ -146,6 +146,67 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
 
 }  // namespace
 
+namespace {
+
+// The value and what was printed, from a reply whose memory is `data`.
+Expected<Answer> Unpack(const Overload& overload, const types::PackedCall& packed, std::string_view result, int status,
+                        std::string_view data, std::string_view output) {
+  Answer answer;
+  answer.status = status;
+  answer.output = output;
+  RBC_RETURN_IF_ERROR(TakeMemory(packed, data));
+  if (status != 0) return answer;
+  RBC_ASSIGN_OR_RETURN(answer.value, types::UnpackResult(overload.type.result(), result, data));
+  return answer;
+}
+
+}  // namespace
+
+Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared, size_t index,
+                            std::span<const types::Value> values, int64_t timeout_ms,
+                            std::atomic<int64_t>* request_id) {
+  if (!prepared.declared[index]) return prepared.declared[index].error();
+  const Overload& overload = *prepared.overloads[index];
+  RBC_ASSIGN_OR_RETURN(const types::PackedCall packed, types::PackArguments(overload.layout, values));
+  bool is_explicit = false;
+  const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
+  RBC_ASSIGN_OR_RETURN(const client::Farm::Answered answered,
+                       caller.core->farm->Call(*prepared.module, *prepared.declared[index], MessageOf(packed), deadline,
+                                               is_explicit, request_id));
+  const client::CallAnswer& answer = answered.answer;
+  return Unpack(overload, packed, answer.result, answer.status, answer.data, answer.output);
+}
+
+Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, const Prepared& prepared, size_t index,
+                                                 const std::vector<std::vector<types::Value>>& rows,
+                                                 int64_t timeout_ms) {
+  if (!prepared.declared[index]) return prepared.declared[index].error();
+  const Overload& overload = *prepared.overloads[index];
+  std::vector<types::PackedCall> packed;
+  packed.reserve(rows.size());
+  std::vector<client::CallMessage> messages;
+  for (const auto& row : rows) {
+    RBC_ASSIGN_OR_RETURN(types::PackedCall call, types::PackArguments(overload.layout, row));
+    packed.push_back(std::move(call));
+    messages.push_back(MessageOf(packed.back()));
+  }
+  bool is_explicit = false;
+  const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
+  RBC_ASSIGN_OR_RETURN(const std::vector<wire::CallOutcome> outcomes,
+                       caller.core->farm->CallBatch(*prepared.module, *prepared.declared[index], messages, deadline));
+  std::vector<Expected<Answer>> out;
+  out.reserve(rows.size());
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    const wire::CallReply& reply = outcomes[i].reply;
+    if (outcomes[i].__isset.error) {
+      out.emplace_back(NameIt(FromWire(outcomes[i].error), caller.name));
+    } else {
+      out.push_back(Unpack(overload, packed[i], reply.result, reply.status, reply.data, reply.output));
+    }
+  }
+  return out;
+}
+
 std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call) {
   Status status = InvokeTyped(caller, index, timeout_ms, call);
   if (status) return nullptr;
@@ -173,25 +234,14 @@ Result<CallResult> Caller::CallNumbered(std::span<const Value> arguments, std::a
     const std::vector<types::Value> values = Inner(arguments);
     RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(prepared->types, std::span<const types::Value>(values)));
     const detail::Overload& overload = *prepared->overloads[index];
-    if (!prepared->declared[index]) return prepared->declared[index].error();
-    RBC_ASSIGN_OR_RETURN(const types::PackedCall packed, types::PackArguments(overload.layout, values));
-    bool is_explicit = false;
-    const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_, &is_explicit);
-    const size_t declared = *prepared->declared[index];
-    RBC_ASSIGN_OR_RETURN(const client::Farm::Answered answered,
-                         state_->core->farm->Call(*prepared->module, declared, detail::MessageOf(packed), deadline,
-                                                  is_explicit, request_id));
-    const client::CallAnswer& answer = answered.answer;
+    RBC_ASSIGN_OR_RETURN(detail::Answer answer,
+                         detail::CallValues(*state_, *prepared, index, values, timeout_ms_, request_id));
     CallResult result;
-    result.output = answer.output;
+    result.output = std::move(answer.output);
     result.signature = overload.type.ToString();
-    result.symbol = prepared->module->declarations()[declared].symbol;
+    result.symbol = prepared->module->declarations()[*prepared->declared[index]].symbol;
     result.status = answer.status;
-    RBC_RETURN_IF_ERROR(detail::TakeMemory(packed, answer.data));
-    if (answer.status == 0) {
-      RBC_ASSIGN_OR_RETURN(types::Value value, types::UnpackResult(overload.type.result(), answer.result, answer.data));
-      result.value = ValueMaker::Make(std::move(value), overload.type.result());
-    }
+    if (answer.status == 0) result.value = ValueMaker::Make(std::move(answer.value), overload.type.result());
     return result;
   };
   Result<CallResult> result = call();

@@ -26,21 +26,21 @@ Result<size_t> SignatureFor(const detail::Prepared& prepared, std::span<const Co
     const auto parameters = prepared.types[i].parameters();
     if (std::equal(parameters.begin(), parameters.end(), given.begin(), given.end())) return i;
   }
-  return Error(ErrorKind::kNoMatch, fmt::format("could not find matching function to given argument types: `{}`", text));
+  return Error(ErrorKind::kNoMatch,
+               fmt::format("could not find matching function to given argument types: `{}`", text));
 }
 
 Status CheckColumns(std::span<const Column> columns, int64_t rows, const types::FrameLayout& layout) {
   if (rows < 0) return {ErrorKind::kInvalidArgument, fmt::format("a map of {} rows is not possible", rows)};
   for (size_t i = 0; i < columns.size(); ++i) {
     const Column& column = columns[i];
-    const auto needed = rows == 0 || column.stride < 0
-                            ? 0
-                            : static_cast<unsigned __int128>(column.stride) * static_cast<uint64_t>(rows - 1) +
-                                  layout.slots()[i].size;
+    const auto needed =
+        rows == 0 || column.stride < 0
+            ? 0
+            : static_cast<unsigned __int128>(column.stride) * static_cast<uint64_t>(rows - 1) + layout.slots()[i].size;
     if (column.stride >= 0 && needed <= column.bytes) continue;
-    return {ErrorKind::kInvalidArgument,
-            fmt::format("column {} has {} bytes, too few for {} rows with a stride of {}", i + 1, column.bytes, rows,
-                        column.stride)};
+    return {ErrorKind::kInvalidArgument, fmt::format("column {} has {} bytes, too few for {} rows with a stride of {}",
+                                                     i + 1, column.bytes, rows, column.stride)};
   }
   return {};
 }
@@ -69,17 +69,16 @@ Result<MapResult> Caller::try_map(int64_t rows, std::span<const Column> columns)
     bool is_explicit = false;
     const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_, &is_explicit);
     wire::MapRequest request = RequestOf(rows, columns);
-    RBC_ASSIGN_OR_RETURN(
-        wire::MapReply reply,
-        state_->core->farm->AskLoaded(
-            *prepared->module, deadline, [&](wire::FarmClient& client, const client::Loaded& loaded) {
-              request.function_id = loaded.reply->functions[*prepared->declared[index]].function_id;
-              request.request_id = state_->core->farm->NextRequestId();
-              if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
-              wire::MapReply answer;
-              client.map_rows(answer, request);
-              return answer;
-            }));
+    RBC_ASSIGN_OR_RETURN(wire::MapReply reply,
+                         state_->core->farm->AskLoaded(
+                             *prepared->module, deadline, [&](wire::FarmClient& client, const client::Loaded& loaded) {
+                               request.function_id = loaded.reply->functions[*prepared->declared[index]].function_id;
+                               request.request_id = state_->core->farm->NextRequestId();
+                               if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
+                               wire::MapReply answer;
+                               client.map_rows(answer, request);
+                               return answer;
+                             }));
     MapResult out;
     out.dtype = reply.result.dtype;
     out.rows = rows;
@@ -115,17 +114,16 @@ Result<CallResult> Caller::try_launch(const Grid& grid, std::span<const Value> a
     if (packed.out_bytes != 0) request.__set_out_bytes(static_cast<int32_t>(packed.out_bytes));
     if (!packed.returned.empty()) request.__set_return_from(static_cast<int32_t>(packed.return_from));
     const size_t declared = *prepared->declared[index];
-    RBC_ASSIGN_OR_RETURN(
-        const wire::CallReply reply,
-        state_->core->farm->AskLoaded(
-            *prepared->module, deadline, [&](wire::FarmClient& client, const client::Loaded& loaded) {
-              request.function_id = loaded.reply->functions[declared].function_id;
-              request.request_id = state_->core->farm->NextRequestId();
-              if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
-              wire::CallReply answer;
-              client.launch(answer, request);
-              return answer;
-            }));
+    RBC_ASSIGN_OR_RETURN(const wire::CallReply reply,
+                         state_->core->farm->AskLoaded(
+                             *prepared->module, deadline, [&](wire::FarmClient& client, const client::Loaded& loaded) {
+                               request.function_id = loaded.reply->functions[declared].function_id;
+                               request.request_id = state_->core->farm->NextRequestId();
+                               if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
+                               wire::CallReply answer;
+                               client.launch(answer, request);
+                               return answer;
+                             }));
     RBC_RETURN_IF_ERROR(detail::TakeMemory(packed, reply.data));
     CallResult out;
     out.output = reply.output;

@@ -18,6 +18,7 @@ RemoteJIT::RemoteJIT(std::string_view address, Options options) : core_(std::mak
   if (!options.name_space.empty()) endpoint.name_space = options.name_space;
   client::FarmOptions farm_options;
   if (options.connect_timeout.count() > 0) farm_options.connect_timeout_ms = options.connect_timeout.count();
+  farm_options.direct = options.direct;
   core_->options = std::move(options);
   core_->farm = client::Farm::Create(std::move(endpoint), farm_options);
 }
@@ -61,8 +62,8 @@ Result<std::vector<TargetDescription>> RemoteJIT::try_targets() const {
   for (const wire::TargetInfo& t : targets) {
     out.push_back({t.name, t.triple, t.data_layout, t.cpu, t.llvm_version, t.pointer_bits, t.devices, t.simulated});
     for (const wire::DeviceInfo& d : t.device_infos)
-      out.back().device_infos.push_back({d.number, d.name, d.uuid, d.sm, d.memory, d.free_memory, d.driver, d.contexts,
-                                         d.max_contexts, d.simulated});
+      out.back().device_infos.push_back(
+          {d.number, d.name, d.uuid, d.sm, d.memory, d.free_memory, d.driver, d.contexts, d.max_contexts, d.simulated});
   }
   return out;
 }

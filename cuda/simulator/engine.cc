@@ -61,7 +61,8 @@ std::string Grid::Where() const {
 
 // Ends where a page ends, so that what runs over it is a fault and no neighbour's value.
 Status Grid::AllocateShared() {
-  const size_t wanted = RoundUp(RoundUp(launch_.static_shared, kSharedAlignment) + launch_.dynamic_shared, kSharedAlignment);
+  const size_t wanted =
+      RoundUp(RoundUp(launch_.static_shared, kSharedAlignment) + launch_.dynamic_shared, kSharedAlignment);
   if (wanted == 0) return {};
   shared_mapped_ = RoundUp(wanted, kPage) + kPage;
   void* memory = mmap(nullptr, shared_mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -214,10 +215,11 @@ Error Grid::Deadlock() const {
     if (first == nullptr) first = &fiber;
     ++(fiber.state == State::kAtBarrier ? at_barrier : in_warp);
   }
-  Error error(ErrorKind::kRemoteCrash,
-              fmt::format("the threads of block {} wait for each other for ever: {} at a barrier, {} for lanes of their "
-                          "warp, the first is thread {}",
-                          Show(first->thread.ctaid), at_barrier, in_warp, Show(first->thread.tid)));
+  Error error(
+      ErrorKind::kRemoteCrash,
+      fmt::format("the threads of block {} wait for each other for ever: {} at a barrier, {} for lanes of their "
+                  "warp, the first is thread {}",
+                  Show(first->thread.ctaid), at_barrier, in_warp, Show(first->thread.tid)));
   error.cause = "deadlock";
   error.may_have_run = true;
   return error;
@@ -226,7 +228,8 @@ Error Grid::Deadlock() const {
 // ---- Barriers ----------------------------------------------------------------------------------------------------
 
 uint32_t Grid::AwaitBarrier(uint32_t id, uint32_t count, uint32_t operation, bool predicate) {
-  if (id >= kBarriers) Fail("trap", fmt::format("there is no barrier {}, only 0 to {}, in {}", id, kBarriers - 1, Where()));
+  if (id >= kBarriers)
+    Fail("trap", fmt::format("there is no barrier {}, only 0 to {}, in {}", id, kBarriers - 1, Where()));
   Fiber& self = *running_;
   Barrier& barrier = barriers_[id];
   barrier.expected = count;
@@ -273,7 +276,8 @@ uint32_t Grid::LiveLanes(uint32_t warp) const {
 uint64_t Grid::AwaitWarp(const WarpRequest& request) {
   Fiber& self = *running_;
   if ((request.mask >> self.thread.lane & 1) == 0)
-    Fail("trap", fmt::format("a lane is not in the mask {:#x} of its own warp operation, in {}", request.mask, Where()));
+    Fail("trap",
+         fmt::format("a lane is not in the mask {:#x} of its own warp operation, in {}", request.mask, Where()));
   self.request = request;
   self.state = State::kInWarp;
   TryWarp(self.thread.warp);

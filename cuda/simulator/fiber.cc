@@ -109,12 +109,12 @@ void Context::Prepare(const FiberStack& stack, void (*body)(void*), void* argume
   *--top = 0;
   *--top = 0;  // two: a call wants the stack aligned to 16
   *--top = reinterpret_cast<uint64_t>(&rbc_sim_begin);
-  *--top = 0;                                        // rbp
-  *--top = 0;                                        // rbx
-  *--top = reinterpret_cast<uint64_t>(body);         // r12
-  *--top = reinterpret_cast<uint64_t>(argument);     // r13
-  *--top = 0;                                        // r14
-  *--top = 0;                                        // r15
+  *--top = 0;                                     // rbp
+  *--top = 0;                                     // rbx
+  *--top = reinterpret_cast<uint64_t>(body);      // r12
+  *--top = reinterpret_cast<uint64_t>(argument);  // r13
+  *--top = 0;                                     // r14
+  *--top = 0;                                     // r15
   *--top = kControlWords;
   stack_pointer_ = top;
 #if defined(__SANITIZE_ADDRESS__)

@@ -9,7 +9,7 @@
 namespace rbc::simulator {
 namespace {
 
-constexpr int kMaxArguments = 32;     // CUDA takes no more
+constexpr int kMaxArguments = 32;       // CUDA takes no more
 constexpr size_t kMaxText = 64 * 1024;  // of one conversion
 
 // Arguments at their natural alignment, one after the other.

@@ -72,6 +72,7 @@ std::vector<ConfigKey> SessionAndStoreKeys() {
              "How long any session outlives its last connection where the farm closed it in doubt about a reply."),
       {"sessions", "lend", FlagKey{&C::lend}, "Lend connections to the worker that their calls go to."},
       Number("sessions", "lend_after", &C::lend_after, 1, 1'000'000, "Calls in a row for one worker before a lend."),
+      {"sessions", "direct", FlagKey{&C::direct}, "Share a worker's lanes with clients on Unix sockets that ask."},
       Size("store", "max_bytes", &C::store_bytes, 1 << 20, 1ull << 50,
            "Compiled modules and their IR in memory; the least recently used go first."),
       Number("names", "max_names", &C::max_names, 0, 10'000'000, "Published names."),
@@ -117,14 +118,18 @@ std::vector<ConfigKey> CudaKeys() {
   constexpr std::string_view kSection = "targets.cuda";
   return {
       {kSection, "simulate", FlagKey{&C::cuda_simulate},
-       "Play a GPU on this machine's processor: for tests and for machines without one. Results are right, speed is not."},
+       "Play a GPU on this machine's processor: for tests and for machines without one. Results are right, speed is "
+       "not."},
       {kSection, "devices", TextListKey{&C::cuda_devices},
-       "GPUs to use: an index (\"0\"), a UUID (\"GPU-...\") or a MIG instance (\"MIG-...\"). Empty: all that the driver shows."},
+       "GPUs to use: an index (\"0\"), a UUID (\"GPU-...\") or a MIG instance (\"MIG-...\"). Empty: all that the "
+       "driver shows."},
       {kSection, "driver", TextKey{&C::cuda_driver, {}}, "The driver's library. Empty: libcuda.so.1."},
-      Number(kSection, "max_contexts", &C::cuda_max_contexts, 1, 1024, "Execution workers on one GPU; more answer Busy."),
+      Number(kSection, "max_contexts", &C::cuda_max_contexts, 1, 1024,
+             "Execution workers on one GPU; more answer Busy."),
       {kSection, "memory_fraction", FractionKey{&C::cuda_memory_fraction},
        "Share of a GPU's memory that this farm may use; others use the card too."},
-      Size(kSection, "session_memory", &C::cuda_session_memory, 1 << 20, 1ull << 44, "Memory of a GPU for one session."),
+      Size(kSection, "session_memory", &C::cuda_session_memory, 1 << 20, 1ull << 44,
+           "Memory of a GPU for one session."),
   };
 }
 

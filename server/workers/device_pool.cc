@@ -42,7 +42,8 @@ rbc::Status DevicePool::Configure(const CudaOptions& options, std::vector<worker
 // What the farm may still give away; 0 where nothing is known about the memory.
 uint64_t DevicePool::Unclaimed(const Device& device) const {
   const auto& d = device.description;
-  const auto ours = std::min(static_cast<uint64_t>(static_cast<double>(d.memory) * options_.memory_fraction), d.free_memory);
+  const auto ours =
+      std::min(static_cast<uint64_t>(static_cast<double>(d.memory) * options_.memory_fraction), d.free_memory);
   const uint64_t claimed = device.contexts * options_.session_memory;
   return ours > claimed ? ours - claimed : 0;
 }
@@ -66,9 +67,10 @@ Expected<DevicePool::Place> DevicePool::Take(int pin) {
       best = &device;
   }
   if (best == nullptr) {
-    Error busy(ErrorKind::kBusy, fmt::format("{} at most {} sessions at once and no memory for more; try again later",
-                                             pin >= 0 ? fmt::format("GPU {} serves", pin) : "the farm's GPUs serve each",
-                                             options_.max_contexts));
+    Error busy(ErrorKind::kBusy,
+               fmt::format("{} at most {} sessions at once and no memory for more; try again later",
+                           pin >= 0 ? fmt::format("GPU {} serves", pin) : "the farm's GPUs serve each",
+                           options_.max_contexts));
     busy.retry_after_ms = 1000;
     busy.retry_safe = true;
     return busy;

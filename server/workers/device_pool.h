@@ -40,8 +40,8 @@ class DevicePool {
   // `found` is all that the driver shows; the options choose. kInvalidArgument: a chosen device is not there.
   rbc::Status Configure(const CudaOptions& options, std::vector<worker::DeviceDescription> found);
 
-  // A place on the device with the most memory that nobody has claimed, or on number `pin`. kUnavailable: there is none;
-  // kBusy: all have max_contexts workers, or too little memory for one more.
+  // A place on the device with the most memory that nobody has claimed, or on number `pin`. kUnavailable: there is
+  // none; kBusy: all have max_contexts workers, or too little memory for one more.
   Expected<Place> Take(int pin);
   // A worker on it has ended or looked: memory that is free now.
   std::vector<DeviceStatus> Status() const;

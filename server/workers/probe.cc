@@ -21,8 +21,8 @@ Expected<std::vector<worker::DeviceDescription>> ProbeDevices(WorkerHost& host, 
   Packet packet;
   worker::JobBody body{};
   const bool answered = AwaitPacket(probe.control.get(), Clock::now() + kProbeLimit, &packet) == Receive::kPacket &&
-                        packet.type == worker::MessageType::kProbed && packet.As(&body) &&
-                        body.offset <= kProbeArena && body.size <= kProbeArena - body.offset;
+                        packet.type == worker::MessageType::kProbed && packet.As(&body) && body.offset <= kProbeArena &&
+                        body.size <= kProbeArena - body.offset;
   probe.process->KillAndReap();
   if (!answered) return Error(ErrorKind::kUnavailable, "the driver ended the process that looked for GPUs");
   const std::string bytes(probe.arena.data() + body.offset, body.size);

@@ -69,6 +69,7 @@ class Supervisor::Impl final : public WorkerHost {
   void Watch(std::shared_ptr<ChildProcess> process, int control, std::shared_ptr<WorkerEvents> events) override;
   void AddTickUser(int change) override;
   DevicePool& devices() override { return devices_; }
+  const std::string& device_notes() const { return device_notes_; }
 
   std::vector<WorkerStatus> Describe() const;
   const worker::NurseryReady& ready() const { return ready_; }
@@ -103,6 +104,7 @@ class Supervisor::Impl final : public WorkerHost {
   pid_t stranger_ = 0;                              // the thread's
   worker::NurseryReady ready_;
   DevicePool devices_;
+  std::string device_notes_;
   std::unique_ptr<CompilePool> compiles_;
 
   mutable std::mutex mutex_;
@@ -135,16 +137,16 @@ rbc::Status Supervisor::Impl::Start(const std::string& first_domain) {
 // What there is of GPUs goes into the targets' descriptions.
 rbc::Status Supervisor::Impl::FindDevices(const std::string& domain) {
   const CudaOptions& cuda = options_.cuda;
-  std::string driver;
   std::vector<worker::DeviceDescription> found;
   if (cuda.simulate) {
     found.push_back(SimulatedGpu());
   } else {
     auto probed = ProbeDevices(*this, domain);
     // No driver is no reason not to start; a target without devices says why when it is called.
-    if (probed) found = *std::move(probed);
+    if (probed)
+      found = *std::move(probed);
     else
-      ready_.notes += (ready_.notes.empty() ? "" : " ") + std::string("cuda: ") + probed.error().message + ";";
+      device_notes_ = std::move(probed).error().message;
   }
   RBC_RETURN_IF_ERROR(devices_.Configure(cuda, std::move(found)));
   for (TargetInfo& target : ready_.targets) {
@@ -408,6 +410,7 @@ Expected<std::unique_ptr<Supervisor>> Supervisor::Start(SupervisorOptions option
 
 const std::vector<TargetInfo>& Supervisor::targets() const { return impl_->ready().targets; }
 std::vector<DeviceStatus> Supervisor::Devices() const { return impl_->devices().Status(); }
+const std::string& Supervisor::device_notes() const { return impl_->device_notes(); }
 const std::string& Supervisor::sandbox_notes() const { return impl_->ready().notes; }
 CompilePool& Supervisor::compiles() { return impl_->compiles(); }
 

@@ -55,9 +55,10 @@ struct WorkerStatus {
   std::string domain;
   std::string target;
   uint64_t session = 0;
-  uint32_t sandbox = 0;  // worker::SandboxBit
-  uint64_t jobs = 0;     // compiles or calls
-  std::string state;     // "idle", "busy", "starting"
+  uint32_t sandbox = 0;       // worker::SandboxBit
+  uint64_t jobs = 0;          // compiles or calls
+  uint32_t client_lanes = 0;  // lanes that serve a lent connection or a client's ring
+  std::string state;          // "idle", "busy", "starting"
 };
 
 // A GPU of this farm, or its simulation.
@@ -89,6 +90,8 @@ class Supervisor {
   std::vector<WorkerStatus> Status() const;
   // GPUs, in the order of the targets' devices.
   std::vector<DeviceStatus> Devices() const;
+  // Why there is none, for a person; "" where there are.
+  const std::string& device_notes() const;
 
   class Impl;
 

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "targets/cuda/gpu_device.h"
 
-#include <fmt/format.h>
-
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -73,7 +72,8 @@ class DeviceOutput {
 
 // Where a call's parts lie on the device: status and outcome, result, memory.
 struct Layout {
-  explicit Layout(const EntryPoint& entry, size_t bytes) : memory(kHead + RoundUp(entry.result_size, 64)), size(memory + bytes) {}
+  explicit Layout(const EntryPoint& entry, size_t bytes)
+      : memory(kHead + RoundUp(entry.result_size, 64)), size(memory + bytes) {}
   static constexpr size_t kStatus = 0, kOutcome = 8, kHead = 64;
   size_t memory;
   size_t size;

@@ -72,8 +72,9 @@ Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& 
 Status CheckShape(const EntryPoint& entry, const GridShape& shape) {
   const uint64_t threads = uint64_t{shape.block[0]} * shape.block[1] * shape.block[2];
   if (entry.max_threads != 0 && threads > entry.max_threads)
-    return {ErrorKind::kInvalidArgument, fmt::format("a block of {} threads is more than the {} that the kernel was made for",
-                                                     threads, entry.max_threads)};
+    return {ErrorKind::kInvalidArgument,
+            fmt::format("a block of {} threads is more than the {} that the kernel was made for", threads,
+                        entry.max_threads)};
   return {};
 }
 

@@ -10,7 +10,7 @@ namespace rbc::cuda {
 
 // Where on the device the call's memory lies.
 struct DeviceAddresses {
-  uint64_t memory = 0;   // of Invocation::memory
+  uint64_t memory = 0;  // of Invocation::memory
   uint64_t result = 0;
   uint64_t status = 0;   // int32_t, 0 before the launch
   uint64_t outcome = 0;  // uint64_t, kAllRowsFine before the launch

@@ -16,7 +16,8 @@ class MapBuilder {
  public:
   MapBuilder(const MatchedFunction& match, llvm::Function* call, const std::string& name)
       : match_(match), call_(call), builder_(call->getContext()), columns_(ColumnsOf(match)) {
-    entry_ = llvm::Function::Create(call->getFunctionType(), llvm::GlobalValue::ExternalLinkage, name, *call->getParent());
+    entry_ =
+        llvm::Function::Create(call->getFunctionType(), llvm::GlobalValue::ExternalLinkage, name, *call->getParent());
     entry_->addFnAttr(llvm::Attribute::NoUnwind);
     entry_->addFnAttr("probe-stack", "inline-asm");
     builder_.SetInsertPoint(llvm::BasicBlock::Create(builder_.getContext(), "", entry_));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 
@@ -139,7 +140,12 @@ std::string Npy(const std::vector<double>& values) {
 
 class Matrix : public FarmTest, public ::testing::WithParamInterface<const char*> {
  protected:
-  FarmOptions Options() const override { return FarmOptions().Set("targets.cuda", "simulate", "true"); }
+  // On a machine with a GPU, RBC_REQUIRE=cuda runs all of it there.
+  FarmOptions Options() const override {
+    const char* required = std::getenv("RBC_REQUIRE");
+    const bool real = required != nullptr && std::string_view(required) == "cuda";
+    return FarmOptions().Set("targets.cuda", "simulate", real ? "false" : "true");
+  }
   std::string target() const { return GetParam(); }
   bool is_host() const { return target() == "host"; }
   std::string Arithmetic() const { return Head() + kArithmetic; }
@@ -261,6 +267,7 @@ TEST_P(Matrix, CxxKernel) {
   for (int32_t i = 0; i < 32; ++i) lanes[i] = i + 1;
   sum.launch({{1}, {32}, 0}, lanes);
   EXPECT_EQ(lanes[0], 528);
+  EXPECT_EQ(ErrorOf([&] { sum(lanes); }).kind, ErrorKind::kInvalidArgument) << "a kernel is launched, not called";
 
   EXPECT_EQ(ErrorOf([&] { reverse.launch({{1}, {2048}, 0}, data); }).kind, ErrorKind::kInvalidArgument);
   EXPECT_EQ(ErrorOf([&] { reverse.launch({{1}, {64}, 1 << 20}, data); }).kind, ErrorKind::kInvalidArgument);
@@ -269,7 +276,8 @@ TEST_P(Matrix, CxxKernel) {
 
 TEST_P(Matrix, CxxStatus) {
   if (!Exists()) return;
-  const auto checked = Jit().function(Source::Ir(Arithmetic()), "checked", {"float64(float64)"}, With(CallAbi::kStatusRetptr));
+  const auto checked =
+      Jit().function(Source::Ir(Arithmetic()), "checked", {"float64(float64)"}, With(CallAbi::kStatusRetptr));
   EXPECT_EQ(checked(2.5).as<double>(), 2.5);
   EXPECT_EQ(checked.try_call({::rbc::Value(-1.0)}).value().status, 7);
   std::vector<double> x(1000, 1.0);
@@ -349,7 +357,8 @@ TEST_P(Matrix, CliStatus) {
   const Finished run = Rbc({"call", source, "checked", "f64(f64)", "-1", "--abi", "status_retptr"});
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, HasSubstr("returns status 7")) << run.ToString();
-  const Finished map = Rbc({"map", source, "checked", "f64(f64)", File("x.npy", Npy({1, 2, -3})), "--abi", "status_retptr"});
+  const Finished map =
+      Rbc({"map", source, "checked", "f64(f64)", File("x.npy", Npy({1, 2, -3})), "--abi", "status_retptr"});
   EXPECT_THAT(map.err, HasSubstr("returns status 7 for row 2")) << map.ToString();
 }
 

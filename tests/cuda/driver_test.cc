@@ -1,12 +1,13 @@
 // The Driver API against a driver that fails on demand: what each error becomes, and that nothing leaks.
 // SPDX-License-Identifier: Apache-2.0
+#include "cuda/driver.h"
+
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-#include "cuda/driver.h"
 #include "cuda/gpu.h"
 #include "cuda/probe.h"
 
@@ -77,11 +78,10 @@ TEST_F(FakeDriver, RunsWhatAWorkerDoes) {
 }
 
 // The functions that can fail on the way, and every result that the table knows.
-constexpr const char* kFunctions[] = {"cuDeviceGet",          "cuCtxCreate",         "cuDeviceGetAttribute",
-                                      "cuCtxSetLimit",        "cuCtxSetCurrent",     "cuModuleLoadDataEx",
-                                      "cuModuleGetFunction",  "cuStreamCreate",      "cuMemHostAlloc",
-                                      "cuMemAlloc",           "cuMemcpyHtoDAsync",   "cuFuncSetAttribute",
-                                      "cuLaunchKernel",       "cuMemcpyDtoHAsync",   "cuStreamSynchronize"};
+constexpr const char* kFunctions[] = {
+    "cuDeviceGet",        "cuCtxCreate",         "cuDeviceGetAttribute", "cuCtxSetLimit",     "cuCtxSetCurrent",
+    "cuModuleLoadDataEx", "cuModuleGetFunction", "cuStreamCreate",       "cuMemHostAlloc",    "cuMemAlloc",
+    "cuMemcpyHtoDAsync",  "cuFuncSetAttribute",  "cuLaunchKernel",       "cuMemcpyDtoHAsync", "cuStreamSynchronize"};
 struct Expectation {
   int result;
   ErrorKind kind;

@@ -215,7 +215,8 @@ void WaitForNobody(const void*) {
   rbc_sim_barrier(0, 0, kNoReduction, 0);
 }
 void ShuffleAlone(const void*) {
-  if (rbc_sim_thread()->lane < 8) rbc_sim_shuffle(kShuffleDown, kAllLanes, 1, 1, 31);
+  if (rbc_sim_thread()->lane < 8)
+    rbc_sim_shuffle(kShuffleDown, kAllLanes, 1, 1, 31);
   else
     rbc_sim_barrier(0, 0, kNoReduction, 0);
 }

@@ -51,7 +51,7 @@ int Outcome(const char* name) {
   const auto found = failures.find(name);
   return found != failures.end() && call >= found->second.from ? found->second.result : 0;
 }
-#define FAIL_OR_GO_ON(name)                              \
+#define FAIL_OR_GO_ON(name) \
   if (const int result = Outcome(name); result != 0) return result
 
 void ReadConfiguration() {
@@ -185,7 +185,10 @@ EXPORT int cuModuleGetFunction(void** function, void* module, const char* name) 
   FAIL_OR_GO_ON("cuModuleGetFunction");
   auto* in = static_cast<Module*>(module);
   // PTX names its kernels; a cubin is taken at its word.
-  if (!in->image.starts_with("\x7f" "ELF") && in->image.find(std::string(".entry ") + name) == std::string::npos) return 500;
+  if (!in->image.starts_with("\x7f"
+                             "ELF") &&
+      in->image.find(std::string(".entry ") + name) == std::string::npos)
+    return 500;
   in->kernels.push_back(new std::string(name));
   *function = in->kernels.back();
   return 0;

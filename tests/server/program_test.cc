@@ -130,6 +130,28 @@ TEST_F(ProgramTest, AnswersCallsAndStopsOnTerm) {
   EXPECT_FALSE(std::filesystem::exists(socket()));
 }
 
+TEST_F(ProgramTest, StopsWhenStandardInputEnds) {
+  int in[2];
+  ASSERT_EQ(pipe2(in, O_CLOEXEC), 0);
+  const int kept = dup(STDIN_FILENO);
+  dup2(in[0], STDIN_FILENO);
+  close(in[0]);
+  auto arguments = Arguments();
+  arguments.emplace_back("--until-eof");
+  Program farm(arguments);
+  dup2(kept, STDIN_FILENO);
+  close(kept);
+  const auto addresses = farm.WaitReady();
+  ASSERT_EQ(addresses.size(), 2u) << farm.text();
+  ASSERT_EQ(write(in[1], "noise", 5), 5);
+  Client client(addresses[0]);
+  client.Hello();
+  EXPECT_EQ(CallAdd(client, CompileAdd(client).functions[0].function_id), 3.5);
+  close(in[1]);
+  EXPECT_EQ(farm.Wait(), 0) << farm.text();
+  EXPECT_FALSE(std::filesystem::exists(socket()));
+}
+
 // Nothing is in flight when the worker is killed, not even the end of its last send, and the next call is sent when the
 // process is gone: none may fail, lent connection or not.
 class KilledWorker : public ProgramTest, public ::testing::WithParamInterface<const char*> {};

@@ -23,6 +23,33 @@ Expected<size_t> Choose(std::initializer_list<std::string_view> signatures, std:
   return BestMatch(Types(signatures), std::span<const Value>(arguments));
 }
 
+Expected<size_t> ChooseTyped(std::initializer_list<std::string_view> signatures, std::vector<Value> arguments,
+                             std::vector<std::string_view> types) {
+  std::vector<Type> known;
+  for (const std::string_view text : types) known.push_back(T(text));
+  std::vector<const Type*> pointers;
+  for (const Type& type : known) pointers.push_back(type.is(Kind::kVoid) ? nullptr : &type);
+  return BestMatch(Types(signatures), std::span<const Value>(arguments), std::span<const Type* const>(pointers));
+}
+
+TEST(Match, ArgumentsWhoseTypeTheCallerKnows) {
+  // By value any integer is an int64; as an int32 it has a signature of its own.
+  EXPECT_EQ(Choose({"int64(int64)", "int32(int32)"}, {Value(7)}).value(), 0u);
+  EXPECT_EQ(ChooseTyped({"float32(float32)", "int32(int32)"}, {Value(7)}, {"int32"}).value(), 1u);
+  EXPECT_EQ(ChooseTyped({"int8(int8)", "int32(int32)"}, {Value(7)}, {"int32"}).value(), 1u);
+  // void: not known, so that the value decides.
+  EXPECT_EQ(
+      ChooseTyped({"int8(int8, float32)", "int8(int8, float64)"}, {Value(7), Value(1.5)}, {"int8", "void"}).value(),
+      1u);
+  const auto none = ChooseTyped({"int32(int32)"}, {Value(1.5)}, {"complex64"});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().message, "could not find matching function to given argument types: `complex64`");
+  // The value must fit all the same.
+  const auto wide = ChooseTyped({"int8(int8)"}, {Value(300)}, {"int64"});
+  ASSERT_FALSE(wide);
+  EXPECT_EQ(wide.error().kind, ErrorKind::kInvalidArgument);
+}
+
 TEST(Match, PenaltyTable) {
   for (const char* same :
        {"bool", "int64", "string", "char8*", "{int32, float64}", "foo", "int8(int8)*", "float64[:]"}) {

@@ -29,6 +29,8 @@ namespace detail {
 
 // Caller's insides; in the library.
 struct CallerState;
+// For bindings to other languages that are built with the library.
+struct Inside;
 
 // A parameter that does not lie in the frame itself: text, or memory behind a pointer.
 enum class ReferenceKind : uint8_t { kText, kIn, kInOut, kOut };
@@ -220,6 +222,7 @@ class RBC_API Caller {
 
  private:
   friend class RemoteJIT;
+  friend struct detail::Inside;
   template <typename F>
   friend class Function;
   Caller(std::shared_ptr<detail::CallerState> state, int64_t timeout_ms)
@@ -274,7 +277,8 @@ class Function<R(A...)> {
                                                                " rows"));
       rows = length;
     }
-    if (rows < 0) throw Exception(Error(ErrorKind::kInvalidArgument, "a map needs at least one column; call it instead"));
+    if (rows < 0)
+      throw Exception(Error(ErrorKind::kInvalidArgument, "a map needs at least one column; call it instead"));
     const auto all = std::apply(
         [&](auto&... places) {
           return std::array<Column, sizeof...(C)>{detail::ColumnFrom<std::remove_cvref_t<A>>(columns, &places)...};

@@ -78,7 +78,8 @@ inline constexpr bool kIsColumn<std::span<T>> = true;
 template <typename A, typename C>
 Column ColumnFrom(const C& given, A* kept) {
   if constexpr (kIsColumn<C>) {
-    static_assert(std::is_same_v<std::remove_cv_t<typename C::value_type>, A>, "a column holds values of the parameter's type");
+    static_assert(std::is_same_v<std::remove_cv_t<typename C::value_type>, A>,
+                  "a column holds values of the parameter's type");
     return Column::Of(std::span<const A>(given.data(), given.size()));
   } else {
     *kept = given;

@@ -1,0 +1,713 @@
+"""Python functions to LLVM IR, by numba. All that is said about numba's insides is said in this one file.
+
+Nothing is compiled for this machine: the module carries the farm's triple and data layout, no processor and no vector
+width, and what numba would resolve in this process (C helpers, Python objects) is either emitted beside it as IR
+(_runtime.py) or refused by name.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import contextlib
+import hashlib
+import re
+import sys
+import threading
+import traceback
+import types as pytypes
+
+import llvmlite.binding as ll
+import numba
+from llvmlite import ir
+from numba.core import byteflow, callconv, cgutils, codegen, config, cpu, dispatcher, errors, registry, sigutils, ssa
+from numba.core import target_extension, types, typing
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.descriptors import TargetDescriptor
+from numba.core.imputils import builtin_registry
+
+from . import _core, _numba_types, _runtime
+from ._errors import Error, TypingError, UnsupportedFeature
+
+NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
+# What the tests run against (client/python/requirements*.txt); others may work.
+OLDEST, NEWEST = (0, 57), (0, 68)
+
+_NO_WRAP = re.compile(r"(= (?:add|sub|mul|shl)) nsw ")
+_BYTES, _INT = ir.IntType(8).as_pointer(), ir.IntType(32)
+NONE_STATUS = -2  # numba's code for "the result is None"
+_FIRST_CODE = 1024  # codes below are numba's own
+
+_state = threading.local()
+_lock = threading.RLock()
+
+
+# ---- exceptions: a status code each, the same in every process -------------------------------------------------------
+
+_exceptions = {}  # code -> (class, arguments, (function, file, line) or None)
+
+
+class AtRunTime:
+    """Stands in an exception's arguments for a value that only the farm knows; it comes with what the call printed."""
+
+    def __init__(self, position):
+        self.position = position
+
+    def __repr__(self):
+        return f"<value {self.position}>"
+
+
+def _code_of(exc, args, location):
+    """The status that stands for this exception. No path takes part, so that the IR is the same wherever it lies."""
+    where = (location[0], location[2]) if location else None
+    name = (exc.__module__, exc.__qualname__) if exc is not None else None
+    text = repr((name, args, where))
+    for salt in range(16):
+        digest = hashlib.blake2s(f"{salt}{text}".encode(), digest_size=8).digest()
+        code = _FIRST_CODE + int.from_bytes(digest, "little") % (2**31 - 1 - _FIRST_CODE)
+        known = _exceptions.get(code)
+        if known is None or known[3] == text:
+            _exceptions[code] = (exc, args, location, text)
+            return code
+    raise AssertionError("no free status code")
+
+
+def exception_of(code):
+    """(class, arguments, (function, file, line) or None) of a status, or None for a code that is not known here."""
+    known = _exceptions.get(code)
+    return known[:3] if known else None
+
+
+def _line_being_lowered():
+    """(function, file, line) of the user's code that numba's own implementations are lowered for, where they do not
+    say it themselves, as for a division by zero."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        lowering = frame.f_locals.get("self")
+        if frame.f_code.co_name == "lower_inst" and getattr(lowering, "loc", None) is not None:
+            return lowering.func_ir.func_id.func_name, lowering.loc.filename, lowering.loc.line
+        frame = frame.f_back
+    return None
+
+
+class _CallConv(callconv.MinimalCallConv):
+    """numba's minimal convention, `i32 f(result*, arguments...)`, with codes that are unique over all functions, and
+    with try/except, which numba's lacks."""
+
+    # An exception on its way to a handler is its code in a slot of the function's frame.
+    def _try_state(self, builder, create=True):
+        state = getattr(builder, "_rbc_try", None)
+        if state is None and create:
+            depth = cgutils.alloca_once(builder, cgutils.intp_t, name="try_depth", zfill=True)
+            code = cgutils.alloca_once(builder, callconv.errcode_t, name="try_code", zfill=True)
+            state = builder._rbc_try = (depth, code)
+        return state
+
+    def _constant_code(self, exc, exc_args, loc, func_name):
+        if exc is not None and not issubclass(exc, BaseException):
+            raise TypeError(f"exc should be None or exception class, got {exc!r}")
+        if loc is not None:
+            location = (loc._raw_function_name() or func_name, loc.filename, loc.line)
+        else:
+            location = _line_being_lowered()
+        if exc is None:
+            exc, exc_args = RuntimeError, ("No active exception to reraise",)
+        return ir.Constant(callconv.errcode_t, _code_of(exc, exc_args, location))
+
+    def set_static_user_exc(self, builder, exc, exc_args=None, loc=None, func_name=None):
+        builder.store(self._constant_code(exc, exc_args, loc, func_name), self._try_state(builder)[1])
+
+    def return_user_exc(self, builder, exc, exc_args=None, loc=None, func_name=None):
+        code = self._constant_code(exc, exc_args, loc, func_name)
+        handler = getattr(builder, "_in_try_block", False)
+        if not handler:
+            return self._return_errcode_raw(builder, code)
+        builder.store(code, self._try_state(builder)[1])
+        builder.branch(handler["target"])
+
+    def return_dynamic_user_exc(self, builder, exc, exc_args, nb_types, loc=None, func_name=None):
+        kept = tuple(AtRunTime(i) if isinstance(arg, ir.Value) else arg for i, arg in enumerate(exc_args or ()))
+        values = [(ty, arg) for ty, arg in zip(nb_types, exc_args or ()) if isinstance(arg, ir.Value)]
+        _runtime.print_raised(self.context, builder, values)
+        self.return_user_exc(builder, exc, kept, loc, func_name)
+
+    def set_dynamic_user_exc(self, builder, exc, exc_args, nb_types, loc=None, func_name=None):
+        self.set_static_user_exc(builder, exc, (), loc, func_name)
+
+    def check_try_status(self, builder):
+        depth, code = self._try_state(builder)
+        in_try = builder.icmp_unsigned(">", builder.load(depth), cgutils.intp_t(0))
+        return callconv.TryStatus(in_try=in_try, excinfo=builder.load(code))
+
+    def set_try_status(self, builder):
+        depth = self._try_state(builder)[0]
+        builder.store(builder.add(builder.load(depth), cgutils.intp_t(1)), depth)
+
+    def unset_try_status(self, builder):
+        depth, code = self._try_state(builder)
+        builder.store(builder.sub(builder.load(depth), cgutils.intp_t(1)), depth)
+        builder.store(callconv.errcode_t(0), code)
+
+    def return_status_propagate(self, builder, status):
+        if self._try_state(builder, create=False) is None:
+            return self._return_errcode_raw(builder, status.code)
+        trystatus = self.check_try_status(builder)
+        builder.store(status.code, self._try_state(builder)[1])
+        with builder.if_then(builder.not_(trystatus.in_try)):
+            self._return_errcode_raw(builder, status.code)
+
+    def call_function(self, builder, callee, resty, argtys, args, attrs=None):
+        return super().call_function(builder, callee, resty, argtys, args)
+
+
+# ---- code generation that stops at IR --------------------------------------------------------------------------------
+
+
+class _Library(codegen.CodeLibrary):
+    """IR modules and the libraries that they call. No LLVM pass runs until all is linked."""
+
+    def __init__(self, owner, name):
+        super().__init__(owner, name)
+        self.modules = []
+        self.linked = []
+
+    def add_ir_module(self, ir_module):
+        self.modules.append(ir_module)
+
+    def add_linking_library(self, library):
+        if library not in self.linked:
+            self.linked.append(library)
+
+    def finalize(self):
+        self._finalized = True
+
+    def get_function(self, name):
+        for module in self.modules:
+            if name in module.globals:
+                return module.globals[name]
+        raise NameError(name)
+
+    def get_llvm_str(self):
+        return "\n".join(str(module) for module in self.modules)
+
+    def get_asm_str(self):
+        raise UnsupportedFeature("there is no assembly on the client; see Caller.get_IR()")
+
+    def closure(self):
+        """This library and all that it needs, each once, callees last."""
+        seen, order, stack = set(), [], [self]
+        while stack:
+            library = stack.pop()
+            if id(library) in seen:
+                continue
+            seen.add(id(library))
+            order.append(library)
+            stack.extend(reversed([x for x in library.linked if isinstance(x, _Library)]))
+        return order
+
+
+class _Codegen(codegen.Codegen):
+    _library_class = _Library
+
+    def __init__(self, triple, data_layout):
+        self._triple, self._data_layout = triple, data_layout
+        self._target_data = ll.create_target_data(data_layout)
+
+    def _create_empty_module(self, name):
+        module = ir.Module(cgutils.normalize_ir_text(name))
+        module.triple = self._triple
+        module.data_layout = self._data_layout
+        return module
+
+    def _add_module(self, module):
+        pass
+
+    def insert_unresolved_ref(self, builder, fnty, name):
+        # A callee that is being lowered further up the stack: all is linked before anything runs.
+        return cgutils.get_or_insert_function(builder.module, fnty, name)
+
+    def magic_tuple(self):
+        return (self._triple, self._data_layout)
+
+
+class _NoPython:
+    """Stands where numba would call into the interpreter."""
+
+    def __init__(self, what):
+        self._what = what
+
+    def __getattr__(self, name):
+        raise errors.UnsupportedError(f"{self._what} needs the Python interpreter ({name}), which the farm has not")
+
+
+class _Context(cpu.CPUContext):
+    """Lowers for the farm."""
+
+    def __init__(self, typing_context, target, description):
+        self._description = description
+        super().__init__(typing_context, target)
+
+    def init(self):
+        self.is32bit = self._description.pointer_bits == 32
+        self._internal_codegen = _Codegen(self._description.triple, self._description.data_layout)
+
+    def load_additional_registries(self):
+        # numba's own runtime, once, under numba's own convention: after that its initialisation does nothing.
+        with target_extension.target_override("cpu"):
+            registry.cpu_target.target_context.refresh()
+        super().load_additional_registries()
+        self.install_registry(_runtime.print_registry)
+
+    @property
+    def call_conv(self):
+        return _CallConv(self)
+
+    def post_lowering(self, mod, library):
+        if self.fastmath:
+            from numba.core import fastmathpass
+
+            fastmathpass.rewrite_module(mod, self.fastmath)
+        if self.is32bit:
+            from numba.core import intrinsics
+
+            intrinsics.fix_divmod(mod)
+
+    def create_cpython_wrapper(self, library, fndesc, env, call_helper, release_gil=False):
+        pass
+
+    def create_cfunc_wrapper(self, library, fndesc, env, call_helper):
+        pass
+
+    def get_executable(self, library, fndesc, env):
+        return _EntryPoint(fndesc.unique_name)  # one object each: callees are told apart by it
+
+    def get_python_api(self, builder):
+        return _NoPython("this operation")
+
+    def get_env_manager(self, builder, return_pyobject=False):
+        return _NoPython("this operation")
+
+    def get_constant_generic(self, builder, ty, val):
+        if isinstance(ty, types.Dispatcher):
+            return self.get_dummy_value()  # calls go by the type
+        return super().get_constant_generic(builder, ty, val)
+
+    def add_dynamic_addr(self, builder, intaddr, info):
+        raise errors.UnsupportedError(f"{info} is an address of this process, which the farm cannot reach")
+
+
+class _EntryPoint:
+    def __init__(self, name):
+        self.__name__ = name
+
+
+# ---- names that a function uses --------------------------------------------------------------------------------------
+
+# What numba.njit was told and means the same here.
+_KEPT_OPTIONS = ("fastmath", "error_model", "boundscheck", "inline", "_nrt")
+
+
+class _TypingContext(typing.Context):
+    """Calls of njit functions, of the package's own and of plain Python functions are lowered with the caller."""
+
+    def resolve_value_type(self, val):
+        function = self._function_of(val)
+        if function is not None:
+            return types.Dispatcher(function)
+        try:
+            return super().resolve_value_type(val)
+        except ValueError:
+            if isinstance(val, pytypes.FunctionType):
+                return types.Dispatcher(_state.job.dispatcher(val, {}))
+            raise
+
+    def _function_of(self, val):
+        job = getattr(_state, "job", None)
+        if job is None:
+            return None
+        if isinstance(val, dispatcher.Dispatcher) and not isinstance(val, _Dispatcher):
+            return job.dispatcher(val.py_func, val.targetoptions, val.locals)
+        if getattr(type(val), "__rbc_caller__", False):
+            return job.dispatcher(val.py_func, val.numba_options)
+        return None
+
+
+class _Target(target_extension.CPU):
+    """Any target of a farm."""
+
+
+class _Descriptor(TargetDescriptor):
+    options = cpu.CPUTargetOptions
+
+    def __init__(self, description):
+        super().__init__("rbc")
+        with target_extension.target_override("rbc"):
+            self._typing = _TypingContext()
+            self._target = _Context(self._typing, "rbc", description)
+
+    @property
+    def typing_context(self):
+        return self._typing
+
+    @property
+    def target_context(self):
+        return self._target
+
+
+class _ForRegistration:
+    """What numba asks for the registry that implementations of overloads belong to: the one that all targets share."""
+
+    class target_context:  # noqa: N801, numba's name
+        _registries = {builtin_registry: None}
+
+        @staticmethod
+        def refresh():
+            pass
+
+
+class _Dispatcher(dispatcher.Dispatcher):
+    """Types and lowers one function; calls nothing."""
+
+    targetdescr = _ForRegistration()  # of a subclass for each descriptor: the real one
+
+    def add_overload(self, cres):
+        self.overloads[tuple(cres.signature.args)] = cres
+
+
+def _jit_for_overloads(*args, **options):
+    """What numba's own library decorates its implementations with when they are for our target."""
+
+    def wrap(function):
+        return _state.job.library_dispatcher(function, options)
+
+    return wrap(args[0]) if args else wrap
+
+
+target_extension.target_registry["rbc"] = _Target
+target_extension.dispatcher_registry[_Target] = _Dispatcher
+target_extension.jit_registry[_Target] = _jit_for_overloads
+
+_descriptors = {}
+
+
+def _descriptor(description):
+    key = (description.triple, description.data_layout)
+    if key not in _descriptors:
+        descriptor = _Descriptor(description)
+        _descriptors[key] = (descriptor, type("_Dispatcher", (_Dispatcher,), {"targetdescr": descriptor}))
+    return _descriptors[key]
+
+
+class _Job:
+    """One lowering: its dispatchers are made anew, so that nothing of an earlier one shows in the result."""
+
+    def __init__(self, description):
+        self.descriptor, self._class = _descriptor(description)
+        self._known = {}
+
+    def _options(self, options):
+        kept = {name: options[name] for name in _KEPT_OPTIONS if name in options}
+        kept.setdefault("boundscheck", False)
+        return dict(kept, nopython=True, debug=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+    def dispatcher(self, function, options, local_types=None):
+        if function not in self._known:
+            self._known[function] = self._class(function, local_types or {}, self._options(options))
+        return self._known[function]
+
+    def library_dispatcher(self, function, options):
+        return self._class(function, {}, self._options(options))
+
+
+# ---- the result ------------------------------------------------------------------------------------------------------
+
+
+class Lowered:
+    """IR with functions `symbols`, one a signature."""
+
+    def __init__(self, text, bitcode, symbols, results, exceptions):
+        self.text, self.bitcode, self.symbols, self.results, self.exceptions = text, bitcode, symbols, results, exceptions
+
+
+def _prune_phis_in_order(self, runner, prune=byteflow.Flow._prune_phis):
+    prune(self, runner)
+    for state in runner.finished:
+        phis = sorted(state._outgoing_phis.items())
+        state._outgoing_phis.clear()
+        state._outgoing_phis.update(phis)
+
+
+def _violators_in_order(*args, find=ssa._find_defs_violators):
+    return sorted(find(*args))
+
+
+# What would show in the IR: settings of the user's environment, and the order of sets of texts, which Python's hash seed
+# decides.
+_FOR_LOWERING = (
+    (config, "DEBUGINFO_DEFAULT", 0), (config, "BOUNDSCHECK", None),
+    (byteflow.Flow, "_prune_phis", _prune_phis_in_order), (ssa, "_find_defs_violators", _violators_in_order),
+)
+
+
+@contextlib.contextmanager
+def _settings():
+    saved = [(owner, name, getattr(owner, name)) for owner, name, _ in _FOR_LOWERING]
+    for owner, name, value in _FOR_LOWERING:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, value in saved:
+            setattr(owner, name, value)
+
+
+def lower(function, name, signatures, description, options):
+    """One module with a function `symbol` for each (symbol, argument types, result type or None) of `signatures`. A
+    symbol may be a function of the result's text.
+
+    description: the target's name, triple, data_layout and pointer_bits. Raises TypingError.
+    """
+    with _lock, global_compiler_lock, _settings():
+        job = _Job(description)
+        previous, _state.job = getattr(_state, "job", None), job
+        try:
+            with target_extension.target_override("rbc"):
+                return _lower(job, function, name, signatures, options)
+        except errors.NumbaError as error:
+            raise _short(error, function) from None
+        except Error:
+            raise
+        except Exception as error:  # numba's own defects and limits come as anything
+            message = f"{function.__qualname__} cannot be lowered: numba gives {type(error).__name__}: {error}"
+            raise TypingError(message, details=traceback.format_exc()) from error
+        finally:
+            _state.job = previous
+
+
+def lower_texts(function, name, signatures, description, options):
+    """`lower` for signatures as texts; symbols are the name and the mangled type."""
+    wanted = []
+    for text in signatures:
+        numba_signature = _numba_types.type_of(_core.describe_type(text))
+        wanted.append((name + _core.mangle_type(text), numba_signature.args, numba_signature.return_type))
+    return lower(function, name, wanted, description, options)
+
+
+def lower_for(function, name, argument_types, description, options):
+    """One signature, whose result follows from the arguments; .result is its text."""
+    arguments = [_numba_types.type_of(_core.describe_type(t.tostring())) for t in argument_types]
+    texts = ", ".join(t.tostring() for t in argument_types)
+    lowered = lower(function, name, [(lambda result: name + _core.mangle_type(f"{result}({texts})"), arguments, None)],
+                    description, options)
+    lowered.result = _numba_types.text_of(lowered.results[0])
+    return lowered
+
+
+def _lower(job, function, name, signatures, options):
+    parts, entries, results = [], {}, []
+    for symbol, argument_types, result_type in signatures:
+        # A dispatcher keeps one result type for given argument types; each signature has its own.
+        job._known.pop(function, None)
+        top = job.dispatcher(function, options)
+        args, _ = sigutils.normalize_signature(tuple(argument_types))
+        signature = typing.signature(result_type, *args) if result_type is not None else args
+        top.compile(signature)
+        cres = top.overloads[tuple(args)]
+        result_type = cres.signature.return_type
+        if callable(symbol):
+            try:
+                symbol = symbol(_numba_types.text_of(result_type))
+            except ValueError as error:
+                raise TypingError(f"{function.__qualname__} gives a {result_type}: {error}") from None
+        libraries = cres.library.closure()
+        entry = cres.fndesc.llvm_func_name
+        if any(isinstance(ty, types.UnicodeType) for ty in (*cres.signature.args, result_type)):
+            entry = f"rbc_entry_{len(entries)}"
+            libraries = [_text_entry(job.descriptor.target_context, cres, entry), *libraries]
+        entries[entry] = symbol
+        results.append(result_type)
+        parts.extend(libraries)
+    return _link(job, name, parts, entries, results)
+
+
+def _text_entry(context, cres, name):
+    """A library with a function that takes and gives text as the farm has it, UTF-8 behind a pointer, and calls the
+    lowered one with numba's str."""
+    library = context.codegen().create_library(name)
+    module = library.create_ir_module(name)
+    args, result = cres.signature.args, cres.signature.return_type
+    convention = context.call_conv
+    callee = ir.Function(module, convention.get_function_type(result, args), cres.fndesc.llvm_func_name)
+    is_text = [isinstance(ty, types.UnicodeType) for ty in args]
+    packers = [context.get_arg_packer([ty]) for ty in args]
+    flat = [[_BYTES] if text else list(packer.argument_types) for text, packer in zip(is_text, packers)]
+    gives_text = isinstance(result, types.UnicodeType)
+    result_pointer = _BYTES.as_pointer() if gives_text else callee.args[0].type
+    entry = ir.Function(module, ir.FunctionType(callconv.errcode_t, [result_pointer, *sum(flat, [])]), name)
+    builder = ir.IRBuilder(entry.append_basic_block("entry"))
+    taken, values, texts = list(entry.args[1:]), [], []
+    refused = ir.Constant(callconv.errcode_t, _code_of(TypeError, ("a text argument is None",), None))
+    for ty, text, packer, parts in zip(args, is_text, packers, flat):
+        mine, taken = taken[:len(parts)], taken[len(parts):]
+        if not text:
+            values.append(packer.from_arguments(builder, tuple(mine))[0])
+            continue
+        slot = cgutils.alloca_once(builder, context.get_value_type(ty), zfill=True)
+        convert = cgutils.get_or_insert_function(module, ir.FunctionType(_INT, [_BYTES, _BYTES]), "rbc_text_from_utf8")
+        done = builder.call(convert, [mine[0], builder.bitcast(slot, _BYTES)])
+        with builder.if_then(builder.icmp_signed("==", done, _INT(0)), likely=False):
+            builder.ret(refused)
+        values.append(builder.load(slot))
+        texts.append(values[-1])
+    status, value = convention.call_function(builder, callee, result, args, values)
+    with builder.if_then(status.is_ok):
+        if gives_text:
+            text = cgutils.create_struct_proxy(result)(context, builder, value=value)
+            convert = cgutils.get_or_insert_function(
+                module, ir.FunctionType(_BYTES, [_BYTES, text.length.type, text.kind.type]), "rbc_text_to_utf8")
+            builder.store(builder.call(convert, [text.data, text.length, text.kind]), entry.args[0])
+        elif result != types.none:
+            builder.store(context.get_return_value(builder, result, value), entry.args[0])
+    release = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), [_BYTES]), "NRT_decref")
+    for text in texts:
+        memory = cgutils.create_struct_proxy(types.unicode_type)(context, builder, value=text).meminfo
+        builder.call(release, [memory])
+    builder.ret(status.code)
+    library.add_ir_module(module)
+    return library
+
+
+def _link(job, name, libraries, entries, results):
+    context = job.descriptor.target_context
+    whole = ll.parse_assembly(str(context.codegen()._create_empty_module(name)))
+    seen = set()
+    for library in libraries:
+        if id(library) in seen:
+            continue
+        seen.add(id(library))
+        for module in library.modules:
+            # numba says that integers never overflow, and its users know that they wrap as NumPy's do. LLVM believes the
+            # former, so that results would depend on the optimisation.
+            text = _NO_WRAP.sub(r"\1 ", cgutils.normalize_ir_text(str(module)))
+            part = ll.parse_assembly(text)
+            for function in part.functions:
+                if not function.is_declaration and function.linkage == ll.Linkage.external:
+                    function.linkage = "weak_odr"
+            whole.link_in(part)
+    _link_runtime(whole)
+    whole.name = name
+    _hide(whole, entries)
+    _prune(whole)
+    _rename(whole, entries)
+    whole.verify()
+    text = str(whole)
+    _drop_value_names(whole)
+    return Lowered(text, whole.as_bitcode(), list(entries.values()), results, None)
+
+
+def _link_runtime(module):
+    missing = [function.name for function in module.functions if function.is_declaration]
+    for name in missing:
+        reason = _runtime.refusal_of(name)
+        if reason:
+            raise errors.UnsupportedError(reason)
+    runtime = _runtime.module_for(missing, module.triple, module.data_layout)
+    if runtime is not None:
+        module.link_in(runtime)
+
+
+def _hide(module, entries):
+    for function in module.functions:
+        if not function.is_declaration:
+            function.linkage = "external" if function.name in entries else "internal"
+    for variable in module.global_variables:
+        if not variable.is_declaration:
+            variable.linkage = "internal"
+
+
+def _prune(module):
+    """Drops what the entries do not reach, and the pairs of reference counting that numba knows to be without effect."""
+    if hasattr(ll, "create_new_module_pass_manager"):
+        machine = _any_machine()
+        builder = ll.create_pass_builder(machine, ll.create_pipeline_tuning_options(speed_level=0))
+        passes = ll.create_new_module_pass_manager()
+        if any(f.name == "NRT_decref" for f in module.functions):
+            passes.add_refprune_pass()
+        passes.add_global_dead_code_eliminate_pass()
+        passes.run(module, builder)
+    else:
+        passes = ll.create_module_pass_manager()
+        if any(f.name == "NRT_decref" for f in module.functions):
+            passes.add_refprune_pass()
+        passes.add_global_dce_pass()
+        passes.run(module)
+
+
+def _any_machine():
+    """Passes ask for a machine; ours do not look at it, and it is the same one on every client."""
+    if not hasattr(_state, "machine"):
+        if not hasattr(ll, "create_new_module_pass_manager") or NUMBA_VERSION < (0, 66):
+            ll.initialize()
+        ll.initialize_native_target()
+        _state.machine = ll.Target.from_default_triple().create_target_machine(cpu="", features="", opt=0)
+    return _state.machine
+
+
+def _rename(module, entries):
+    """Names without numba's counters: entries as declared, the rest by their place."""
+    number = 0
+    for function in module.functions:
+        if function.is_declaration:
+            continue
+        if function.name in entries:
+            function.name = entries[function.name]
+        else:
+            function.name = f"f{number}"
+            number += 1
+    for number, variable in enumerate(module.global_variables):
+        if not variable.is_declaration:
+            variable.name = f"g{number}"
+
+
+def _drop_value_names(module):
+    """Names of values may hold numba's counters, and nobody reads them in bitcode."""
+    for function in module.functions:
+        if function.is_declaration:
+            continue
+        for argument in function.arguments:
+            argument.name = ""
+        for block in function.blocks:
+            block.name = ""
+            for instruction in block.instructions:
+                instruction.name = ""
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+def _short(error, function):
+    """numba's error as ours: the sentence that matters and the user's line. The whole is kept in `.details`."""
+    details = str(error)
+    place = ""
+    loc = getattr(error, "loc", None)
+    lines = details.splitlines()
+    useful = [line.strip() for line in lines if line.strip() and not line.startswith(("Failed in ", "During: "))]
+    sentence = useful[0] if useful else details
+    for line in useful:
+        if line.startswith(("No implementation", "Unknown attribute", "Cannot unify", "NameError", "Untyped global")):
+            sentence = line
+            break
+    if loc is None or getattr(loc, "line", None) is None:
+        for line in lines:
+            if line.strip().startswith("File "):
+                place = line.strip()
+                break
+    else:
+        place = f'File "{loc.filename}", line {loc.line}'
+        import linecache
+
+        source = linecache.getline(loc.filename, loc.line).strip()
+        if source:
+            place += f":\n    {source}"
+    message = f"{function.__qualname__} cannot be lowered: {sentence}"
+    if place:
+        message += f"\n  {place}"
+    return TypingError(message, details=details)

@@ -1,0 +1,305 @@
+"""A function that runs on a farm.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import functools
+import html
+import inspect
+import sys
+import threading
+import time
+import warnings
+
+from . import _core
+from ._errors import InvalidArgument, NoMatch, RemoteException, UnsupportedFeature
+from .typesystem import Type
+
+__all__ = ["Caller"]
+
+_SLOW_S = 1.0  # what takes longer says so
+
+
+class Caller(_core.CallerBase):
+    """Calls a Python function on a farm. Made by rbc.RemoteJIT; lowered and compiled at the first call of each
+    signature. Thread-safe; waits without the GIL.
+
+    f(*args, **kwargs)      the call: the signature with the lowest penalty takes the arguments
+    f.submit(*args)         the same on another thread: a concurrent.futures.Future, which can also be awaited
+    f.batch(rows)           many calls in one round trip
+    f.local(*args)          the same function in this process
+    f.target('cuda')        where it runs from now on
+    f.add_signature(sig)    one more signature
+    f.get_IR()              what is sent, as LLVM IR
+    f.publish(name)         lets others find it by rbc.connect(name)
+    """
+
+    __rbc_caller__ = True
+
+    def __init__(self, rjit, py_func, signatures=(), annotated=(), options=None, target=None):
+        self._rjit = rjit
+        self.py_func = py_func
+        self._options = dict(options or {})
+        self._target = target or rjit.default_target
+        self._lock = threading.RLock()
+        self._raised = threading.local()  # values of the exception whose output was just taken
+        self._lowered = {}  # index -> _numba.Lowered
+        self._declared, self._annotated, self._added = [], [], []
+        self._python_signature = None
+        arity = -1
+        if py_func is not None:
+            self._python_signature = inspect.signature(py_func)
+            for parameter in self._python_signature.parameters.values():
+                if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
+                    raise InvalidArgument(
+                        f"parameter '{parameter.name}' of {py_func.__name__} has no place in a signature; "
+                        "functions of a farm have a fixed number of positional parameters")
+            arity = len(self._python_signature.parameters)
+            functools.update_wrapper(self, py_func)
+        super().__init__(arity)
+        for kept, given in ((self._declared, signatures), (self._annotated, annotated)):
+            for signature in given:
+                if self._add(_signature_text(signature)):
+                    kept.append(signature)
+        self._infers = py_func is not None and not self._declared and not self._annotated
+        self._set_timeout_ms(int(self._options.get("timeout", 0) * 1000))
+
+    # ---- signatures ----------------------------------------------------------------------------------------------
+
+    @property
+    def _signatures(self):
+        return [Type.fromstring(text) for text in self._signature_texts()]
+
+    @property
+    def signatures(self):
+        """The signatures in the order in which a tie is decided."""
+        return self._signatures
+
+    def add_signature(self, signature):
+        """One more signature, in any form that RemoteJIT takes."""
+        signature = Type.fromobject(signature)
+        with self._lock:
+            if self._add(_signature_text(signature)):
+                self._added.append(signature)
+                self._infers = False
+            else:
+                warnings.warn(f"signature `{signature}` of {self.__name__} is declared already", stacklevel=2)
+
+    def _infer(self, args):
+        """Lowers the function for the types of these arguments; the index of the new signature."""
+        from . import _numba
+
+        given = [Type.fromvalue(value) for value in args]
+        with self._lock:
+            lowered = _numba.lower_for(self.py_func, self.__name__, given, self._rjit._target_named(self._target),
+                                       self.numba_options)
+            signature = Type(Type.fromstring(lowered.result), tuple(given))
+            text = signature.tostring()
+            if self._add(text):
+                self._added.append(signature)
+            index = self._signature_texts().index(text)
+            self._install(index, lowered)
+            return index
+
+    # ---- calls -----------------------------------------------------------------------------------------------------
+
+    def _bind(self, args, kwargs):
+        """Positional arguments in order, with keywords and defaults put in their place; for rbc._core."""
+        if not isinstance(args, tuple):
+            args = tuple(args) if isinstance(args, (list,)) else (args,)
+        if self._python_signature is None:
+            if kwargs:
+                raise TypeError(f"{self.__name__} is known by its type only; pass its arguments by position")
+            return args
+        bound = self._python_signature.bind(*args, **(kwargs or {}))
+        bound.apply_defaults()
+        return tuple(bound.arguments.values())
+
+    def _profiled(self, args, kwargs):
+        """A call while some profile is on; for rbc._core."""
+        if not self._rjit._profiles:
+            return self._call(self._bind(args, kwargs))
+        from . import _profile
+
+        return _profile.profiled_call(self, args, kwargs)
+
+    def submit(self, *args, **kwargs):
+        """The call on a thread of its own: a Future with result(), and awaitable."""
+        return self._rjit._submit(self, args, kwargs)
+
+    def batch(self, rows, return_exceptions=False):
+        """A call for each tuple of arguments in `rows`, all in one round trip; the list of results. What a row raises is
+        raised, or with return_exceptions put in its place."""
+        results = self._batch(list(rows))
+        if not return_exceptions:
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+        return results
+
+    def local(self, *args, **kwargs):
+        """The same function in this process, without the farm."""
+        if self.py_func is None:
+            raise InvalidArgument(f"{self.__name__} is somebody's published function; there is no source of it here")
+        return self.py_func(*args, **kwargs)
+
+    def _print(self, output):
+        text = output.decode("utf-8", "replace")
+        if "\x1b]rbc-raise;" in text:
+            from . import _runtime
+
+            text, self._raised.values = _runtime.take_raised(text)
+            if not text:
+                return
+        sys.stdout.write(text)
+        if not text.endswith("\n"):
+            sys.stdout.flush()
+
+    # ---- target, code ------------------------------------------------------------------------------------------------
+
+    def target(self, name=None):
+        """Sets where the function runs, if given; returns the previous target."""
+        previous = self._target
+        if name is not None and name != previous:
+            if self.py_func is None:
+                raise InvalidArgument(f"{self.__name__} is somebody's published function; its target is given")
+            self._rjit._target_named(name)
+            with self._lock:
+                self._target = name
+                self._lowered.clear()
+                self._reset()
+        return previous
+
+    @property
+    def numba_options(self):
+        return {k: v for k, v in self._options.items() if k in ("boundscheck", "fastmath", "error_model", "inline")}
+
+    def _lower(self, indices):
+        from . import _numba
+
+        texts = self._signature_texts()
+        return _numba.lower_texts(self.py_func, self.__name__, [texts[i] for i in indices],
+                                  self._rjit._target_named(self._target), self.numba_options)
+
+    def _prepare(self, index):
+        """Makes signature number `index` callable; for rbc._core."""
+        with self._lock:
+            if self._get(index) is not None:
+                return
+            started = time.monotonic()
+            lowered = self._lower([index])
+            self._install(index, lowered)
+            if time.monotonic() - started > _SLOW_S:
+                print(f"rbc: {self.__name__} was lowered in {time.monotonic() - started:.1f} s", file=sys.stderr)
+
+    def _install(self, index, lowered):
+        function = self._rjit._farm.function(
+            lowered.bitcode, lowered.symbols[0], self._signature_texts()[index], target=self._target,
+            opt_level=self._options.get("opt", 2), debug=bool(self._options.get("debug", False)),
+            allow_contract=bool(self._options.get("fastmath", False)))
+        self._lowered[index] = lowered
+        self._set(index, function)
+
+    def compile(self):
+        """Lowers and compiles all signatures now. A dict of each one's handle, timings and whether it was known."""
+        out = {}
+        for index, text in enumerate(self._signature_texts()):
+            self._prepare_if_needed(index)
+            out[text] = self._get(index).compile()
+        return out
+
+    def _prepare_if_needed(self, index):
+        if self._get(index) is None:
+            self._prepare(index)
+
+    def get_IR(self, signatures=None):
+        """The LLVM IR of the function, as text of one module; of all signatures or of those given."""
+        if self.py_func is None:
+            return self._get(0).get_IR()
+        texts = self._signature_texts()
+        if signatures is not None:
+            wanted = [Type.fromobject(s).tostring() for s in signatures]
+            unknown = [text for text in wanted if text not in texts]
+            if unknown:
+                raise NoMatch(f"{self.__name__} has no signature `{unknown[0]}`; add it first")
+            return self._lower([texts.index(text) for text in wanted]).text
+        if not texts:
+            raise NoMatch(f"{self.__name__} has no signature yet; add one, or call it")
+        return self._lower(range(len(texts))).text
+
+    def publish(self, name=None, expires=0.0):
+        """Lets every client of the namespace find the function by rbc.connect(name)."""
+        if len(self._signature_texts()) != 1:
+            raise InvalidArgument(f"{self.__name__} has {len(self._signature_texts())} signatures and a published "
+                                  "function has 1; publish a caller for each")
+        self._prepare_if_needed(0)
+        self._get(0).publish(name or self.__name__, expires)
+
+    # ---- exceptions ----------------------------------------------------------------------------------------------------
+
+    def _exception(self, status, index):
+        """The exception that a status stands for; for rbc._core."""
+        known = None
+        if self.py_func is not None:
+            from . import _numba
+
+            known = _numba.exception_of(status)
+        if known is None:
+            return RemoteException(
+                f"{self.__name__} ended with status {status}, which this client cannot name", function=self.__name__)
+        cls, args, location = known
+        args = self._with_values(args or ())
+        try:
+            error = cls(*(args or ()))
+        except Exception:
+            error = RemoteException(f"{cls.__name__} raised in {self.__name__} cannot be made from {args!r}")
+        return _located(error, location, self._target)
+
+    def _with_values(self, args):
+        from . import _numba
+
+        values = iter(self._raised.__dict__.pop("values", ()))
+        return tuple(next(values, "<lost>") if isinstance(arg, _numba.AtRunTime) else arg for arg in args)
+
+    # ---- what people and tools see -----------------------------------------------------------------------------------
+
+    def __repr__(self):
+        texts = "; ".join(self._signature_texts()) or "no signature yet"
+        return f"<rbc function {getattr(self, '__name__', '?')}: {texts}; on {self._target} of {self._rjit.address}>"
+
+    def _repr_html_(self):
+        rows = "".join(f"<tr><td><code>{html.escape(text)}</code></td><td>"
+                       f"{'compiled' if self._get(i) is not None else ''}</td></tr>"
+                       for i, text in enumerate(self._signature_texts()))
+        return (f"<b>{html.escape(self.__name__)}</b> on <code>{html.escape(self._target)}</code> of "
+                f"<code>{html.escape(self._rjit.address)}</code><table>{rows}</table>")
+
+    def __reduce__(self):
+        from . import _pickle
+
+        return _pickle.reduce_caller(self)
+
+
+def _signature_text(signature):
+    if isinstance(signature, Type) and signature.is_function and any(part.is_array for part in (signature[0], *signature[1])):
+        raise UnsupportedFeature(f"`{signature}` has arrays, which calls of this version do not take; pass the memory "
+                                 "as a pointer and its length: `float64(float64*, int64)`")
+    return signature._text() if isinstance(signature, Type) else str(signature)
+
+
+def _located(error, location, target):
+    """The exception with a traceback that ends at the user's line, and a note that says where it ran."""
+    if location is None:
+        return error
+    function, path, line = location
+    if hasattr(error, "add_note"):
+        error.add_note(f'raised in {function}, "{path}" line {line}, on target {target}')
+    error.rbc_location = location
+    try:
+        code = compile("\n" * (line - 1) + "raise error", path, "exec").replace(co_name=function)
+        exec(code, {"error": error})
+    except BaseException as caught:
+        if caught is not error:
+            raise
+        error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
+    return error

@@ -1,0 +1,335 @@
+"""Types as Python values: parsed, printed, mangled and matched by the farm's own type system.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import ctypes
+import inspect
+import sys
+
+from . import _core, _ctypes_types
+from ._convert import dtype_text
+
+__all__ = ["Type"]
+
+_PYTHON_TYPES = {
+    int: "int64", float: "float64", complex: "complex128", str: "string", bytes: "char8*", bool: "bool",
+    type(None): "void", None: "void",
+}
+
+
+class Type(tuple):
+    """A type.
+
+    Type()                     void
+    Type('int32')              an atom
+    Type(T, '*')               a pointer to T
+    Type(T1, T2, ...)          a struct
+    Type(R, (P1, P2, ...))     a function with result R
+    Type(T, '[:,:]')           an array of T
+
+    Equal types are equal tuples. A C-style name (of a function or its parameters) is kept beside the tuple, in `.name`.
+    """
+
+    name = ""
+
+    def __new__(cls, *parts, name=""):
+        self = tuple.__new__(cls, parts)
+        if name:
+            self.name = name
+        if not self._is_well_formed():
+            raise ValueError(f"Type{parts!r} is no type; see help(rbc.typesystem.Type)")
+        return self
+
+    def _is_well_formed(self):
+        if not self:
+            return True
+        if isinstance(self[0], str):
+            return len(self) == 1
+        if not isinstance(self[0], Type):
+            return False
+        if len(self) == 2 and isinstance(self[1], tuple) and not isinstance(self[1], Type):
+            return all(isinstance(part, Type) for part in self[1])
+        if len(self) == 2 and isinstance(self[1], str):
+            return self[1] == "*" or (self[1].startswith("[") and self[1].endswith("]"))
+        return all(isinstance(part, Type) for part in self)
+
+    # ---- made from something -------------------------------------------------------------------------------------
+
+    @classmethod
+    def _described(cls, description):
+        kind, _, rank, name, children, text = description
+        parts = [cls._described(child) for child in children]
+        if kind == "void":
+            return cls(name=name)
+        if kind == "pointer":
+            return cls(parts[0], "*", name=name)
+        if kind == "struct":
+            return cls(*parts, name=name)
+        if kind == "function":
+            return cls(parts[0], tuple(parts[1:]), name=name)
+        if kind == "array":
+            return cls(parts[0], "[" + ",".join(":" * rank) + "]", name=name)
+        return cls(text, name=name)
+
+    @classmethod
+    def fromstring(cls, text):
+        """Of a text such as 'f64(f64, i32*)'. ValueError: it is malformed."""
+        return cls._described(_core.describe_type(text))
+
+    @classmethod
+    def fromobject(cls, obj):
+        """Of anything that names a type: a Type, text, a Python, NumPy, ctypes or numba type, an annotated function."""
+        if isinstance(obj, Type):
+            return obj
+        if isinstance(obj, str):
+            return cls.fromstring(obj)
+        try:
+            if obj in _PYTHON_TYPES:
+                return cls.fromstring(_PYTHON_TYPES[obj])
+        except TypeError:
+            pass  # not hashable
+        if isinstance(obj, type) and issubclass(
+                obj, (ctypes._SimpleCData, ctypes._CFuncPtr, ctypes._Pointer, ctypes.Structure)):
+            return cls.fromctypes(obj)
+        numpy_type = _numpy_type(obj)
+        if numpy_type is not None:
+            return cls.fromstring(numpy_type)
+        if type(obj).__module__.split(".")[0] == "numba":
+            return cls.fromnumba(obj)
+        if inspect.isfunction(obj):
+            return cls.fromcallable(obj)
+        raise ValueError(f"no type of a farm is like {obj!r}")
+
+    @classmethod
+    def fromvalue(cls, value):
+        """Of a value: 1 is int64, 1.5 float64, 1j complex128, 'a' string, b'a' char8*, numpy.float32(1) float32."""
+        if isinstance(value, bool):
+            return cls.fromstring("bool")
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            if isinstance(value, numpy.ndarray):
+                return cls.fromstring(dtype_text(value.dtype) + "[" + ",".join(":" * value.ndim) + "]")
+            if isinstance(value, numpy.void):
+                return cls.fromobject(value.dtype)
+            if isinstance(value, numpy.generic):
+                return cls.fromstring(dtype_text(value.dtype))
+        for python, text in ((int, "int64"), (float, "float64"), (complex, "complex128"), (str, "string"),
+                             (bytes, "char8*")):
+            if isinstance(value, python):
+                if python is int and not -2**63 <= value < 2**63:
+                    text = "uint64" if 0 <= value < 2**64 else "int128" if -2**127 <= value < 2**127 else "uint128"
+                return cls.fromstring(text)
+        if value is None:
+            return cls.fromstring("void*")
+        if isinstance(value, (ctypes._SimpleCData, ctypes._Pointer, ctypes.Structure)):
+            return cls.fromctypes(type(value))
+        if isinstance(value, (tuple, list)):
+            return cls(*[cls.fromvalue(item) for item in value])
+        if hasattr(type(value), "__dataclass_fields__"):
+            return cls(*[cls.fromvalue(getattr(value, name)) for name in type(value).__dataclass_fields__])
+        if callable(value):
+            return cls.fromcallable(value)
+        raise ValueError(f"no type of a farm is like the value {value!r}")
+
+    @classmethod
+    def fromcallable(cls, func):
+        """Of a function whose parameters and result are all annotated; the names are kept."""
+        signature = inspect.signature(func)
+        if signature.return_annotation is inspect.Signature.empty:
+            raise ValueError(f"{func.__name__} has no annotation of its result")
+        parameters = []
+        for parameter in signature.parameters.values():
+            if parameter.annotation is inspect.Parameter.empty:
+                raise ValueError(f"parameter '{parameter.name}' of {func.__name__} has no annotation")
+            parameters.append(cls._annotation(parameter.annotation, func).renamed(parameter.name))
+        result = cls._annotation(signature.return_annotation, func)
+        return cls(result, tuple(parameters), name=func.__name__)
+
+    @classmethod
+    def _annotation(cls, annotation, func):
+        # `from __future__ import annotations` makes texts of Python types.
+        if isinstance(annotation, str):
+            python = {"int": int, "float": float, "complex": complex, "str": str, "bytes": bytes, "bool": bool}
+            quoted = getattr(func, "__globals__", {}).get("annotations") is not None
+            if quoted and annotation in python:
+                annotation = python[annotation]
+        return cls.fromobject(annotation)
+
+    @classmethod
+    def fromctypes(cls, ctypes_type):
+        return cls.fromstring(_ctypes_types.text_of(ctypes_type))
+
+    @classmethod
+    def fromnumba(cls, numba_type):
+        from . import _numba_types
+
+        return cls.fromstring(_numba_types.text_of(numba_type))
+
+    @classmethod
+    def demangle(cls, text):
+        return cls.fromstring(_core.demangle_type(text))
+
+    # ---- turned into something -----------------------------------------------------------------------------------
+
+    def tostring(self):
+        """The normal form without names: 'float64(float64, int32*)'."""
+        return _core.normalize_type(self._text())
+
+    def _text(self):
+        if self.is_void:
+            return "void"
+        if self.is_atomic:
+            return self[0]
+        if self.is_pointer or self.is_array:
+            return self[0]._text() + self[1]
+        if self.is_function:
+            return f"{self[0]._text()}({', '.join(p._text() for p in self[1])})"
+        return "{" + ", ".join(member._text() for member in self) + "}"
+
+    def declaration(self):
+        """With the names: 'int64 add(int64 a, int64 b)'."""
+        suffix = f" {self.name}" if self.name else ""
+        if self.is_function:
+            return f"{self[0].tostring()}{suffix}({', '.join(p.declaration() for p in self[1])})"
+        return self.tostring() + suffix
+
+    def mangle(self):
+        return _core.mangle_type(self._text())
+
+    def tonumba(self):
+        from . import _numba_types
+
+        return _numba_types.type_of(self._description())
+
+    def toctypes(self):
+        return _ctypes_types.ctypes_of(self._description())
+
+    def match(self, argument):
+        """The penalty for passing `argument` (a Type or what names one) to a parameter of this type; None: no match. Of
+        a function type: for passing a tuple of types to its parameters."""
+        if self.is_function and isinstance(argument, tuple) and not isinstance(argument, Type):
+            if len(argument) != len(self[1]):
+                return None
+            penalties = [parameter.match(given) for parameter, given in zip(self[1], argument)]
+            return None if None in penalties else sum(penalties)
+        return _core.penalty(self._text(), Type.fromobject(argument)._text())
+
+    def renamed(self, name):
+        return Type(*self, name=name)
+
+    def _description(self):
+        return _core.describe_type(self._text())
+
+    # ---- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_void(self):
+        return len(self) == 0
+
+    @property
+    def is_atomic(self):
+        return len(self) == 1 and isinstance(self[0], str)
+
+    @property
+    def is_pointer(self):
+        return len(self) == 2 and self[1] == "*"
+
+    @property
+    def is_array(self):
+        return len(self) == 2 and isinstance(self[1], str) and self[1] != "*"
+
+    @property
+    def is_function(self):
+        return len(self) == 2 and isinstance(self[1], tuple) and not isinstance(self[1], Type)
+
+    @property
+    def is_struct(self):
+        return len(self) > 0 and all(isinstance(part, Type) for part in self)
+
+    def _is_kind(self, *kinds):
+        return self.is_atomic and self._description()[0] in kinds
+
+    @property
+    def is_bool(self):
+        return self._is_kind("bool")
+
+    @property
+    def is_char(self):
+        return self._is_kind("char")
+
+    @property
+    def is_int(self):
+        return self._is_kind("int")
+
+    @property
+    def is_uint(self):
+        return self._is_kind("uint")
+
+    @property
+    def is_float(self):
+        return self._is_kind("float")
+
+    @property
+    def is_complex(self):
+        return self._is_kind("complex")
+
+    @property
+    def is_string(self):
+        return self._is_kind("string")
+
+    @property
+    def is_unknown(self):
+        return self._is_kind("unknown")
+
+    @property
+    def is_complete(self):
+        """No unknown atom in it."""
+        if self.is_atomic:
+            return not self.is_unknown
+        parts = (self[0], *self[1]) if self.is_function else tuple(p for p in self if isinstance(p, Type))
+        return all(part.is_complete for part in parts)
+
+    @property
+    def bits(self):
+        return self._description()[1]
+
+    @property
+    def arity(self):
+        """Of a function: its number of parameters."""
+        return len(self[1])
+
+    def __str__(self):
+        return self.tostring()
+
+    def __repr__(self):
+        return f"Type.fromstring({self.declaration()!r})"
+
+    def __reduce__(self):
+        return Type.fromstring, (self.declaration(),)
+
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other):
+        if isinstance(other, str):
+            try:
+                other = Type.fromstring(other)
+            except ValueError:
+                return False
+        return tuple.__eq__(self, other)
+
+    def __ne__(self, other):
+        return not self == other
+
+
+def _numpy_type(obj):
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    if isinstance(obj, type) and issubclass(obj, numpy.generic):
+        return dtype_text(numpy.dtype(obj))
+    if isinstance(obj, numpy.dtype):
+        if obj.names:
+            return "{" + ", ".join(_numpy_type(obj[name]) for name in obj.names) + "}"
+        return dtype_text(obj)
+    return None

@@ -1,0 +1,185 @@
+// The base class of rbc.Caller.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/python/src/caller_object.h"
+
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <map>
+
+#include "client/python/src/python_error.h"
+#include "types/match.h"
+
+namespace rbc::python {
+namespace {
+
+constexpr int kNone = -2;  // numba's status of a result that is None
+
+// The types of the arguments as Python would name them.
+bool SameTypes(const types::Type& signature, const Arguments& arguments) {
+  const auto parameters = signature.parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const types::Type* known = arguments.types().empty() ? nullptr : arguments.types()[i];
+    if (!(parameters[i] == (known != nullptr ? *known : types::TypeOf(arguments.values()[i])))) return false;
+  }
+  return parameters.size() == arguments.values().size();
+}
+
+void Print(nb::handle self, const std::string& output) {
+  if (!output.empty()) self.attr("_print")(nb::bytes(output.data(), output.size()));
+}
+
+}  // namespace
+
+bool CallerObject::Add(const std::string& signature) {
+  const types::Type type = OrThrow(types::Type::Parse(signature));
+  OrThrow(types::CheckSignature(type, arity_ < 0 ? std::nullopt : std::optional<size_t>(arity_)));
+  if (std::find(types_.begin(), types_.end(), type) != types_.end()) return false;
+  types_.push_back(type);
+  functions_.push_back(nullptr);
+  return true;
+}
+
+std::vector<std::string> CallerObject::Signatures() const {
+  std::vector<std::string> out;
+  for (const types::Type& type : types_) out.push_back(type.ToString());
+  return out;
+}
+
+size_t CallerObject::Match(const Arguments& arguments) const {
+  if (arguments.types().empty()) return OrThrow(types::BestMatch(types_, arguments.values()));
+  return OrThrow(types::BestMatch(types_, arguments.values(), arguments.types()));
+}
+
+size_t CallerObject::MatchOrInfer(nb::handle self, const Arguments& arguments, PyObject* args) {
+  if (!infers_) return Match(arguments);
+  for (size_t i = 0; i < types_.size(); ++i)
+    if (SameTypes(types_[i], arguments)) return i;
+  return nb::cast<size_t>(self.attr("_infer")(nb::borrow(args)));
+}
+
+std::shared_ptr<FunctionObject> CallerObject::FunctionFor(nb::handle self, size_t index) {
+  if (functions_[index] == nullptr) self.attr("_prepare")(index);
+  return functions_.at(index);
+}
+
+nb::object CallerObject::Result(nb::handle self, size_t index, const types::Type& result,
+                                const detail::Answer& answer) const {
+  Print(self, answer.output);
+  if (answer.status == 0) return ToPython(answer.value, result);
+  if (answer.status == kNone) return nb::none();
+  return self.attr("_exception")(answer.status, index);
+}
+
+nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs) {
+  nb::object bound;
+  if (kwargs != nullptr || (arity_ >= 0 && PyTuple_GET_SIZE(args) != arity_)) {
+    bound = self.attr("_bind")(nb::borrow(args), kwargs != nullptr ? nb::borrow(kwargs) : nb::none());
+    args = bound.ptr();
+  }
+  Arguments arguments;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) arguments.Add(PyTuple_GET_ITEM(args, i));
+  const size_t index = MatchOrInfer(self, arguments, args);
+  const std::shared_ptr<FunctionObject> function = FunctionFor(self, index);
+  const types::Type result_type = types_[index].result();
+  const int64_t timeout_ms = timeout_ms_;
+  auto answer = WithoutGil(function->farm(), [&]() -> Expected<detail::Answer> {
+    RBC_ASSIGN_OR_RETURN(const auto prepared, function->state().Current());
+    return detail::CallValues(function->state(), *prepared, 0, arguments.values(), timeout_ms);
+  });
+  if (!answer) {
+    Print(self, answer.error().output);
+    if (answer.error().function.empty()) answer.error().function = function->caller().name();
+    Throw(answer.error());
+  }
+  nb::object result = Result(self, index, result_type, *answer);
+  if (answer->status == 0 || answer->status == kNone) return result;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(result.ptr())), result.ptr());
+  throw nb::python_error();
+}
+
+nb::object CallerObject::CallOrProfile(nb::handle self, PyObject* args, PyObject* kwargs) {
+  if (!profiling_) return Call(self, args, kwargs);
+  return self.attr("_profiled")(nb::borrow(args), kwargs != nullptr ? nb::borrow(kwargs) : nb::none());
+}
+
+size_t CallerObject::MatchTuple(nb::handle self, nb::tuple args) {
+  Arguments arguments;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments.Add(PyTuple_GET_ITEM(args.ptr(), i));
+  return MatchOrInfer(self, arguments, args.ptr());
+}
+
+nb::list CallerObject::Batch(nb::handle self, nb::list rows) {
+  std::vector<std::unique_ptr<Arguments>> all;  // keep lent buffers
+  std::map<size_t, std::vector<size_t>> groups;
+  for (nb::handle row : rows) {
+    const nb::object args = self.attr("_bind")(nb::borrow(row), nb::none());
+    auto& arguments = all.emplace_back(std::make_unique<Arguments>());
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments->Add(PyTuple_GET_ITEM(args.ptr(), i));
+    groups[MatchOrInfer(self, *arguments, args.ptr())].push_back(all.size() - 1);
+  }
+  std::vector<nb::object> results(all.size());
+  for (const auto& [index, members] : groups) {
+    const std::shared_ptr<FunctionObject> function = FunctionFor(self, index);
+    std::vector<std::vector<types::Value>> values;
+    for (const size_t member : members) values.push_back(all[member]->TakeValues());
+    const int64_t timeout_ms = timeout_ms_;
+    auto answers = OrThrow(WithoutGil(function->farm(), [&]() -> Expected<std::vector<Expected<detail::Answer>>> {
+      RBC_ASSIGN_OR_RETURN(const auto prepared, function->state().Current());
+      return detail::CallRows(function->state(), *prepared, 0, values, timeout_ms);
+    }));
+    const types::Type result_type = types_[index].result();
+    for (size_t i = 0; i < members.size(); ++i) {
+      if (!answers[i]) Print(self, answers[i].error().output);
+      results[members[i]] =
+          answers[i] ? Result(self, index, result_type, *answers[i]) : MakeException(answers[i].error());
+    }
+  }
+  nb::list out;
+  for (nb::object& result : results) out.append(result);
+  return out;
+}
+
+namespace {
+
+// Calls come here without a detour over a Python method.
+PyObject* CallSlot(PyObject* self, PyObject* args, PyObject* kwargs) {
+  try {
+    if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) == 0) kwargs = nullptr;
+    return nb::inst_ptr<CallerObject>(self)->CallOrProfile(self, args, kwargs).release().ptr();
+  } catch (nb::python_error& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+PyType_Slot kCallerSlots[] = {{Py_tp_call, reinterpret_cast<void*>(CallSlot)}, {0, nullptr}};
+
+}  // namespace
+
+void DefineCaller(nb::module_& module) {
+  module.def("set_profiling", &CallerObject::SetProfiling);
+  nb::class_<CallerObject>(module, "CallerBase", nb::type_slots(kCallerSlots), nb::dynamic_attr(),
+                           nb::is_weak_referenceable())
+      .def(nb::init<int>(), nb::arg("arity"))
+      .def("_add", &CallerObject::Add)
+      .def("_signature_texts", &CallerObject::Signatures)
+      .def("_set", &CallerObject::Set)
+      .def("_get", &CallerObject::Get, nb::arg("index"))
+      .def("_reset", &CallerObject::Reset)
+      .def_prop_rw("_infers", &CallerObject::infers, &CallerObject::set_infers)
+      .def("_set_timeout_ms", &CallerObject::set_timeout_ms)
+      .def("_match", [](nb::handle_t<CallerObject> self,
+                        nb::tuple args) { return nb::inst_ptr<CallerObject>(self)->MatchTuple(self, std::move(args)); })
+      .def("_call", [](nb::handle_t<CallerObject> self,
+                       nb::tuple args) { return nb::inst_ptr<CallerObject>(self)->Call(self, args.ptr(), nullptr); })
+      .def("_batch", [](nb::handle_t<CallerObject> self, nb::list rows) {
+        return nb::inst_ptr<CallerObject>(self)->Batch(self, std::move(rows));
+      });
+}
+
+}  // namespace rbc::python

@@ -1,0 +1,66 @@
+// A farm and a compiled function as Python holds them.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <memory>
+#include <string>
+
+#include "client/src/core.h"
+#include "rbc/rbc.h"
+
+namespace rbc::python {
+
+namespace nb = nanobind;
+
+struct FunctionOptionsText {
+  std::string target;
+  std::string abi;
+  int opt_level = 2;
+  bool debug = false;
+  bool allow_contract = false;
+};
+
+// One signature of a function, compiled at its first call.
+class FunctionObject {
+ public:
+  explicit FunctionObject(rbc::Caller caller) : caller_(std::move(caller)), state_(detail::Inside::State(caller_)) {}
+  const rbc::Caller& caller() const { return caller_; }
+  detail::CallerState& state() const { return *state_; }
+  const std::shared_ptr<client::Farm>& farm() const { return state_->core->farm; }
+
+  std::string Signature() const;
+  nb::dict Compile() const;
+  std::string GetIr() const;
+  void Publish(const std::string& name, double expires_s) const;
+
+ private:
+  rbc::Caller caller_;
+  std::shared_ptr<detail::CallerState> state_;
+};
+
+class FarmObject {
+ public:
+  FarmObject(const std::string& address, int64_t timeout_ms, int64_t connect_timeout_ms, const std::string& token,
+             const std::string& name_space);
+  nb::list Targets() const;
+  std::string Status() const;
+  void Close() const;
+  std::string address() const { return rjit_.address(); }
+  std::shared_ptr<FunctionObject> Function(nb::bytes ir, const std::string& name, const std::string& signature,
+                                           const FunctionOptionsText& options) const;
+  std::shared_ptr<FunctionObject> Connect(const std::string& name) const;
+  void Withdraw(const std::string& name) const;
+  nb::object Emit(nb::bytes ir, const std::string& target, int kind, int opt_level) const;
+
+ private:
+  const std::shared_ptr<client::Farm>& farm() const { return detail::Inside::CoreOf(rjit_)->farm; }
+  rbc::RemoteJIT rjit_;
+};
+
+void DefineFarm(nb::module_& module);
+void DefineCaller(nb::module_& module);
+void DefineTypes(nb::module_& module);
+
+}  // namespace rbc::python

@@ -1,0 +1,94 @@
+// Errors of the library as Python exceptions.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/python/src/python_error.h"
+
+#include <nanobind/stl/string.h>
+
+namespace rbc::python {
+namespace {
+
+constexpr int64_t kCancelMs = 2000;
+
+const char* SeverityName(Severity severity) {
+  switch (severity) {
+    case Severity::kError:
+      return "error";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kRemark:
+      return "remark";
+    case Severity::kNote:
+      return "note";
+  }
+  return "note";
+}
+
+nb::list Diagnostics(const Error& error) {
+  nb::list out;
+  for (const Diagnostic& d : error.diagnostics) {
+    nb::dict item;
+    item["severity"] = SeverityName(d.severity);
+    item["message"] = d.message;
+    item["line"] = d.line;
+    item["column"] = d.column;
+    item["source_line"] = d.source_line;
+    out.append(item);
+  }
+  return out;
+}
+
+// Bytes that a client's function or a peer made need not be UTF-8.
+nb::object Text(const std::string& bytes) {
+  return nb::steal(PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "replace"));
+}
+
+}  // namespace
+
+nb::object MakeException(const Error& error) {
+  nb::dict fields;
+  fields["role"] = Text(error.role);
+  fields["function"] = Text(error.function);
+  fields["cause"] = Text(error.cause);
+  fields["signal"] = error.signal;
+  fields["may_have_run"] = error.may_have_run;
+  fields["retry_safe"] = error.retry_safe;
+  fields["retry_after_ms"] = error.retry_after_ms;
+  fields["output"] = Text(error.output);
+  fields["diagnostics"] = Diagnostics(error);
+  return nb::module_::import_("rbc._errors")
+      .attr("from_farm")(std::string(Name(error.kind)), Text(error.message), fields);
+}
+
+void Throw(const Error& error) {
+  const nb::object exception = MakeException(error);
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
+  throw nb::python_error();
+}
+
+Interruptible::~Interruptible() { Py_XDECREF(raised_); }
+
+client::Impatience::Wish Interruptible::Ask(int64_t request_id) {
+  {
+    nb::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() == 0) return Wish::kWait;
+    PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    Py_XDECREF(raised_);
+    raised_ = value;
+    Py_XDECREF(type);
+    Py_XDECREF(trace);
+  }
+  if (++times_ > 1 || request_id == 0) return Wish::kLeave;
+  const client::WithImpatience none(nullptr);
+  (void)farm_->Cancel(request_id, client::Deadline::AfterMs(kCancelMs));
+  return Wish::kCancel;
+}
+
+void Interruptible::ThrowIfRaised() {
+  if (raised_ == nullptr) return;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(raised_)), raised_);
+  throw nb::python_error();
+}
+
+}  // namespace rbc::python

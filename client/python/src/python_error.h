@@ -1,0 +1,57 @@
+// Errors of the library as Python exceptions, and GIL-free waits that a signal can interrupt.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <memory>
+
+#include "base/expected.h"
+#include "client/src/core.h"
+#include "client/src/interrupt.h"
+
+namespace rbc::python {
+
+namespace nb = nanobind;
+
+// An instance of rbc.Error's class for this kind (rbc/_errors.py). REQUIRES: the GIL.
+nb::object MakeException(const Error& error);
+// Throws it, as C++ carries a Python exception.
+[[noreturn]] void Throw(const Error& error);
+
+template <typename T>
+T OrThrow(Expected<T> value) {
+  if (!value) Throw(value.error());
+  if constexpr (!std::is_void_v<T>) return *std::move(value);
+}
+
+// Ctrl-C while a thread waits for the farm: asks the farm to stop the request, and at the second one leaves. Python's
+// signal handlers run here, so whatever exception they raise is what the call raises.
+class Interruptible : public client::Impatience {
+ public:
+  explicit Interruptible(std::shared_ptr<client::Farm> farm) : farm_(std::move(farm)), waiting_(this) {}
+  ~Interruptible() override;
+  Wish Ask(int64_t request_id) override;
+  // Throws what a handler raised. REQUIRES: the GIL.
+  void ThrowIfRaised();
+
+ private:
+  std::shared_ptr<client::Farm> farm_;
+  PyObject* raised_ = nullptr;
+  int times_ = 0;
+  client::WithImpatience waiting_;
+};
+
+// Runs `work` without the GIL.
+template <typename Work>
+auto WithoutGil(const std::shared_ptr<client::Farm>& farm, Work work) {
+  Interruptible interruptible(farm);
+  auto result = [&] {
+    nb::gil_scoped_release release;
+    return work();
+  }();
+  interruptible.ThrowIfRaised();
+  return result;
+}
+
+}  // namespace rbc::python

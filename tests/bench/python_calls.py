@@ -1,0 +1,77 @@
+"""Scalar calls from Python against a raw socket, in one run: python_calls.py [--cpus N]. Needs rbc to be importable.
+
+Prints microseconds of a call: best and median of rounds. The raw socket is a Python echo of as many bytes, over a Unix
+socket, which is the floor for anything in Python.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import time
+
+ROUNDS, CALLS = 15, 5000
+
+
+def measure(call):
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        for _ in range(CALLS):
+            call()
+        times.append((time.perf_counter() - started) / CALLS * 1e6)
+    return min(times), statistics.median(times)
+
+
+def raw_socket(size=96):
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        while True:
+            data = theirs.recv(4096)
+            if not data:
+                os._exit(0)
+            theirs.sendall(data)
+    theirs.close()
+    message = b"x" * size
+
+    def call():
+        ours.sendall(message)
+        return ours.recv(4096)
+
+    assert call() == message
+    result = measure(call)
+    ours.close()
+    os.waitpid(pid, 0)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cpus", type=int, default=0, help="pin everything to so many processors; 0: do not")
+    arguments = parser.parse_args()
+    if arguments.cpus:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:arguments.cpus])
+    import rbc
+
+    floor = raw_socket()
+    with rbc.RemoteJIT().start_server(background=True, port="unix") as rjit:
+        add = rjit("float64(float64, float64)")(lambda a, b: a + b)
+        assert add(1.5, 2.0) == 3.5
+        call = measure(lambda: add(1.5, 2.0))
+        rows = [(float(i), 2.0) for i in range(1000)]
+        assert add.batch(rows)[-1] == 1001.0
+        started = time.perf_counter()
+        add.batch(rows)
+        batch = (time.perf_counter() - started) / 1000 * 1e6
+    print(f"raw Python socket  best {floor[0]:.2f} us, median {floor[1]:.2f} us")
+    print(f"rbc call           best {call[0]:.2f} us, median {call[1]:.2f} us, "
+          f"{call[0] / floor[0]:.2f} and {call[1] / floor[1]:.2f} times the socket")
+    print(f"rbc batch of 1000  {batch:.2f} us for a call")
+
+
+if __name__ == "__main__":
+    main()

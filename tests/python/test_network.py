@@ -1,0 +1,118 @@
+"""A client whose network goes and comes back; waits that leave the interpreter free.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import select
+import socket
+import threading
+import time
+
+import pytest
+
+import rbc
+
+
+class Network:
+    """A TCP proxy in front of a farm, that can be cut (connections break, none are made) and frozen (nothing passes)."""
+
+    def __init__(self, address):
+        host, port = address.rsplit(":", 1)
+        self._farm = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._pairs, self._lock = [], threading.Lock()
+        self.cut, self.frozen, self._ended = False, False, False
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while not self._ended:
+            with self._lock:
+                if self.cut:
+                    for pair in self._pairs:
+                        for end in pair:
+                            end.close()
+                    self._pairs.clear()
+                ends = {end: other for a, b in self._pairs for end, other in ((a, b), (b, a))}
+            ready, _, _ = select.select([self._listener, *([] if self.frozen else ends)], [], [], 0.02)
+            for end in ready:
+                if end is self._listener:
+                    near, _ = end.accept()
+                    if self.cut:
+                        near.close()
+                        continue
+                    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._pairs.append((near, socket.create_connection(self._farm)))
+                else:
+                    self._pass(end, ends[end])
+
+    def _pass(self, end, other):
+        try:
+            data = end.recv(65536)
+            if data:
+                other.sendall(data)
+                return
+        except OSError:
+            pass
+        with self._lock:
+            self._pairs = [pair for pair in self._pairs if end not in pair]
+        end.close()
+        other.close()
+
+    def close(self):
+        self._ended = True
+        self._listener.close()
+
+
+@pytest.fixture
+def network(farm):
+    net = Network(farm.address)
+    yield net
+    net.close()
+
+
+def test_after_a_cut_the_session_goes_on(network, farm):
+    rjit = rbc.RemoteJIT("127.0.0.1", network.port, timeout=20)
+    f = rjit("int64(int64)")(lambda x: x + 1)
+    assert f(1) == 2
+    handle = f.compile()["int64(int64)"]["handle"]
+    network.cut = True
+    time.sleep(0.5)
+    with pytest.raises(rbc.ConnectionLost):
+        f(2)
+    network.cut = False
+    assert f(3) == 4
+    compiled = f.compile()["int64(int64)"]
+    assert compiled["handle"] == handle
+    rjit.close()
+
+
+def test_a_silent_network_is_waited_for(network):
+    rjit = rbc.RemoteJIT("127.0.0.1", network.port, timeout=20)
+    f = rjit("int64(int64)")(lambda x: x + 1)
+    assert f(1) == 2
+    network.frozen = True
+    call = f.submit(41)
+    time.sleep(1.5)
+    assert not call.done()
+    network.frozen = False
+    assert call.result(10) == 42
+    rjit.close()
+
+
+def test_waiting_leaves_other_threads_running(rjit):
+    @rjit("int64(int64)", timeout=1.0)
+    def forever(x):
+        while x == 1:
+            pass
+        return x
+
+    assert forever(0) == 0
+    call = forever.submit(1)
+    turns, started = 0, time.monotonic()
+    while not call.done():
+        turns += 1
+        assert time.monotonic() - started < 20
+    assert turns > 1000
+    with pytest.raises(rbc.DeadlineExceeded):
+        call.result()

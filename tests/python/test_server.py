@@ -1,0 +1,147 @@
+"""A farm started from Python: it answers, it ends, two do not collide.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import rbc
+
+
+def run(code, **kwargs):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, **kwargs)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_gone(pid, seconds=20):
+    deadline = time.monotonic() + seconds
+    while alive(pid):
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)
+
+
+def test_it_prints_one_line_each_and_stops_twice(capsys):
+    rjit = rbc.RemoteJIT()
+    rjit.start_server(background=True, port=0)
+    pid = rjit.status()["farm"]["pid"] if "farm" in rjit.status() else rjit._server._process.pid
+    assert rjit("int64(int64)")(lambda x: x + 1)(1) == 2
+    rjit.start_server(background=True)  # it runs: nothing more happens
+    rjit.stop_server()
+    rjit.stop_server()
+    wait_gone(pid)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[0].startswith("staring rpc.thrift server: ")
+    assert lines[1] == "... stopping rpc.thrift server"
+    with pytest.raises(rbc.ConnectionLost):
+        rjit("int64(int64)")(lambda x: x)(1)
+
+
+def test_context_manager():
+    with rbc.RemoteJIT().start_server(background=True, port=0) as rjit:
+        pid = rjit._server._process.pid
+        assert rjit("int64()")(lambda: 5)() == 5
+    wait_gone(pid)
+
+
+def test_a_socket_of_this_user():
+    with rbc.RemoteJIT().start_server(background=True, port="unix") as rjit:
+        assert rjit.address.startswith("unix:/")
+        assert rjit("int64()")(lambda: 5)() == 5
+        other = rbc.RemoteJIT(unix=rjit.address[len("unix:"):])
+        assert other("int64()")(lambda: 6)() == 6
+
+
+STARTS = """
+import rbc, sys
+rjit = rbc.RemoteJIT()
+rjit.start_server(background=True{port})
+print(rjit._server._process.pid, rjit("int64(int64)")(lambda x: x * 2)(21), flush=True)
+"""
+
+
+def test_it_is_stopped_at_exit():
+    done = run(STARTS.format(port=", port=0"))
+    assert done.returncode == 0, done.stderr
+    pid, result = done.stdout.splitlines()[1].split()
+    assert result == "42" and not alive(int(pid))
+
+
+def test_it_dies_with_its_parent():
+    process = subprocess.Popen([sys.executable, "-c", STARTS.format(port=", port=0") + "\nimport time; time.sleep(60)"],
+                               stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    pid = int(process.stdout.readline().split()[0])
+    assert alive(pid)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_gone(pid)
+
+
+def test_two_interpreters_at_once_do_not_collide():
+    code = STARTS.format(port="") + "\nsys.stdin.read()"
+    both = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)]
+    for process in both:
+        process.stdout.readline()
+        assert process.stdout.readline().split()[1] == "42"
+    for process in both:
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(farm):
+    port = int(farm.address.rsplit(":", 1)[1])
+    with pytest.raises(rbc.ConnectionLost, match="does not start"):
+        rbc.RemoteJIT().start_server(background=True, port=port)
+
+
+def test_another_machine_is_refused():
+    with pytest.raises(rbc.InvalidArgument, match="another machine"):
+        rbc.RemoteJIT("192.0.2.1").start_server(background=True)
+
+
+def test_the_session_is_made_again_after_a_restart(capsys):
+    rjit = rbc.RemoteJIT()
+    rjit.start_server(background=True, port=0)
+    port = int(rjit.address.rsplit(":", 1)[1])
+    f = rjit("int64(int64)")(lambda x: x + 1)
+    assert f(1) == 2
+    rjit.stop_server()
+    rjit.start_server(background=True, port=port)
+    assert f(2) == 3
+    rjit.stop_server()
+
+
+def test_import_loads_no_numba_and_is_quick():
+    code = ("import sys, time; t = time.perf_counter(); import rbc; t = time.perf_counter() - t; "
+            "print(t, 'numba' in sys.modules, 'numpy' in sys.modules)")
+    best = min(float(run(code).stdout.split()[0]) for _ in range(5))
+    assert run(code).stdout.split()[1:] == ["False", "False"]
+    assert best < 0.06, f"import rbc takes {best * 1000:.0f} ms"
+
+
+def test_profile(farm, capsys):
+    host, port = farm.address.rsplit(":", 1)
+    rjit = rbc.RemoteJIT(host, int(port))
+    f = rjit("int64(int64)")(lambda x: x + 12345)
+    with rjit.profile() as first:
+        assert f(1) == 12346
+    assert len(first.rows) == 1 and first.rows[0].cached is False and first.rows[0].compile_s > 0
+    assert "first call" in first.advice and "lower ms" in str(first) and "<table>" in first._repr_html_()
+    with rjit.profile() as second:
+        assert [f(i) for i in range(200)] == [12345 + i for i in range(200)]
+    assert len(second.rows) == 200 and second.rows[0].cached is None and "batch" in second.advice
+    assert f(2) == 12347 and len(second.rows) == 200

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "llvm/ADT/StringSet.h"
@@ -145,6 +146,7 @@ void AnswerReflection(llvm::Module& module, uint32_t sm) {
   for (auto* user : llvm::make_early_inc_range(reflect->users())) {
     auto* call = llvm::dyn_cast<llvm::CallInst>(user);
     if (call == nullptr || call->getCalledOperand() != reflect || call->arg_size() != 1) continue;
+    if (!call->getType()->isIntegerTy()) continue;
     call->replaceAllUsesWith(llvm::ConstantInt::get(call->getType(), Answer(QuestionOf(*call), sm)));
     call->eraseFromParent();
   }
@@ -158,13 +160,32 @@ struct Libdevice::State {
   // have.
   std::map<std::pair<uint32_t, std::string>, std::string> pieces;
 
+  // The names of all that it defines, read once.
+  std::optional<llvm::StringSet<>> names;
+
+  bool Knows(const std::string& name);
   const std::string& PieceOf(const std::string& name);
 };
 
 Libdevice::Libdevice() : state_(std::make_unique<State>()) {}
 Libdevice::~Libdevice() = default;
 
+bool Libdevice::State::Knows(const std::string& name) {
+  if (!names) {
+    names.emplace();
+    llvm::LLVMContext context;
+    if (const auto library = OpenLazily(context); library != nullptr) {
+      for (const auto& function : *library) {
+        if (!function.isDeclaration()) names->insert(function.getName());
+      }
+    }
+  }
+  return names->contains(name);
+}
+
 const std::string& Libdevice::State::PieceOf(const std::string& name) {
+  static const std::string kNothing;
+  if (!Knows(name)) return kNothing;  // a client may ask for any number of names
   const auto [found, is_new] = pieces.try_emplace({sm, name});
   std::string& bytes = found->second;
   if (!is_new) return bytes;

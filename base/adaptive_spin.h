@@ -46,10 +46,19 @@ class AdaptiveSpin {
   bool Until(Poll&& poll) {
     if (budget_ns_ == 0) return false;
     if (in_vain_ >= kPatience && ++skipped_ % kRetryEvery != 0) return false;
-    const uint64_t end = MonotonicNanoseconds() + budget_ns_;
+    const uint64_t begin = MonotonicNanoseconds();
+    const uint64_t end = begin + budget_ns_;
+    uint64_t yield_at = begin + kYieldEveryNs;
     bool somebody_ran = false;
-    for (uint64_t now = 0; now < end;) {
-      for (int i = 0; i < kPollsBeforeYield; ++i) {
+    for (uint64_t now = begin; now < end; now = MonotonicNanoseconds()) {
+      if (now >= yield_at) {
+        // The peer may sit on this very CPU, put there by the wake-up of a message: let it run.
+        sched_yield();
+        const uint64_t after = MonotonicNanoseconds();
+        somebody_ran |= after - now > kYieldAloneNs;
+        yield_at = after + kYieldEveryNs;
+      }
+      for (int i = 0; i < kPollsAtOnce; ++i) {
         if (poll()) {
           in_vain_ = 0;
           crowded_ = somebody_ran ? crowded_ + 1 : 0;
@@ -57,11 +66,6 @@ class AdaptiveSpin {
         }
         CpuRelax();
       }
-      // The peer may sit on this very CPU, put there by the wake-up of a message: let it run.
-      const uint64_t before = MonotonicNanoseconds();
-      sched_yield();
-      now = MonotonicNanoseconds();
-      somebody_ran |= now - before > kYieldAloneNs;
     }
     ++in_vain_;
     crowded_ += somebody_ran;
@@ -77,7 +81,8 @@ class AdaptiveSpin {
   }
 
  private:
-  static constexpr int kPollsBeforeYield = 8;
+  static constexpr int kPollsAtOnce = 8;  // between two looks at the clock
+  static constexpr uint64_t kYieldEveryNs = 2000;
   static constexpr uint32_t kPatience = 4;
   static constexpr uint32_t kRetryEvery = 32;
   static constexpr uint64_t kYieldAloneNs = 1000;  // a sched_yield() that ran nobody else takes some 200 ns

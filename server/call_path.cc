@@ -96,7 +96,7 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
 }
 
 void Farm::CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker) {
-  if (worker == nullptr || !config_.lend) {
+  if (worker == nullptr || !config_.lend || connection.ring_worker != nullptr) {
     connection.streak = 0;
     connection.streak_worker = nullptr;
     connection.lend_to = nullptr;

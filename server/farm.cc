@@ -125,6 +125,8 @@ std::string Farm::Refusal(std::string_view framed, const Error& error) { return 
 
 void Farm::Closed(Connection& connection) {
   connection.lend_to = nullptr;
+  if (connection.ring_worker != nullptr) connection.ring_worker->CloseDirect(connection.id);
+  connection.ring_worker = nullptr;
   if (connection.session != nullptr) sessions_.Detach(connection.session, connection.in_doubt);
   connection.session = nullptr;
 }

@@ -17,6 +17,7 @@
 #include "thrift/error_wire.h"
 #include "thrift/handle.h"
 #include "worker/call_message.h"
+#include "worker/protocol.h"
 
 namespace rbc::server {
 namespace {
@@ -145,6 +146,8 @@ class Handler final : public wire::FarmIf {
   bool cancel(const int64_t request_id) override;
   void outcome(wire::CallOutcome& reply, const int64_t request_id) override;
   void status(wire::FarmStatus& reply) override;
+  void ring(wire::RingReply& reply, const int64_t function_id) override;
+  void ring_reply(std::string& reply) override;
 
  private:
   std::shared_ptr<Session> session() const { return OrThrow(farm_->SessionOf(*connection_)); }
@@ -475,6 +478,40 @@ void Handler::status(wire::FarmStatus& reply) {
   reply.pid = getpid();
   reply.uptime_ms = farm_->uptime_ms();
   reply.json = StatusJson(*farm_);
+}
+
+void Handler::ring(wire::RingReply& reply, const int64_t function_id) {
+  const auto mine = session();
+  if (!farm_->config().direct) Throw(ErrorKind::kUnsupported, "this farm shares no lanes (sessions.direct)");
+  if (!connection_->peer.local)
+    Throw(ErrorKind::kUnsupported, "a lane is shared with clients on this machine only; connect by the Unix socket");
+  if (!may_block_) Throw(NoThread(farm_->config().max_threads));
+  uint32_t index = 0;
+  const auto module = mine->FindFunction(static_cast<uint64_t>(function_id), &index);
+  if (module == nullptr)
+    Throw(ErrorKind::kUnknownModule, fmt::format("this session has no function {:#x}", function_id));
+  const auto worker = OrThrow(mine->Loaded(*module));
+  if (connection_->ring_worker != nullptr) connection_->ring_worker->CloseDirect(connection_->id);
+  connection_->ring_worker = nullptr;
+  const auto lane = worker->OpenDirect(connection_->id);
+  if (!lane) {
+    Error busy(ErrorKind::kBusy, "no lane of the session's worker is free to be shared");
+    busy.retry_after_ms = 1000;
+    busy.retry_safe = true;
+    Throw(std::move(busy));
+  }
+  mine->outcomes().LentEnded();  // from here on calls run that this process does not see
+  connection_->ring_worker = worker;
+  connection_->send_fd = lane->fd;
+  reply.layout = worker::kLaneLayout;
+  reply.size = static_cast<int64_t>(lane->size);
+  reply.lanes = static_cast<int32_t>(lane->lanes);
+  reply.lane = static_cast<int32_t>(lane->lane);
+}
+
+void Handler::ring_reply(std::string& reply) {
+  if (connection_->ring_worker == nullptr) Throw(ErrorKind::kInvalidArgument, "this connection has no ring");
+  OrThrow(connection_->ring_worker->DirectReply(connection_->id, &reply));
 }
 
 }  // namespace

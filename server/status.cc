@@ -38,6 +38,7 @@ json Workers(const Backend& backend, const std::vector<WorkerStatus>& workers) {
                    {"session", w.session},
                    {"sandbox", backend.SandboxNames(w.sandbox)},
                    {"jobs", w.jobs},
+                   {"client_lanes", w.client_lanes},
                    {"state", w.state}});
   return out;
 }

@@ -172,6 +172,14 @@ struct CallOutcome {
   2: optional FarmError error
 }
 
+// A lane of a worker, in shared memory: docs/protocol.md, "Direct rings". The descriptor to map comes with the reply.
+struct RingReply {
+  1: i32 layout                      // of the memory; this is 1
+  2: i64 size                        // bytes to map
+  3: i32 lanes                       // in the memory
+  4: i32 lane                        // the one that is this connection's until it closes
+}
+
 struct PublishRequest {
   1: i64 module_id
   2: i64 function_id
@@ -219,4 +227,9 @@ service Farm {
   // What became of a call whose connection broke before the reply: its error, or UnknownName if it never started.
   CallOutcome outcome(1: i64 request_id) throws (1: FarmError error)
   FarmStatus status() throws (1: FarmError error)
+  // Over Unix sockets: a lane of the worker that runs this function, for calls without the kernel. Unsupported where the
+  // farm gives none, Busy where none is free. A connection has one at a time.
+  RingReply ring(1: i64 function_id) throws (1: FarmError error)
+  // What the connection's lane cannot hold: the framed reply of its call, or why the call ended.
+  binary ring_reply() throws (1: FarmError error)
 }

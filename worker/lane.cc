@@ -68,7 +68,10 @@ bool LaneRunner::Spin(AdaptiveSpin& spin, Poll&& poll) {
 LaneState LaneRunner::AwaitTurn() {
   uint32_t state;
   const auto mine = [&] { return IsMine(state = lane_.state.load(std::memory_order_acquire)); };
-  if (mine() || Spin(ring_spin_, mine)) return static_cast<LaneState>(state);
+  if (mine()) return static_cast<LaneState>(state);
+  const bool polled = Spin(ring_spin_, mine);
+  if (lane_.direct.load(std::memory_order_relaxed) != 0 && ring_spin_.SharesCpu()) step_aside_.Try();
+  if (polled) return static_cast<LaneState>(state);
   served_ = false;
   for (;;) {
     // Store, then load, as the daemon stores the state and then loads worker_waits: one of the two sees the other.

@@ -226,11 +226,19 @@ struct alignas(kPage) Lane {
   uint32_t return_reason;              // ReturnReason
   std::atomic<uint32_t> worker_waits;  // 1: the worker blocks on `state` and wants a futex wake
   std::atomic<uint32_t> daemon_waits;  // the same for the daemon
-  uint8_t unused[256 - 80];
+  std::atomic<uint32_t> direct;        // 1: a client has the daemon's end
+  uint8_t unused[256 - 84];
   uint8_t request[kLaneRequestBytes];
   uint8_t reply[kLaneReplyBytes];
 };
 static_assert(offsetof(Lane, request) == 256 && sizeof(Lane) == kPage);
+// What docs/protocol.md promises to clients.
+static_assert(offsetof(Lane, phase) == 4 && offsetof(Lane, request_size) == 8 && offsetof(Lane, reply_size) == 12 &&
+              offsetof(Lane, request_offset) == 16 && offsetof(Lane, worker_waits) == 72 &&
+              offsetof(Lane, daemon_waits) == 76 && offsetof(Lane, reply) == 2176);
+
+// What a client that maps the ring relies on, docs/protocol.md "Direct rings": the sizes, Lane and LaneState.
+inline constexpr int kLaneLayout = 1;
 
 // Who waits for whom in a call through the ring: client, daemon, worker.
 inline constexpr int kRingParties = 3;

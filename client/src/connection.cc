@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "thrift/error_wire.h"
 
@@ -25,6 +26,9 @@ constexpr size_t kMostMessage = size_t{1} << 30;
 std::shared_ptr<TBinaryProtocol> Protocol(const std::shared_ptr<Channel>& channel) {
   return std::make_shared<TBinaryProtocol>(channel, 0, kMostElements, true, true);
 }
+
+// Asked once in a while where the farm has no lane to spare.
+constexpr auto kRingPause = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -68,14 +72,94 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
     return Error(ErrorKind::kResourceExhausted,
                  fmt::format("the arguments take {} bytes, more than the {} of a message of the farm at {}; pass less",
                              call.frame.size(), channel_->most_sent(), peer()));
-  broken_ = true;  // until the reply is here and whole
+  if (wants_ring_ != 0) OpenRing(std::exchange(wants_ring_, 0), deadline);
+  if (broken_) return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} broke", peer()));
   if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
   EncodeCall(call, ++sequence_, out_);
+  if (ring_ && Ring::Fits(out_.size()) && ring_use_.IsDirect(call.function_id)) {
+    auto answer = CallOverRing(deadline);
+    if (!answer || !answer->error || answer->error->may_have_run) return answer;
+    // What never began goes to the farm itself, which brings the function or another worker.
+    if (answer->error->kind == ErrorKind::kUnknownModule)
+      ring_use_.Refused(call.function_id);
+    else if (answer->error->kind != ErrorKind::kWorkerLost)
+      return answer;
+  }
+  auto answer = CallOverSocket(deadline);
+  if (ring_allowed_ && answer && ring_use_.CalledOverSocket(call.function_id) && !ring_) {
+    // Asked for with the next call: the answer's views lie where the farm's next reply goes.
+    if (!answer->error && Clock::now() >= no_ring_before_) wants_ring_ = call.function_id;
+  }
+  return answer;
+}
+
+Expected<CallAnswer> Connection::CallOverSocket(const Deadline& deadline) {
+  posted_ = false;
+  broken_ = true;  // until the reply is here and whole
   RBC_RETURN_IF_ERROR(socket_.Send(out_, deadline));
   RBC_ASSIGN_OR_RETURN(const std::string_view reply, socket_.Receive(deadline));
   auto answer = DecodeCallReply(reply, sequence_);
   broken_ = !answer.has_value();
   return answer;
+}
+
+Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
+  posted_ = true;
+  broken_ = true;
+  std::string_view reply;
+  switch (ring_->Exchange(out_, deadline, [this] { return Alive(); })) {
+    case RingEvent::kReply:
+      reply = ring_->TakeReply();
+      break;
+    case RingEvent::kElsewhere: {
+      auto fetched = Ask(deadline, [](wire::FarmClient& client) {
+        std::string framed;
+        client.ring_reply(framed);
+        return framed;
+      });
+      if (ring_->dead()) ring_.reset();  // the next call goes over the socket, and a new ring is asked for
+      if (!fetched) return std::move(fetched).error();
+      ring_reply_ = *std::move(fetched);
+      if (ring_reply_.size() < 4) return Error(ErrorKind::kProtocolMismatch, "the farm sends an empty reply of a lane");
+      reply = std::string_view(ring_reply_).substr(4);
+      break;
+    }
+    case RingEvent::kTimeout:
+      return Error(ErrorKind::kDeadlineExceeded,
+                   fmt::format("the farm at {} does not answer within {} ms; raise the deadline or see whether it is "
+                               "stopped",
+                               peer(), deadline.GivenMs()));
+    case RingEvent::kLeft:
+      return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
+    case RingEvent::kLost:
+      return Error(
+          ErrorKind::kConnectionLost,
+          fmt::format("the connection to the farm at {} was closed by the farm; see whether it still runs", peer()));
+  }
+  auto answer = DecodeCallReply(reply, sequence_);
+  broken_ = !answer.has_value();
+  return answer;
+}
+
+void Connection::OpenRing(int64_t function_id, const Deadline& deadline) {
+  socket_.ExpectDescriptor();
+  auto shared = Ask(deadline, [&](wire::FarmClient& client) {
+    wire::RingReply reply;
+    client.ring(reply, function_id);
+    return reply;
+  });
+  UniqueFd descriptor = socket_.TakeDescriptor();
+  if (shared) {
+    auto ring = Ring::Map(std::move(descriptor), shared->layout, static_cast<uint64_t>(shared->size),
+                          static_cast<uint32_t>(shared->lanes), static_cast<uint32_t>(shared->lane));
+    if (ring) {
+      ring_ = *std::move(ring);
+      return;
+    }
+  } else if (shared.error().kind == ErrorKind::kUnsupported || shared.error().kind == ErrorKind::kProtocolMismatch) {
+    ring_allowed_ = false;  // it will not change its mind
+  }
+  no_ring_before_ = Clock::now() + kRingPause;
 }
 
 }  // namespace rbc::client

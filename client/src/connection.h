@@ -11,6 +11,7 @@
 #include "client/src/channel.h"
 #include "client/src/deadline.h"
 #include "client/src/frame_socket.h"
+#include "client/src/ring.h"
 #include "gen/Farm.h"
 
 namespace rbc::client {
@@ -44,11 +45,13 @@ class Connection {
 
   // True after an error that was not the farm's answer: the connection is of no more use.
   bool broken() const { return broken_; }
-  // Whether any byte of the last request left this machine.
-  bool sent() const { return socket_.sent() != 0; }
+  // Whether any byte of the last request left this process.
+  bool sent() const { return posted_ || socket_.sent() != 0; }
   bool Alive() const { return socket_.Alive(); }
   int fd() const { return socket_.fd(); }
   const std::string& peer() const { return socket_.peer(); }
+  // Calls of often called functions go through shared memory from here on, where the farm is on this machine and likes.
+  void AllowRing() { ring_allowed_ = true; }
   // What hello agreed on, for requests and replies alike.
   void SetLimit(size_t bytes);
 
@@ -58,6 +61,9 @@ class Connection {
  private:
   // The exception in flight as an error. Never throws.
   Error Caught();
+  Expected<CallAnswer> CallOverSocket(const Deadline& deadline);
+  Expected<CallAnswer> CallOverRing(const Deadline& deadline);
+  void OpenRing(int64_t function_id, const Deadline& deadline);
 
   FrameSocket socket_;
   std::shared_ptr<Channel> channel_;
@@ -65,6 +71,13 @@ class Connection {
   std::string out_;
   int32_t sequence_ = 0;
   bool broken_ = false;
+  bool ring_allowed_ = false;
+  bool posted_ = false;  // the last request lies in the ring
+  std::unique_ptr<Ring> ring_;
+  RingUse ring_use_;
+  int64_t wants_ring_ = 0;  // for this function
+  Clock::time_point no_ring_before_{};
+  std::string ring_reply_;
 };
 
 }  // namespace rbc::client

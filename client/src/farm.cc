@@ -216,7 +216,9 @@ Expected<std::unique_ptr<Connection>> Farm::Open(const Address& address, const D
     const bool same_machine = dialed->same_machine && endpoint_.address.kind != Address::Kind::kSsh;
     const std::lock_guard lock(mutex_);
     state_->open.push_back(dialed->fd.get());
-    return std::make_unique<Connection>(std::move(dialed->fd), endpoint_.address.text, same_machine);
+    auto connection = std::make_unique<Connection>(std::move(dialed->fd), endpoint_.address.text, same_machine);
+    if (options_.direct && endpoint_.address.kind == Address::Kind::kUnix) connection->AllowRing();
+    return connection;
   }
 }
 
@@ -536,6 +538,7 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
       // Refused before anything ran: the farm forgot the module or the session.
       if (error.kind == ErrorKind::kUnknownModule) Forget(module, loaded.epoch);
       if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
+      if (error.kind == ErrorKind::kWorkerLost && (loaded.repeatable || !error.may_have_run) && !last) continue;
       if ((error.kind == ErrorKind::kUnknownModule || error.kind == ErrorKind::kUnknownSession) && !last) continue;
       return error;
     }

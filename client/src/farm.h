@@ -57,6 +57,7 @@ class Module {
 
 struct FarmOptions {
   int64_t connect_timeout_ms = 10'000;
+  bool direct = true;            // calls through shared memory where the farm is behind a Unix socket
   int64_t timeout_ms = 120'000;  // of a request that has none of its own: the farm's limits and some air
 };
 

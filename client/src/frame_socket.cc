@@ -115,16 +115,10 @@ Expected<size_t> FrameSocket::ReceiveSome(size_t have, const Deadline& deadline)
 ssize_t FrameSocket::Poll(char* to, size_t room) {
   ssize_t n = -1;
   spin_.Until([&] {
-    n = ::recv(fd_.get(), to, room, MSG_DONTWAIT);
+    n = ReceiveBytes(to, room, MSG_DONTWAIT);
     return n >= 0 || (errno != EAGAIN && errno != EINTR);
   });
   return n;
-}
-
-// True: whoever waits here does not want to any more.
-bool FrameSocket::Leaves() {
-  Waiting& waiting = ThisWaiting();
-  return waiting.impatience != nullptr && waiting.impatience->Ask(waiting.request_id) == Impatience::Wish::kLeave;
 }
 
 Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadline) {
@@ -138,12 +132,33 @@ Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadl
         return Lost("takes no timeout", errno);
       receive_timeout_ms_ = ms;
     }
-    const ssize_t n = ::recv(fd_.get(), to, room, 0);
+    const ssize_t n = ReceiveBytes(to, room, 0);
     if (n > 0) return static_cast<size_t>(n);
     if (n == 0) return Lost("was closed by the farm", 0);
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return Lost("broke", errno);
-    if (Leaves()) return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
+    if (ThisThreadLeaves()) return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
   }
+}
+
+ssize_t FrameSocket::ReceiveBytes(char* to, size_t room, int flags) {
+  if (!expects_descriptor_) return ::recv(fd_.get(), to, room, flags);
+  int descriptor = -1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)];
+  iovec piece{to, room};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = ::recvmsg(fd_.get(), &message, flags | MSG_CMSG_CLOEXEC);
+  if (n < 0) return n;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof descriptor)) {
+    std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+    descriptor_.Reset(descriptor);
+  }
+  return n;
 }
 
 bool FrameSocket::Alive() const {

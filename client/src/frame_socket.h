@@ -30,6 +30,13 @@ class FrameSocket {
   // limit.
   Expected<std::string_view> Receive(const Deadline& deadline);
 
+  // The next frame comes with a descriptor: from here on those that arrive are kept, the last one for TakeDescriptor.
+  void ExpectDescriptor() { expects_descriptor_ = true; }
+  UniqueFd TakeDescriptor() {
+    expects_descriptor_ = false;
+    return std::move(descriptor_);
+  }
+
   // True while the peer neither closed the connection nor sent bytes that nobody asked for. One system call.
   bool Alive() const;
   void SetLimit(size_t bytes) { limit_ = bytes; }
@@ -41,8 +48,8 @@ class FrameSocket {
   // At least one byte into [buffer_ + have, ...); the count.
   Expected<size_t> ReceiveSome(size_t have, const Deadline& deadline);
   ssize_t Poll(char* to, size_t room);
+  ssize_t ReceiveBytes(char* to, size_t room, int flags);
   Expected<size_t> Block(char* to, size_t room, const Deadline& deadline);
-  static bool Leaves();
   Error Silent(const Deadline& deadline) const;
   Error Lost(std::string_view what, int code) const;
   void Grow(size_t size);
@@ -54,6 +61,8 @@ class FrameSocket {
   size_t sent_ = 0;
   int receive_timeout_ms_ = -1;  // SO_RCVTIMEO as set now
   AdaptiveSpin spin_;
+  bool expects_descriptor_ = false;
+  UniqueFd descriptor_;
 };
 
 }  // namespace rbc::client

@@ -18,6 +18,7 @@ RemoteJIT::RemoteJIT(std::string_view address, Options options) : core_(std::mak
   if (!options.name_space.empty()) endpoint.name_space = options.name_space;
   client::FarmOptions farm_options;
   if (options.connect_timeout.count() > 0) farm_options.connect_timeout_ms = options.connect_timeout.count();
+  farm_options.direct = options.direct;
   core_->options = std::move(options);
   core_->farm = client::Farm::Create(std::move(endpoint), farm_options);
 }

@@ -44,6 +44,7 @@ struct FarmConfig {
   uint64_t doubt_lease_ms = 10'000;
   bool lend = true;
   uint64_t lend_after = 2;
+  bool direct = true;
   // [store]
   uint64_t store_bytes = 512ull << 20;
   // [names]

@@ -72,6 +72,7 @@ std::vector<ConfigKey> SessionAndStoreKeys() {
              "How long any session outlives its last connection where the farm closed it in doubt about a reply."),
       {"sessions", "lend", FlagKey{&C::lend}, "Lend connections to the worker that their calls go to."},
       Number("sessions", "lend_after", &C::lend_after, 1, 1'000'000, "Calls in a row for one worker before a lend."),
+      {"sessions", "direct", FlagKey{&C::direct}, "Share a worker's lanes with clients on Unix sockets that ask."},
       Size("store", "max_bytes", &C::store_bytes, 1 << 20, 1ull << 50,
            "Compiled modules and their IR in memory; the least recently used go first."),
       Number("names", "max_names", &C::max_names, 0, 10'000'000, "Published names."),

@@ -43,6 +43,8 @@ struct Connection {
   uint32_t lend_after = 0;
   std::shared_ptr<ExecutionWorker> lend_to;  // set by the call path where the next lend would go
   std::chrono::steady_clock::time_point lent_at;
+  std::shared_ptr<ExecutionWorker> ring_worker;  // a lane of it is the client's
+  int send_fd = -1;                              // goes with the next reply; its owner keeps it open
 
   std::atomic<Holder> holder{Holder::kServing};
   std::atomic<bool> in_request{false};

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "server/net/channel.h"
 #include "server/net/loop.h"
@@ -24,6 +25,26 @@ uint32_t FrameLength(std::string_view bytes) {
   uint32_t word;
   std::memcpy(&word, bytes.data(), sizeof word);
   return __builtin_bswap32(word);
+}
+
+// Once bytes wait in front of it the descriptor would come with the wrong ones: the reply is small, so the connection
+// of a client that leaves no room for it is broken.
+ssize_t SendWithDescriptor(int fd, std::string_view bytes, int descriptor) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = {};
+  iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptor);
+  std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  const ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0) errno = EPIPE;
+  return sent;
 }
 
 ssize_t ReceiveNow(int fd, void* to, size_t size) { return recv(fd, to, size, MSG_DONTWAIT); }
@@ -95,8 +116,11 @@ bool Loop::ServeOne(Connection* connection, std::string_view framed, Thread& thr
 
 bool Loop::Send(Connection* connection, std::string_view reply) {
   if (reply.empty()) return true;
-  const ssize_t sent =
-      connection->out.empty() ? send(connection->fd.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+  ssize_t sent = 0;
+  if (connection->send_fd >= 0)
+    sent = SendWithDescriptor(connection->fd.get(), reply, std::exchange(connection->send_fd, -1));
+  else if (connection->out.empty())
+    sent = send(connection->fd.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent == static_cast<ssize_t>(reply.size())) {
     service_.Replied(*connection, true);
     return true;

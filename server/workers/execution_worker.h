@@ -29,6 +29,13 @@ struct LentReturn {
   int64_t request_id = 0;
 };
 
+// The daemon's end of a lane, for a client that has mapped the worker's ring.
+struct DirectLane {
+  uint32_t lane = 0, lanes = 0;
+  uint64_t size = 0;
+  int fd = -1;  // of the ring; the worker's
+};
+
 // Thread-safe. Kept alive by whoever calls into it; the process lives until Kill, Shutdown or its own death.
 class ExecutionWorker {
  public:
@@ -50,6 +57,15 @@ class ExecutionWorker {
 
   // Lends the connection `fd` (a duplicate is sent; the caller keeps its own, unarmed). False: no lane free, or dead.
   virtual bool Lend(int fd, uint64_t cookie) = 0;
+
+  // Gives a lane to the client of the connection `cookie`. Nothing: no lane free, or dead.
+  virtual std::optional<DirectLane> OpenDirect(uint64_t cookie) { return std::nullopt; }
+  // The framed reply of that lane's call where the lane does not hold it: too large, or the worker is dead.
+  virtual Status DirectReply(uint64_t cookie, std::string* framed) {
+    return Error(ErrorKind::kInvalidArgument, "this connection has no ring");
+  }
+  // Takes the lane back, as soon as its call is over.
+  virtual void CloseDirect(uint64_t cookie) {}
 
   // Ends the running call with this request id by killing the process. False: no such call.
   virtual bool Cancel(int64_t request_id) = 0;

@@ -297,25 +297,41 @@ std::optional<Status> ExecutionWorkerImpl::TakeBigReply(uint32_t index, Clock::t
 
 // ---- Lent connections --------------------------------------------------------------------------------------------
 
+std::optional<uint32_t> ExecutionWorkerImpl::TakeUnseenLane(Use use, uint64_t cookie, int fd) {
+  const auto lanes = static_cast<uint32_t>(uses_.size());
+  const uint32_t most = std::min(host_.options().lent_lanes, lanes);
+  if (dead_ || unseen_ >= most) return std::nullopt;
+  for (uint32_t index = lanes - most; index < lanes; ++index) {
+    if (uses_[index].use != Use::kFree) continue;
+    uses_[index] = LaneUse{use, cookie, 0, lane(index)->calls.load(), Clock::now(), fd};
+    ++unseen_;
+    host_.AddTickUser(1);
+    return index;
+  }
+  return std::nullopt;
+}
+
+void ExecutionWorkerImpl::FreeUnseenLane(uint32_t index) {
+  uses_[index].use = Use::kFree;
+  --unseen_;
+  lane(index)->direct.store(0);
+  lane(index)->state.store(worker::kIdle);
+  host_.AddTickUser(-1);
+  changed_.notify_all();
+}
+
 bool ExecutionWorkerImpl::Lend(int fd, uint64_t cookie) {
-  uint32_t index;
+  std::optional<uint32_t> index;
   {
     const std::lock_guard lock(mutex_);
-    if (dead_ || lent_ >= host_.options().lent_lanes) return false;
-    const auto lanes = static_cast<uint32_t>(uses_.size());
-    for (index = lanes - std::min(host_.options().lent_lanes, lanes); index < lanes; ++index)
-      if (uses_[index].use == Use::kFree) break;
-    if (index == lanes) return false;
-    Lane* const l = lane(index);
-    std::memset(l->request, 0xff, sizeof l->request);
-    l->phase.store(worker::kReceiving);
-    uses_[index] = LaneUse{Use::kLent, cookie, 0, l->calls.load(), Clock::now(), fd};
-    ++lent_;
+    index = TakeUnseenLane(Use::kLent, cookie, fd);
+    if (!index) return false;
+    std::memset(lane(*index)->request, 0xff, sizeof lane(*index)->request);
+    lane(*index)->phase.store(worker::kReceiving);
   }
-  host_.AddTickUser(1);
   const int fds[] = {fd};
   // A worker that cannot be reached is dying: its death gives the connection back.
-  SendPacket(control_.get(), MessageType::kLend, worker::LaneBody{index, 0}, fds);
+  SendPacket(control_.get(), MessageType::kLend, worker::LaneBody{*index, 0}, fds);
   return true;
 }
 
@@ -337,18 +353,66 @@ void ExecutionWorkerImpl::OnReturned(const Packet& packet) {
     back.unread.assign(reinterpret_cast<const char*>(l->request), std::min(l->request_size, worker::kLaneRequestBytes));
     back.end_of_stream = reason == worker::kEndOfStream;
     back.close = reason == worker::kSocketError;
-    uses_[body.lane].use = Use::kFree;
-    --lent_;
-    l->state.store(worker::kIdle);
-    changed_.notify_all();
+    FreeUnseenLane(body.lane);
   }
-  host_.AddTickUser(-1);
   on_return_(std::move(back));
+}
+
+// ---- Direct lanes ------------------------------------------------------------------------------------------------
+
+std::optional<DirectLane> ExecutionWorkerImpl::OpenDirect(uint64_t cookie) {
+  const std::lock_guard lock(mutex_);
+  const auto index = TakeUnseenLane(Use::kDirect, cookie, -1);
+  if (!index) return std::nullopt;
+  lane(*index)->direct.store(1);
+  return DirectLane{*index, static_cast<uint32_t>(uses_.size()), ring_.size(), ring_.fd()};
+}
+
+std::optional<uint32_t> ExecutionWorkerImpl::DirectLaneOf(uint64_t cookie) const {
+  for (uint32_t i = 0; i < uses_.size(); ++i)
+    if (uses_[i].use == Use::kDirect && uses_[i].cookie == cookie) return i;
+  return std::nullopt;
+}
+
+Status ExecutionWorkerImpl::DirectReply(uint64_t cookie, std::string* framed) {
+  std::optional<uint32_t> index;
+  {
+    const std::lock_guard lock(mutex_);
+    index = DirectLaneOf(cookie);
+  }
+  if (!index) return Error(ErrorKind::kInvalidArgument, "this connection has no ring");
+  const Lane& l = *lane(*index);
+  std::optional<Status> taken;
+  if (!dead_ && l.state.load() == worker::kReplyBig) {
+    taken = TakeBigReply(*index, Clock::now() + kDeathIsSoon, framed);
+  } else if (!dead_ && l.state.load() != worker::kDead) {
+    return Error(ErrorKind::kInvalidArgument, "no reply waits for the daemon in this connection's lane");
+  }
+  if (taken && *taken) return {};
+  // What the client asked for, which the worker may not have looked at. The client writes here: copied first.
+  const std::string request(reinterpret_cast<const char*>(l.request), sizeof l.request);
+  worker::CallView call;
+  if (const size_t size = MessageAt(request, 0); size != 0)
+    worker::ParseCall(std::string_view(request).substr(4, size - 4), &call);
+  *framed = worker::ErrorReply(call.seqid, taken ? taken->error() : AfterDeath(*index, call.function_id));
+  return {};
+}
+
+void ExecutionWorkerImpl::CloseDirect(uint64_t cookie) {
+  const std::lock_guard lock(mutex_);
+  const auto index = DirectLaneOf(cookie);
+  if (!index) return;
+  uses_[*index].use = Use::kClosing;
+  if (!HasWork(*index) && !dead_) FreeUnseenLane(*index);
 }
 
 // Whether a lent lane, between two calls, has something to do that needs nobody else.
 bool ExecutionWorkerImpl::HasWork(uint32_t index) const {
   const Lane& l = *lane(index);
+  if (uses_[index].use != Use::kLent) {
+    const uint32_t state = l.state.load();
+    return state == worker::kCall || state == worker::kContinue;
+  }
   const int fd = uses_[index].fd;
   int bytes = 0;
   switch (l.phase.load()) {
@@ -384,10 +448,14 @@ void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
   uint32_t limit_ms = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (lent_ == 0 || dead_) return;
+    if (unseen_ == 0 || dead_) return;
     const auto most = static_cast<uint32_t>(host_.options().call_deadline.count());
     for (uint32_t i = 0; i < uses_.size(); ++i) {
-      if (uses_[i].use != Use::kLent) continue;
+      if (!IsUnseen(i)) continue;
+      if (uses_[i].use == Use::kClosing && !HasWork(i)) {
+        FreeUnseenLane(i);
+        continue;
+      }
       const uint64_t calls = lane(i)->calls.load();
       if (calls != uses_[i].seen_calls || calls % 2 == 0) {
         if (calls != uses_[i].seen_calls)
@@ -432,9 +500,8 @@ bool ExecutionWorkerImpl::Cancel(int64_t request_id) {
     const std::lock_guard lock(mutex_);
     for (uint32_t i = 0; i < uses_.size() && found == worker::kNoLane; ++i) {
       const bool relayed = uses_[i].use == Use::kRelay && uses_[i].request_id == request_id;
-      const bool lent =
-          uses_[i].use == Use::kLent && lane(i)->calls.load() % 2 == 1 && lane(i)->request_id == request_id;
-      if (relayed || lent) found = i;
+      const bool unseen = IsUnseen(i) && lane(i)->calls.load() % 2 == 1 && lane(i)->request_id == request_id;
+      if (relayed || unseen) found = i;
     }
   }
   if (found == worker::kNoLane) return false;
@@ -470,7 +537,7 @@ void ExecutionWorkerImpl::OnExit(int wait_status) {
     fault_ = ReadFault(*reinterpret_cast<const worker::RingHeader*>(ring_.data()));
     explained_ = true;
     for (uint32_t i = 0; i < uses_.size(); ++i) {
-      if (uses_[i].use == Use::kRelay) ports_[i].MarkDead();
+      if (uses_[i].use == Use::kRelay || uses_[i].use == Use::kDirect) ports_[i].MarkDead();
       if (uses_[i].use == Use::kLent) returns.push_back(ExplainLent(i));
     }
     for (auto& [id, pending] : loads_) {
@@ -480,8 +547,8 @@ void ExecutionWorkerImpl::OnExit(int wait_status) {
       pending.error =
           crashed ? CrashOf(*fault_, "") : WorkerLost("the worker ended while it loaded a module: " + WhyDead(), true);
     }
-    host_.AddTickUser(-static_cast<int>(lent_));
-    lent_ = 0;
+    host_.AddTickUser(-static_cast<int>(unseen_));
+    unseen_ = 0;
     changed_.notify_all();
   }
   for (auto& back : returns) on_return_(std::move(back));
@@ -565,7 +632,7 @@ uint64_t ExecutionWorkerImpl::calls() const {
 bool ExecutionWorkerImpl::idle() const {
   const std::lock_guard lock(mutex_);
   for (uint32_t i = 0; i < uses_.size(); ++i)
-    if (uses_[i].use == Use::kRelay || (uses_[i].use == Use::kLent && lane(i)->calls.load() % 2 == 1)) return false;
+    if (uses_[i].use == Use::kRelay || (IsUnseen(i) && lane(i)->calls.load() % 2 == 1)) return false;
   return true;
 }
 
@@ -578,6 +645,10 @@ WorkerStatus ExecutionWorkerImpl::Describe() const {
   status.session = session_;
   status.sandbox = sandbox_;
   status.jobs = calls();
+  {
+    const std::lock_guard lock(mutex_);
+    status.client_lanes = unseen_;
+  }
   status.state = idle() ? "idle" : "busy";
   return status;
 }

@@ -28,6 +28,9 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   void Unload(uint64_t module_id) override;
   Status Call(std::string_view framed, const worker::CallView& call, std::string* reply) override;
   bool Lend(int fd, uint64_t cookie) override;
+  std::optional<DirectLane> OpenDirect(uint64_t cookie) override;
+  Status DirectReply(uint64_t cookie, std::string* framed) override;
+  void CloseDirect(uint64_t cookie) override;
   bool Cancel(int64_t request_id) override;
   void Kill(Error reason) override { KillFor(worker::kNoLane, std::move(reason)); }
   uint64_t calls() const override;
@@ -40,22 +43,28 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   WorkerStatus Describe() const override;
 
  private:
-  enum class Use : uint8_t { kFree, kRelay, kLent };
+  // kDirect: a client has the daemon's end. kClosing: the client is gone, its call still runs.
+  enum class Use : uint8_t { kFree, kRelay, kLent, kDirect, kClosing };
   struct LaneUse {
     Use use = Use::kFree;
-    uint64_t cookie = 0;      // kLent
+    uint64_t cookie = 0;      // kLent, kDirect
     int64_t request_id = 0;   // kRelay
-    uint64_t seen_calls = 0;  // kLent: Lane::calls at the last tick
+    uint64_t seen_calls = 0;  // kLent and later: Lane::calls at the last tick
     Clock::time_point seen_at{};
     int fd = -1;                     // kLent: the connection, open until it is given back
-    Clock::time_point looked_at{};   // kLent: when was last asked whether the lane has something to do
-    Clock::time_point idle_since{};  // kLent: it has, and nothing has happened since; zero: it has not
+    Clock::time_point looked_at{};   // kLent and later: when was last asked whether the lane has something to do
+    Clock::time_point idle_since{};  // kLent and later: it has, and nothing has happened since; zero: it has not
   };
   struct PendingLoad {
     bool done = false;
     std::optional<Error> error;
   };
 
+  // REQUIRES: mutex_ held. A free lane of those whose calls the daemon does not see, marked as taken by `use`.
+  std::optional<uint32_t> TakeUnseenLane(Use use, uint64_t cookie, int fd);
+  void FreeUnseenLane(uint32_t index);                          // REQUIRES: mutex_ held
+  std::optional<uint32_t> DirectLaneOf(uint64_t cookie) const;  // REQUIRES: mutex_ held
+  bool IsUnseen(uint32_t index) const { return uses_[index].use != Use::kFree && uses_[index].use != Use::kRelay; }
   bool HasWork(uint32_t index) const;                   // REQUIRES: mutex_ held
   bool IsStuck(uint32_t index, Clock::time_point now);  // REQUIRES: mutex_ held
   worker::Lane* lane(uint32_t index) const { return worker::LaneAt(ring_.data(), index); }
@@ -93,7 +102,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<LaneUse> uses_;
-  uint32_t lent_ = 0;
+  uint32_t unseen_ = 0;  // lanes that are lent, direct or closing
   uint32_t waiting_ = 0;
   std::atomic<bool> dead_{false};
   bool explained_ = false;

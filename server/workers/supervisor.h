@@ -45,9 +45,10 @@ struct WorkerStatus {
   std::string domain;
   std::string target;
   uint64_t session = 0;
-  uint32_t sandbox = 0;  // worker::SandboxBit
-  uint64_t jobs = 0;     // compiles or calls
-  std::string state;     // "idle", "busy", "starting"
+  uint32_t sandbox = 0;       // worker::SandboxBit
+  uint64_t jobs = 0;          // compiles or calls
+  uint32_t client_lanes = 0;  // lanes that serve a lent connection or a client's ring
+  std::string state;          // "idle", "busy", "starting"
 };
 
 class CompilePool;

@@ -56,6 +56,14 @@ constexpr Row kRows[] = {
      .goal = 2,
      .in_1cpu = false,
      .in_2cpu = true},
+    // Goal 1'', a lane of the worker shared with the client.
+    {.name = "librbc, direct / shared memory, spin",
+     .ours = "client_call_direct",
+     .floor = "shm_spin",
+     .goal = 2,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "librbc, direct / shared memory, futex", .ours = "client_call_direct", .floor = "shm_futex", .goal = 1.3},
     {.name = "librbc, lent, Unix / raw socket", .ours = "client_call_unix", .floor = "raw_unix", .goal = 1.3},
     // Goal 6, a module that the farm knows, by its handle; a scalar call through the daemon is the measure.
     {.name = "known module, small / call", .ours = "farm_known_small", .floor = "farm_relay_unix", .goal = 3},

@@ -329,6 +329,9 @@ void FakeFarm::status(wire::FarmStatus& out) {
   out.json = R"({"sessions": 1})";
 }
 
+void FakeFarm::ring(wire::RingReply&, int64_t) { Throw(wire::ErrorKind::Unsupported, "this farm shares no lanes"); }
+void FakeFarm::ring_reply(std::string&) { Throw(wire::ErrorKind::InvalidArgument, "this connection has no ring"); }
+
 // ---- a server without manners ----------------------------------------------------------------------------------
 
 RudeServer::RudeServer(std::string path, std::function<void(int fd)> serve) : path_(std::move(path)) {

@@ -78,6 +78,8 @@ class FakeFarm : public wire::FarmIf {
   bool cancel(int64_t request_id) override;
   void outcome(wire::CallOutcome& out, int64_t request_id) override;
   void status(wire::FarmStatus& out) override;
+  void ring(wire::RingReply& out, int64_t function_id) override;  // none here: Unsupported
+  void ring_reply(std::string& out) override;
 
  private:
   struct Module {

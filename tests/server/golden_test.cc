@@ -317,6 +317,24 @@ TEST(Golden, NameAndStatusMethods) {
   Reply("status", status);
 }
 
+TEST(Golden, RingMethods) {
+  wire::Farm_ring_args ask;
+  ask.function_id = 5;
+  Request("ring", ask);
+  wire::RingReply shared;
+  shared.layout = 1;
+  shared.size = 1130496;
+  shared.lanes = 16;
+  shared.lane = 9;
+  wire::Farm_ring_result ring;
+  Succeed(&ring, shared);
+  Reply("ring", ring);
+  Request("ring_reply", wire::Farm_ring_reply_args());
+  wire::Farm_ring_reply_result reply;
+  Succeed(&reply, std::string("framed"));
+  Reply("ring_reply", reply);
+}
+
 // The handle is part of the protocol too: clients compute it.
 TEST(Golden, Handle) {
   const auto request = MakeRequest("define double @f(double %x) { ret double %x }");

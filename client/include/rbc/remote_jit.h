@@ -53,6 +53,7 @@ class RBC_API RemoteJIT {
     std::string token;       // empty: the one of the user's client.toml
     std::string name_space;  // empty: the one of the user's client.toml, else "default"
     std::string target = "host";
+    bool direct = true;  // calls through shared memory where the farm is behind a Unix socket and offers it
     // What functions print. Default: this program's standard output. On any thread that calls.
     std::function<void(std::string_view text)> on_output;
   };

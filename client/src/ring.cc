@@ -1,0 +1,93 @@
+// A lane of the session's worker in shared memory.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/ring.h"
+
+#include <fmt/format.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+namespace rbc::client {
+namespace {
+
+// As for sockets: a wake across CPUs costs 60 us and more.
+constexpr uint32_t kSpinUs = 50;
+constexpr uint32_t kMostLanes = 4096;
+
+void FutexWake(std::atomic<uint32_t>& word) {
+  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+void FutexWait(std::atomic<uint32_t>& word, uint32_t value, int ms) {
+  const timespec timeout{ms / 1000, ms % 1000 * 1'000'000L};
+  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT, value, &timeout, nullptr, 0);
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<Ring>> Ring::Map(UniqueFd fd, int32_t layout, uint64_t size, uint32_t lanes, uint32_t lane) {
+  if (!fd || layout != worker::kLaneLayout || lanes == 0 || lanes > kMostLanes || lane >= lanes ||
+      size != worker::RingSize(lanes))
+    return Error(ErrorKind::kProtocolMismatch,
+                 fmt::format("the farm shares a lane of layout {}, this client knows {}", layout, worker::kLaneLayout));
+  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (memory == MAP_FAILED)
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("the farm's lane cannot be mapped: {}", std::strerror(errno)));
+  ::madvise(memory, size, MADV_DONTFORK);  // the lane is not a child's
+  return std::unique_ptr<Ring>(new Ring(memory, size, worker::LaneAt(memory, lane)));
+}
+
+Ring::Ring(void* memory, size_t size, worker::Lane* lane) : memory_(memory), size_(size), lane_(lane), spin_(kSpinUs) {}
+
+Ring::~Ring() { ::munmap(memory_, size_); }
+
+void Ring::Post(std::string_view framed) {
+  std::memcpy(lane_->request, framed.data(), framed.size());
+  lane_->request_size = static_cast<uint32_t>(framed.size());
+  lane_->request_offset = worker::kInline;
+  lane_->phase.store(worker::kReceived, std::memory_order_relaxed);
+  uint32_t idle = worker::kIdle;
+  if (!lane_->state.compare_exchange_strong(idle, worker::kCall)) return;  // dead: Await sees it
+  if (lane_->worker_waits.load() != 0) FutexWake(lane_->state);
+}
+
+bool Ring::Block(int ms) {
+  lane_->daemon_waits.store(1);
+  if (!IsOurs()) FutexWait(lane_->state, worker::kCall, ms);
+  lane_->daemon_waits.store(0);
+  return IsOurs();
+}
+
+RingEvent Ring::Event() const {
+  switch (lane_->state.load(std::memory_order_acquire)) {
+    case worker::kReply: {
+      const uint32_t size = lane_->reply_size;
+      return size >= 4 && size <= worker::kLaneReplyBytes ? RingEvent::kReply : RingEvent::kLost;
+    }
+    case worker::kReplyBig:
+    case worker::kDead:
+      return RingEvent::kElsewhere;
+    default:
+      return RingEvent::kLost;
+  }
+}
+
+std::string_view Ring::TakeReply() {
+  const size_t size = std::clamp<size_t>(lane_->reply_size, 4, worker::kLaneReplyBytes);
+  reply_.assign(reinterpret_cast<const char*>(lane_->reply), size);
+  lane_->state.store(worker::kIdle, std::memory_order_release);
+  return std::string_view(reply_).substr(4);
+}
+
+bool RingUse::CalledOverSocket(int64_t function) {
+  if (calls_.size() >= kMostFunctions) calls_.clear();
+  return ++calls_[function] >= kCallsBefore;
+}
+
+}  // namespace rbc::client

@@ -1,0 +1,98 @@
+// A lane of the session's worker in shared memory: calls that do without the kernel where both sides run.
+// docs/protocol.md, "Direct rings".
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/adaptive_spin.h"
+#include "base/expected.h"
+#include "base/unique_fd.h"
+#include "client/src/deadline.h"
+#include "client/src/interrupt.h"
+#include "worker/protocol.h"
+
+namespace rbc::client {
+
+enum class RingEvent : uint8_t {
+  kReply,
+  kElsewhere,  // the daemon has the reply, or knows why there is none
+  kTimeout,    // the deadline is over; the lane is of no more use
+  kLeft,       // whoever waited does not want to any more; the lane is of no more use
+  kLost,       // the daemon is gone, or the lane is damaged
+};
+
+// One thread at a time. The worker is the client's own, so that what it writes is trusted as much as a reply of it.
+class Ring {
+ public:
+  // Maps `size` bytes of `fd`. kProtocolMismatch: another layout, or sizes that do not fit together.
+  static Expected<std::unique_ptr<Ring>> Map(UniqueFd fd, int32_t layout, uint64_t size, uint32_t lanes, uint32_t lane);
+  ~Ring();
+  Ring(const Ring&) = delete;
+
+  static bool Fits(size_t framed) { return framed <= worker::kLaneRequestBytes; }
+  // Sends the framed request and waits. `alive` tells whether the daemon is there; asked ten times a second.
+  template <typename Alive>
+  RingEvent Exchange(std::string_view framed, const Deadline& deadline, Alive&& alive) {
+    Post(framed);
+    if (Poll()) return Event();
+    for (;;) {
+      const int ms = deadline.RemainingMs();
+      if (ms == 0) return RingEvent::kTimeout;
+      if (Block(std::min(ms, kLookMs))) return Event();
+      if (ThisThreadLeaves()) return RingEvent::kLeft;
+      if (!alive()) return RingEvent::kLost;
+    }
+  }
+  // After kReply: the message without its length, valid until the next Exchange; gives the lane back to the next call.
+  std::string_view TakeReply();
+  // The worker is gone; its successor has another ring.
+  bool dead() const { return lane_->state.load() == worker::kDead; }
+
+ private:
+  static constexpr int kLookMs = 100;
+  Ring(void* memory, size_t size, worker::Lane* lane);
+  void Post(std::string_view framed);
+  bool IsOurs() const {
+    const uint32_t state = lane_->state.load(std::memory_order_seq_cst);
+    return state != worker::kCall && state != worker::kContinue;
+  }
+  bool Poll() {
+    return IsOurs() || spin_.Until([this] { return IsOurs(); });
+  }
+  bool Block(int ms);
+  RingEvent Event() const;
+
+  void* const memory_;
+  const size_t size_;
+  worker::Lane* const lane_;
+  AdaptiveSpin spin_;
+  std::string reply_;
+};
+
+// Which functions are called through a ring: those that were called often over the socket, by which the farm has loaded
+// them into the worker, and that the ring's worker knows.
+class RingUse {
+ public:
+  // Counts a call of `function` over the socket. True: the next may go through a ring.
+  bool CalledOverSocket(int64_t function);
+  bool IsDirect(int64_t function) const {
+    const auto found = calls_.find(function);
+    return found != calls_.end() && found->second >= kCallsBefore;
+  }
+  // The ring's worker does not have it: over the socket again, for a long while.
+  void Refused(int64_t function) { calls_[function] = -kLongWhile; }
+
+ private:
+  static constexpr int kCallsBefore = 8;
+  static constexpr int kLongWhile = 1 << 20;
+  static constexpr size_t kMostFunctions = 4096;
+  std::unordered_map<int64_t, int> calls_;
+};
+
+}  // namespace rbc::client

@@ -24,6 +24,8 @@ class Backend {
       const std::string& domain, const std::string& target, uint64_t session,
       std::function<void(LentReturn)> on_return) = 0;
   virtual std::vector<WorkerStatus> Status() const = 0;
+  virtual std::vector<DeviceStatus> Devices() const { return {}; }
+  virtual std::string device_notes() const { return {}; }
   virtual std::string build() const = 0;  // of daemon and workers alike
   virtual std::string SandboxNames(uint32_t bits) const = 0;
 };

@@ -49,7 +49,8 @@ Farm::Farm(FarmConfig config, Backend& backend)
              milliseconds(config_.queue_deadline_ms + config_.compile_deadline_ms)),
       names_(config_.state_dir + "/names", {config_.max_names, config_.max_names_per_owner, config_.names_bytes}),
       gate_(std::make_shared<ReturnGate>(&loop_)),
-      host_{config_, backend, store_, [gate = gate_](LentReturn returned) { gate->Return(std::move(returned)); }},
+      host_{config_, backend, store_, [gate = gate_](LentReturn returned) { gate->Return(std::move(returned)); },
+            [this] { return FreeADevice(); }},
       sessions_(host_),
       loop_(LoopOptionsOf(config_), *this) {
   // Thrift speaks of each malformed message by itself, past the log.
@@ -71,6 +72,16 @@ bool Farm::AllIdle() const {
   if (loop_.serving() != 0) return false;
   const auto all = sessions_.All();
   return std::all_of(all.begin(), all.end(), [](const auto& session) { return session->Idle(); });
+}
+
+bool Farm::FreeADevice() const {
+  std::vector<std::shared_ptr<ExecutionWorker>> idle;
+  for (const auto& session : sessions_.All()) {
+    const auto workers = session->IdleOnDevices();
+    idle.insert(idle.end(), workers.begin(), workers.end());
+  }
+  std::sort(idle.begin(), idle.end(), [](const auto& a, const auto& b) { return a->last_used() < b->last_used(); });
+  return std::any_of(idle.begin(), idle.end(), [](const auto& worker) { return worker->Retire(); });
 }
 
 bool Farm::Drain(milliseconds grace, const std::atomic<bool>& hurry) {

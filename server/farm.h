@@ -79,6 +79,7 @@ class Farm final : public Service {
                  std::string* reply);
   void CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker);
   bool AllIdle() const;
+  bool FreeADevice() const;
   void Housekeep();
 
   const FarmConfig config_;

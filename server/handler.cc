@@ -10,6 +10,8 @@
 #include "gen/Farm.h"
 #include "gen/rbc_constants.h"
 #include "server/farm.h"
+#include "server/pack_request.h"
+#include "server/pinned_target.h"
 #include "server/status.h"
 #include "server/strict_reader.h"
 #include "server/version.h"
@@ -52,6 +54,24 @@ wire::TargetInfo ToWire(const TargetInfo& target) {
   out.devices = target.devices;
   out.simulated = target.simulated;
   out.llvm_version = target.llvm_version;
+  return out;
+}
+
+std::vector<wire::DeviceInfo> ToWire(const std::vector<DeviceStatus>& devices) {
+  std::vector<wire::DeviceInfo> out(devices.size());
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const auto& d = devices[i].description;
+    out[i].number = static_cast<int32_t>(i);
+    out[i].name = d.name;
+    out[i].uuid = d.uuid;
+    out[i].sm = static_cast<int32_t>(d.sm);
+    out[i].memory = static_cast<int64_t>(d.memory);
+    out[i].free_memory = static_cast<int64_t>(d.free_memory);
+    out[i].driver = d.driver;
+    out[i].contexts = static_cast<int32_t>(devices[i].contexts);
+    out[i].max_contexts = static_cast<int32_t>(devices[i].max_contexts);
+    out[i].simulated = d.ordinal == kSimulatedDevice;
+  }
   return out;
 }
 
@@ -103,6 +123,15 @@ CompileOptions CheckedOptions(const wire::CompileOptions& options) {
   return out;
 }
 
+// Code for a GPU is made for the one that will run it.
+CompileOptions ForTarget(CompileOptions options, const TargetInfo& target) {
+  if (!target.name.starts_with("cuda")) return options;
+  options.simulate = target.simulated;
+  if (!target.simulated && target.cpu.starts_with("sm_"))
+    options.sm = static_cast<uint32_t>(std::strtoul(target.cpu.c_str() + 3, nullptr, 10));
+  return options;
+}
+
 uint32_t CheckedDeadline(int32_t deadline_ms) {
   if (deadline_ms < 0)
     Throw(ErrorKind::kInvalidArgument, fmt::format("the deadline is {} ms; give 0 or more", deadline_ms));
@@ -138,6 +167,8 @@ class Handler final : public wire::FarmIf {
   void emit(wire::EmitReply& reply, const wire::EmitRequest& request) override;
   void call(wire::CallReply& reply, const wire::CallRequest& request) override;
   void call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) override;
+  void map_rows(wire::MapReply& reply, const wire::MapRequest& request) override;
+  void launch(wire::CallReply& reply, const wire::LaunchRequest& request) override;
   void unload(const int64_t module_id) override;
   void publish(const wire::PublishRequest& request) override;
   void withdraw(const std::string& name) override;
@@ -159,6 +190,8 @@ class Handler final : public wire::FarmIf {
   StoredModule CompileSource(Session& session, ModuleSource& source, int64_t request_id, bool* cached);
   void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
   wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request);
+  std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
+  std::shared_ptr<SessionModule> MapOf(Session& session, SessionModule& module, int64_t request_id);
 
   Farm* farm_ = nullptr;
   Connection* connection_ = nullptr;
@@ -218,13 +251,22 @@ void Handler::bye() {
 
 void Handler::targets(std::vector<wire::TargetInfo>& reply) {
   session();
-  for (const auto& target : farm_->backend().targets()) reply.push_back(ToWire(target));
+  const auto devices = ToWire(farm_->backend().Devices());
+  for (const auto& target : farm_->backend().targets()) {
+    reply.push_back(ToWire(target));
+    if (target.name.starts_with("cuda")) reply.back().__set_device_infos(devices);
+  }
 }
 
 const TargetInfo& Handler::TargetOf(const std::string& name) const {
   std::string known;
+  const auto pinned = PinnedTarget::Of(name);
   for (const auto& target : farm_->backend().targets()) {
-    if (target.name == name) return target;
+    if (target.name == pinned.target) {
+      if (pinned.device < 0 || static_cast<size_t>(pinned.device) < target.devices.size()) return target;
+      Throw(ErrorKind::kUnknownTarget, fmt::format("target \"{}\" has {} devices, and no number {}", target.name,
+                                                   target.devices.size(), pinned.device));
+    }
     known += (known.empty() ? "" : ", ") + target.name;
   }
   Throw(ErrorKind::kUnknownTarget, fmt::format("this farm has no target \"{}\"; it has {}", name, known));
@@ -276,7 +318,7 @@ void Handler::compile(wire::CompileReply& reply, const wire::CompileRequest& req
   if (request.handle.size() != sizeof(Digest))
     Throw(ErrorKind::kInvalidArgument, fmt::format("the handle has {} bytes; it must have 32", request.handle.size()));
   const auto& target = TargetOf(request.target);
-  const auto options = CheckedOptions(request.options);
+  const auto options = ForTarget(CheckedOptions(request.options), target);
   StoredModule stored;
   reply.cached = true;
   if (request.__isset.ir) {
@@ -289,6 +331,7 @@ void Handler::compile(wire::CompileReply& reply, const wire::CompileRequest& req
     source.session = mine->id();
     source.handle = handle;
     source.target = &target;
+    source.target_name = request.target;
     source.functions = &functions;
     source.options = options;
     source.serial = request.options.serial;
@@ -312,14 +355,14 @@ void Handler::compile(wire::CompileReply& reply, const wire::CompileRequest& req
 void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   const auto mine = session();
   const auto& target = TargetOf(request.target);
-  auto options = CheckedOptions(request.options);
+  auto options = ForTarget(CheckedOptions(request.options), target);
   const auto functions = CheckedDeclarations(request.functions, 0);
-  if (const int32_t emit = NumberOf(request.emit); emit < wire::Emit::Object || emit > wire::Emit::Ptx)
-    Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 3", emit));
+  if (const int32_t emit = NumberOf(request.emit); emit < wire::Emit::Object || emit > wire::Emit::Cubin)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 4", emit));
   options.emit = static_cast<Emit>(request.emit);
   if (!may_block_) Throw(NoThread(farm_->config().max_threads));
   const Waiting waiting(*mine, request.request_id, connection_->id);
-  const worker::CompileJob job{request.target, functions, options, request.ir};
+  const worker::CompileJob job{target.name, functions, options, request.ir};
   const Digest handle = HandleOf(request.target, request.functions, request.options, request.ir);
   CompileTask task;
   task.domain = mine->domain();
@@ -383,6 +426,79 @@ void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vecto
   }
 }
 
+std::shared_ptr<SessionModule> Handler::FunctionOf(Session& session, int64_t function_id, uint32_t* index) const {
+  auto module = session.FindFunction(static_cast<uint64_t>(function_id), index);
+  if (module != nullptr) return module;
+  Error error(ErrorKind::kUnknownModule,
+              fmt::format("this session has no function {:#x}; compile its module again", function_id));
+  error.retry_safe = true;
+  Throw(error);
+}
+
+// The module's functions for the rows of a map; compiled from the stored IR at the first map.
+std::shared_ptr<SessionModule> Handler::MapOf(Session& session, SessionModule& module, int64_t request_id) {
+  const std::lock_guard lock(module.map_mutex);
+  if (module.map != nullptr) return module.map;
+  const auto& info = *module.info;
+  if (info.stateful)
+    Throw(ErrorKind::kUnsupported,
+          fmt::format("the module of '{}' keeps state in globals, which a map does not share with calls; map a module "
+                      "without writable globals",
+                      info.functions.front().declaration.symbol));
+  const auto ir = OrThrow(StoredOf(module).payload->ir.Unpack());
+  std::vector<FunctionDeclaration> functions;
+  for (const auto& function : info.functions) functions.push_back(function.declaration);
+  ModuleSource source;
+  source.domain = session.domain();
+  source.session = session.id();
+  source.handle = info.handle;
+  source.target = &TargetOf(info.target);
+  source.target_name = info.target;
+  source.functions = &functions;
+  source.options = info.options;
+  source.options.entry = EntryKind::kMap;
+  source.serial = info.serial;
+  source.ir = ir;
+  bool cached = false;
+  module.map = OrThrow(session.Add(CompileSource(session, source, request_id, &cached)));
+  return module.map;
+}
+
+void Handler::map_rows(wire::MapReply& reply, const wire::MapRequest& request) {
+  const auto mine = session();
+  uint32_t index = 0;
+  const auto module = FunctionOf(*mine, request.function_id, &index);
+  const auto& declaration = module->info->functions[index].declaration;
+  auto packed = PackMap(declaration, request, farm_->config().max_message);
+  if (!packed) Throw(std::move(packed).error());
+  const auto rows = MapOf(*mine, *module, request.request_id);
+  packed->call.function_id = static_cast<int64_t>(rows->function_ids[index]);
+  auto outcome = RunOne(*mine, packed->call);
+  if (outcome.__isset.error) throw outcome.error;
+  reply.result.dtype = packed->result_type;
+  reply.result.stride = packed->result_size;
+  reply.result.data = std::move(outcome.reply.data);
+  if (outcome.reply.__isset.output) reply.__set_output(outcome.reply.output);
+  if (outcome.reply.status == 0 || outcome.reply.result.size() != sizeof(int64_t)) return;
+  reply.__set_status(outcome.reply.status);
+  int64_t row;
+  std::memcpy(&row, outcome.reply.result.data(), sizeof row);
+  reply.__set_row(row);
+}
+
+void Handler::launch(wire::CallReply& reply, const wire::LaunchRequest& request) {
+  const auto mine = session();
+  uint32_t index = 0;
+  const auto module = FunctionOf(*mine, request.function_id, &index);
+  const auto& declaration = module->info->functions[index].declaration;
+  if (declaration.abi != Abi::kKernel)
+    Throw(ErrorKind::kInvalidArgument,
+          fmt::format("'{}' is no kernel; declare it with abi kernel, or call it", declaration.symbol));
+  auto outcome = RunOne(*mine, OrThrow(PackLaunch(request)));
+  if (outcome.__isset.error) throw outcome.error;
+  reply = std::move(outcome.reply);
+}
+
 void Handler::unload(const int64_t module_id) { OrThrow(session()->Unload(static_cast<uint64_t>(module_id))); }
 
 void Handler::publish(const wire::PublishRequest& request) {
@@ -427,8 +543,9 @@ void Handler::lookup(wire::PublishedFunction& reply, const std::string& name) {
   source.session = mine->id();
   source.handle = published.handle;
   source.target = &target;
+  source.target_name = published.target;
   source.functions = &published.functions;
-  source.options = published.options;
+  source.options = ForTarget(published.options, target);
   source.serial = published.serial;
   source.ir = ir;
   bool cached = false;

@@ -175,6 +175,7 @@ int Main(const Arguments& arguments) {
     return 1;
   }
   if (const auto notes = (*backend)->sandbox_notes(); !notes.empty()) spdlog::warn("sandbox: {}", notes);
+  if (const auto notes = (*backend)->device_notes(); !notes.empty()) spdlog::debug("no GPU: {}", notes);
   return Run(*config, **backend, *std::move(listeners), arguments.until_eof);
 }
 

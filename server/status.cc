@@ -28,6 +28,23 @@ json Targets(const Backend& backend) {
   return out;
 }
 
+json Devices(const Backend& backend) {
+  json out = json::array();
+  for (const auto& device : backend.Devices()) {
+    const auto& d = device.description;
+    out.push_back({{"name", d.name},
+                   {"uuid", d.uuid},
+                   {"sm", d.sm},
+                   {"memory", d.memory},
+                   {"free_memory", d.free_memory},
+                   {"driver", d.driver},
+                   {"contexts", device.contexts},
+                   {"max_contexts", device.max_contexts},
+                   {"simulated", d.ordinal == kSimulatedDevice}});
+  }
+  return out;
+}
+
 json Workers(const Backend& backend, const std::vector<WorkerStatus>& workers) {
   json out = json::array();
   for (const auto& w : workers)
@@ -110,6 +127,7 @@ std::string StatusJson(Farm& farm) {
                     {"uptime_ms", farm.uptime_ms()},
                     {"addresses", farm.addresses()},
                     {"targets", Targets(backend)},
+                    {"devices", Devices(backend)},
                     {"sandbox", Sandbox(backend, workers)},
                     {"workers", Workers(backend, workers)},
                     {"sessions", Sessions(farm.sessions())},

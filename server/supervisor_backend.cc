@@ -31,6 +31,9 @@ SupervisorOptions OptionsOf(const FarmConfig& config) {
   options.queue_deadline = milliseconds(config.queue_deadline_ms);
   options.compile_deadline = milliseconds(config.compile_deadline_ms);
   options.quarantine = milliseconds(config.quarantine_ms);
+  options.cuda = {config.cuda_simulate,        config.cuda_devices,
+                  config.cuda_driver,          static_cast<uint32_t>(config.cuda_max_contexts),
+                  config.cuda_memory_fraction, config.cuda_session_memory};
   return options;
 }
 
@@ -47,6 +50,8 @@ class SupervisorBackend final : public Backend {
     return supervisor_->StartExecutionWorker(domain, target, session, std::move(on_return));
   }
   std::vector<WorkerStatus> Status() const override { return supervisor_->Status(); }
+  std::vector<DeviceStatus> Devices() const override { return supervisor_->Devices(); }
+  std::string device_notes() const override { return supervisor_->device_notes(); }
   std::string build() const override { return std::string(worker::BuildId()); }
   std::string SandboxNames(uint32_t bits) const override { return DescribeSandbox(bits); }
 

@@ -1,5 +1,6 @@
 // The one list of targets: a new kind of machine is one line here and one folder.
 // SPDX-License-Identifier: Apache-2.0
+#include "targets/cuda/cuda_target.h"
 #include "targets/host/host_target.h"
 #include "targets/target.h"
 
@@ -8,6 +9,8 @@ namespace {
 
 constexpr TargetFactory kTargets[] = {
     {"host", host::Initialize, host::CreateHostTarget},
+    {"cuda", cuda::Initialize, cuda::CreateCudaTarget},
+    {"cuda32", cuda::Initialize, cuda::CreateCuda32Target},
 };
 
 }  // namespace

@@ -22,7 +22,20 @@ enum class Abi : uint8_t {
   kKernel = 3,        // a CUDA entry with an explicit grid
 };
 
-enum class Emit : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3 };
+// kObject is what this target runs: an object on host, on cuda a cubin or PTX or, simulated, an object.
+enum class Emit : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3, kCubin = 4 };
+
+// Which entries are made of the declared functions. Those with Abi::kKernel are entries by themselves, always.
+enum class EntryKind : uint8_t { kCall = 0, kMap = 1, kReduce = 2, kKernel = 3 };
+
+// What Artifact::code is.
+enum class CodeFormat : uint8_t {
+  kText = 0,       // for people: assembly or IR
+  kObject = 1,     // ELF of the host
+  kPtx = 2,        // text, for the driver or for people
+  kCubin = 3,      // for devices of one SM
+  kSimulated = 4,  // ELF of the host whose code asks cuda/simulator/abi.h
+};
 
 struct TargetInfo {
   std::string name;  // "host"
@@ -45,9 +58,14 @@ struct FunctionDeclaration {
 struct CompileOptions {
   uint8_t opt_level = 2;  // 0..3; nothing else: pass pipelines are never taken from a client
   Emit emit = Emit::kObject;
-  bool debug = false;             // keep DWARF
-  bool allow_contract = false;    // a*b+c may be fused
-  bool allow_inline_asm = false;  // the operator's leave, never the client's
+  bool debug = false;                  // keep DWARF
+  bool allow_contract = false;         // a*b+c may be fused
+  bool allow_inline_asm = false;       // the operator's leave, never the client's
+  EntryKind entry = EntryKind::kCall;  // kCall, kMap or kReduce
+  // cuda and cuda32 only; of the device that will run it, or of the client's wish for emit.
+  uint32_t sm = 0;           // 75, 80, 90, ...; 0: TargetInfo::cpu
+  uint32_t ptx_version = 0;  // 78 is PTX 7.8; 0: the least that the SM needs
+  bool simulate = false;     // code for the simulator
 };
 
 // What the client sent. `ir` is LLVM text or bitcode, hostile; text needs no NUL behind it here.
@@ -56,10 +74,10 @@ struct Module {
   std::vector<FunctionDeclaration> functions;
 };
 
-// An entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the status.
-// Both are aligned to 16 bytes. frame: fixed parameters as types/frame.h lays them out; a pointer or string parameter
-// is a cell {uint32 offset, uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks cells
-// before it calls.
+// On host an entry point `int32_t entry(void* frame, void* result)` made beside the user's function. It returns the
+// status. Both are aligned to 16 bytes. frame: fixed parameters as types/frame.h lays them out; a pointer or string
+// parameter is a cell {uint32 offset, uint32 length} relative to `frame`; offset 0xFFFFFFFF is null. The caller checks
+// cells before it calls. On cuda a kernel: targets/cuda/launch.h says how it takes frame, columns and parameters.
 struct EntryPoint {
   enum class Cell : uint8_t { kPointer = 0, kString = 1 };
   uint32_t declaration = 0;  // index into Module::functions
@@ -68,11 +86,26 @@ struct EntryPoint {
   uint32_t result_size = 0;  // bytes; a string result is 8 bytes: the char* itself, for the caller to copy
   bool result_is_string = false;
   std::vector<std::pair<uint32_t, Cell>> cells;  // offsets of pointer and string parameters in the frame
+  EntryKind kind = EntryKind::kCall;
+
+  // Of kernels, on cuda.
+  struct Parameter {
+    uint32_t offset = 0;  // in the packed parameters of a launch
+    uint32_t size = 0;
+    bool is_pointer = false;  // a device address
+  };
+  uint32_t parameter_bytes = 0;       // of the packed parameters
+  std::vector<Parameter> parameters;  // kKernel: one a parameter of the signature; kMap: one a column, result last
+  uint32_t shared_bytes = 0;          // static shared memory
+  uint32_t max_threads = 0;           // of a block, where the module says so (maxntid); 0: the device's limit
+  bool meets = false;                 // threads of a block wait for each other: barrier, shuffle, vote, spinning
 };
 
 // What a compile gives. Self-contained: needs nothing but runtime symbols to be loaded.
 struct Artifact {
-  std::string code;                 // relocatable object, assembly or IR text, by options.emit
+  std::string code;  // by options.emit
+  CodeFormat format = CodeFormat::kObject;
+  uint32_t sm = 0;                  // kPtx, kCubin: compiled for
   std::vector<EntryPoint> entries;  // one a declaration, in order; empty unless emit is kObject
   std::string constructors;         // symbol of void() that runs the module's static constructors in order, or ""
   std::string destructors;
@@ -101,6 +134,32 @@ class CompileProgress {
   virtual void Function(std::string_view name) = 0;
 };
 
+// A grid of threads and the shared memory that each block of it gets beside its static variables.
+struct GridShape {
+  uint32_t grid[3] = {1, 1, 1};
+  uint32_t block[3] = {1, 1, 1};
+  uint32_t shared_bytes = 0;
+};
+
+// A column of a map: rows of `size` bytes, `stride` bytes apart (0: one value for all), row 0 at `offset` of the call's
+// memory.
+struct MapColumn {
+  uint64_t offset = 0;
+  int64_t stride = 0;
+  uint32_t size = 0;
+};
+
+// One use of an entry. Cells and columns lie in `memory` and were checked.
+struct Invocation {
+  std::span<uint8_t> memory;           // of the call, aligned to 64: frame, payload, zero bytes
+  size_t returned_from = 0;            // bytes of `memory` from here on go back to the client
+  uint8_t* result = nullptr;           // EntryPoint::result_size bytes, aligned to 64
+  const GridShape* shape = nullptr;    // kKernel
+  uint64_t rows = 0;                   // kMap
+  std::span<const MapColumn> columns;  // kMap: the parameters', then the result's unless it is void
+  uint64_t failed_row = 0;             // kMap: set with a status other than 0
+};
+
 // Code in this process that can be called until it is destroyed. Thread-safe to call into; destroyed by its owner
 // when no call is inside.
 class LoadedModule {
@@ -109,7 +168,23 @@ class LoadedModule {
   virtual void* Symbol(std::string_view name) const = 0;  // nullptr: no such definition
   // Name of the function that holds `address`, or "". Async-signal-safe.
   virtual const char* FunctionAt(const void* address) const = 0;
+
+  // Whether entries are functions of this process: `int32_t(void* frame, void* result)` for calls and maps,
+  // `void()` for constructors. Else all of them are run by Run().
+  virtual bool is_direct() const { return true; }
+  // Runs the entry number `index` of the artifact; gives its status. After an error with IsSticky() this process can
+  // run nothing any more. kInvalidArgument, kResourceExhausted, kRemoteCrash.
+  virtual Expected<int32_t> Run(size_t, Invocation&) {
+    return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
+  }
+  // Constructors or destructors: a kernel of one thread without parameters.
+  virtual Status RunPlain(std::string_view) {
+    return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
+  }
 };
+
+// After such an error the device is of no use to this process.
+inline bool IsSticky(const Error& error) { return error.kind == ErrorKind::kRemoteCrash; }
 
 // Runs modules. Thread-safe.
 class Device {
@@ -117,7 +192,21 @@ class Device {
   virtual ~Device() = default;
   // Links `code` (an Artifact's, checked by digest on its way here). Constructors are not run: the caller does.
   virtual Expected<std::unique_ptr<LoadedModule>> Load(std::string_view code) = 0;
+  // The same with what the artifact says about its entries; they are kept as long as the module.
+  virtual Expected<std::unique_ptr<LoadedModule>> Load(const Artifact& artifact) { return Load(artifact.code); }
 };
+
+// What the process around a device offers it. Constant from before the first OpenDevice on.
+struct DeviceSurroundings {
+  void (*print)(std::string_view text) = nullptr;             // what the running call prints
+  void (*on_stack)(uintptr_t low, uintptr_t high) = nullptr;  // client code's stack from now on; 0, 0: the thread's own
+  std::string driver;                                         // path of NVIDIA's library; empty: the system's
+  uint64_t memory_limit = 0;                                  // bytes of a GPU's memory; 0: any
+};
+inline DeviceSurroundings& SurroundingsOfDevices() {
+  static DeviceSurroundings surroundings;
+  return surroundings;
+}
 
 // A kind of machine that runs modules, e.g. "host". One thread at a time.
 class Target {
@@ -131,6 +220,9 @@ class Target {
   // Run side. Runs in an execution worker, before lock-down. kUnavailable: no such device here.
   virtual Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) = 0;
 };
+
+// OpenDevice of this is a device that the host's processor plays.
+inline constexpr int kSimulatedDevice = -1;
 
 // Listing is free. `initialize` runs once in the nursery, before any fork: process-wide set-up that all share
 // (LLVM's target tables). `create` runs in the worker.

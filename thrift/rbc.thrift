@@ -4,7 +4,7 @@
 namespace cpp rbc.wire
 
 const i32 PROTOCOL_MAJOR = 1
-const i32 PROTOCOL_MINOR = 0
+const i32 PROTOCOL_MINOR = 1
 const i32 DEFAULT_PORT = 11530
 
 // What the caller does next; base/error.h says it kind by kind.
@@ -43,6 +43,20 @@ exception FarmError {
   12: optional list<Diagnostic> diagnostics
 }
 
+// A GPU. A target's name with a device's number, "cuda:1", pins to it.
+struct DeviceInfo {
+  1: i32 number                      // within this farm
+  2: string name                     // "NVIDIA H200"
+  3: string uuid                     // "GPU-..."; empty: not known
+  4: i32 sm                          // 90
+  5: i64 memory                      // bytes; 0: not known
+  6: i64 free_memory                 // when the farm last looked
+  7: string driver                   // "12.8"
+  8: i32 contexts                    // sessions on it now
+  9: i32 max_contexts
+  10: bool simulated
+}
+
 struct TargetInfo {
   1: string name                     // "host"
   2: string triple
@@ -52,6 +66,7 @@ struct TargetInfo {
   6: list<string> devices
   7: bool simulated
   8: string llvm_version
+  9: optional list<DeviceInfo> device_infos  // GPUs, in the order of `devices`
 }
 
 struct HelloRequest {
@@ -84,7 +99,7 @@ struct AttachRequest {
 // How a symbol takes its arguments; targets/target.h.
 enum Abi { Direct = 0, Sysv = 1, StatusRetptr = 2, Kernel = 3 }
 
-enum Emit { Object = 0, Assembly = 1, Ir = 2, Ptx = 3 }
+enum Emit { Object = 0, Assembly = 1, Ir = 2, Ptx = 3, Cubin = 4 }
 
 struct FunctionDeclaration {
   1: string symbol                   // exact name in the IR
@@ -167,6 +182,42 @@ struct CallReply {
   4: optional binary output          // what the function printed
 }
 
+// A column of a map: one value of each row, as they lie in a frame (a bool is a byte). Row r begins at byte r * stride
+// of `data`.
+struct Column {
+  1: string dtype                    // the parameter's type, "float64"
+  2: binary data
+  3: i64 stride                      // bytes from row to row; 0: one value for all rows
+}
+
+struct MapRequest {
+  1: i64 request_id
+  2: i64 function_id
+  3: i64 rows
+  4: list<Column> columns            // one a parameter
+  5: optional i32 deadline_ms
+}
+
+struct MapReply {
+  1: Column result                   // of all rows, side by side; a void function's has no data
+  2: optional i32 status             // of the first row that failed; absent: 0
+  3: optional i64 row                // which one that is
+  4: optional binary output
+}
+
+// A grid of threads that run a function with abi Kernel. Grid and block have 1 to 3 dimensions.
+struct LaunchRequest {
+  1: i64 request_id
+  2: i64 function_id
+  3: list<i32> grid                  // blocks
+  4: list<i32> block                 // threads of a block
+  5: i32 shared_bytes = 0            // for each block, beside what the kernel declares
+  6: binary frame                    // as in CallRequest
+  7: optional i32 deadline_ms
+  8: optional i32 out_bytes
+  9: optional i32 return_from
+}
+
 struct CallOutcome {
   1: optional CallReply reply
   2: optional FarmError error
@@ -216,6 +267,9 @@ service Farm {
   CallReply call(1: CallRequest request) throws (1: FarmError error)
   // Runs the calls in order; an error of one does not stop the others.
   list<CallOutcome> call_batch(1: list<CallRequest> requests) throws (1: FarmError error)
+  // Runs a function for each row. What that needs is compiled at the first map.
+  MapReply map_rows(1: MapRequest request) throws (1: FarmError error)
+  CallReply launch(1: LaunchRequest request) throws (1: FarmError error)
   void unload(1: i64 module_id) throws (1: FarmError error)
   void publish(1: PublishRequest request) throws (1: FarmError error)
   void withdraw(1: string name) throws (1: FarmError error)

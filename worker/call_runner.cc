@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/call_runner.h"
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
+#include "worker/fault.h"
 #include "worker/floating_point.h"
+#include "worker/launch_frame.h"
 #include "worker/module_instance.h"
 
 namespace rbc::worker {
@@ -60,36 +64,125 @@ Status CheckCells(const LoadedFunction& function, const uint8_t* memory, size_t 
 
 }  // namespace
 
-Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, const LoadedFunction& function) {
+Status CallRunner::TakeHead(const LoadedFunction& function, std::string_view* frame) {
+  const auto short_frame = [&] { return Invalid(function, "has a frame that ends within its head"); };
+  const auto no_head = [&] {
+    return Invalid(function, function.point.kind == EntryKind::kKernel ? "has no grid; launch a kernel instead"
+                                                                       : "has no columns; map it instead");
+  };
+  if (function.point.kind == EntryKind::kKernel) {
+    LaunchHead head;
+    if (frame->size() < sizeof head) return no_head();
+    std::memcpy(&head, frame->data(), sizeof head);
+    if (head.magic != kHeadMagic) return no_head();
+    frame->remove_prefix(sizeof head);
+    std::memcpy(shape_.grid, head.grid, sizeof shape_.grid);
+    std::memcpy(shape_.block, head.block, sizeof shape_.block);
+    shape_.shared_bytes = head.shared_bytes;
+  } else if (function.point.kind == EntryKind::kMap) {
+    MapHead head;
+    if (frame->size() < sizeof head) return no_head();
+    std::memcpy(&head, frame->data(), sizeof head);
+    if (head.magic != kHeadMagic) return no_head();
+    frame->remove_prefix(sizeof head);
+    const size_t expected = function.point.parameters.size();
+    if (head.columns != expected)
+      return Invalid(function, "has " + std::to_string(head.columns) + " columns, its parameters and result are " +
+                                   std::to_string(expected));
+    if (frame->size() < head.columns * sizeof(MapHeadColumn)) return short_frame();
+    rows_ = head.rows;
+    columns_.resize(head.columns);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      MapHeadColumn column;
+      std::memcpy(&column, frame->data() + i * sizeof column, sizeof column);
+      columns_[i] = {column.offset, column.stride, function.point.parameters[i].size};
+    }
+    frame->remove_prefix(head.columns * sizeof(MapHeadColumn));
+  }
+  return {};
+}
+
+// Each row of each column must lie within the call's memory, aligned as its elements are.
+Status CallRunner::CheckColumns(const LoadedFunction& function, const Memory& memory) const {
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const MapColumn& column = columns_[i];
+    const auto invalid = [&](const std::string& why) {
+      return Invalid(function, "has a column " + std::to_string(i + 1) + " " + why);
+    };
+    const uint64_t alignment = std::min<uint64_t>(column.size & (0 - uint64_t{column.size}), 16);
+    const auto stride = static_cast<uint64_t>(column.stride);
+    if (alignment > 1 && (column.offset % alignment != 0 || stride % alignment != 0))
+      return invalid("whose rows are not aligned to " + std::to_string(alignment) + "; make it contiguous");
+    if (rows_ == 0) continue;
+    __int128 first = column.offset, last = static_cast<__int128>(column.stride) * (rows_ - 1) + column.offset;
+    if (last < first) std::swap(first, last);
+    if (first < 0 || last + column.size > static_cast<__int128>(memory.size))
+      return invalid("of " + std::to_string(rows_) + " rows that does not lie in the " + std::to_string(memory.size) +
+                     " bytes of the call's memory");
+  }
+  return {};
+}
+
+Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::string_view frame,
+                                                 const LoadedFunction& function) {
   const EntryPoint& point = function.point;
-  const uint64_t size = uint64_t{call.frame.size()} + call.out_bytes;
-  if (call.frame.size() < point.frame_size)
-    return Invalid(function, "has a frame of " + std::to_string(call.frame.size()) + " bytes, its parameters take " +
+  const bool map = point.kind == EntryKind::kMap;
+  const uint64_t size = uint64_t{frame.size()} + call.out_bytes;
+  if (!map && frame.size() < point.frame_size)
+    return Invalid(function, "has a frame of " + std::to_string(frame.size()) + " bytes, its parameters take " +
                                  std::to_string(point.frame_size));
   if (size > limits_.max_message) return TooLarge(function, "the memory of a call", size, limits_.max_message);
   if (call.return_from != kNoReturn && call.return_from > size)
     return Invalid(function, "wants its memory back from byte " + std::to_string(call.return_from) + " of " +
                                  std::to_string(size));
-  const size_t result_room = RoundUp(point.result_size, 64);
+  const size_t result_size = map ? sizeof(uint64_t) : point.result_size;
+  const size_t result_room = RoundUp(result_size, 64);
   const size_t total = result_room + size;
   uint8_t* base = total <= kSmallMemory ? small_memory_ : memory_.Get(total);
   const Memory memory{base, base + result_room, static_cast<size_t>(size)};
-  std::memset(memory.result, 0, point.result_size);
-  if (!call.frame.empty()) std::memcpy(memory.bytes, call.frame.data(), call.frame.size());
-  if (call.out_bytes != 0) std::memset(memory.bytes + call.frame.size(), 0, call.out_bytes);
-  RBC_RETURN_IF_ERROR(CheckCells(function, memory.bytes, memory.size));
+  std::memset(memory.result, 0, result_size);
+  if (!frame.empty()) std::memcpy(memory.bytes, frame.data(), frame.size());
+  if (call.out_bytes != 0) std::memset(memory.bytes + frame.size(), 0, call.out_bytes);
+  if (map)
+    RBC_RETURN_IF_ERROR(CheckColumns(function, memory));
+  else
+    RBC_RETURN_IF_ERROR(CheckCells(function, memory.bytes, memory.size));
   return memory;
 }
 
-int32_t CallRunner::Enter(const LoadedFunction& function, const Memory& memory) {
+Expected<int32_t> CallRunner::EnterHostMap(const LoadedFunction& function, const Memory& memory) {
+  std::vector<HostMapColumn> frame;  // rows, then the columns
+  frame.reserve(columns_.size() + 1);
+  frame.push_back({reinterpret_cast<void*>(rows_), 0});
+  for (const MapColumn& column : columns_) frame.push_back({memory.bytes + column.offset, column.stride});
+  return function.entry(frame.data(), memory.result);
+}
+
+Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from) {
   std::unique_lock<std::mutex> lock;
   if (auto* serial = function.module->serial()) lock = std::unique_lock(*serial);
   context_.function = &function;
   context_.module = function.module;
   context_.phase = "call";
   function.module->ShowConstructorOutput(context_.capture);
-  const int32_t status = function.entry(memory.bytes, memory.result);
+  Expected<int32_t> status = 0;
+  if (function.entry != nullptr && function.point.kind == EntryKind::kMap) {
+    status = EnterHostMap(function, memory);
+  } else if (function.entry != nullptr) {
+    status = function.entry(memory.bytes, memory.result);
+  } else {
+    Invocation invocation;
+    invocation.memory = {memory.bytes, memory.size};
+    invocation.returned_from = std::min(returned_from, memory.size);
+    invocation.result = memory.result;
+    invocation.shape = &shape_;
+    invocation.rows = rows_;
+    if (function.point.kind == EntryKind::kMap) invocation.columns = columns_;
+    status = function.module->code().Run(function.index, invocation);
+    if (function.point.kind == EntryKind::kMap) std::memcpy(memory.result, &invocation.failed_row, sizeof(uint64_t));
+  }
   ResetFloatingPoint();
+  if (!status && IsSticky(status.error())) EndByDevice(status.error());
   return status;
 }
 
@@ -127,18 +220,25 @@ std::span<const uint8_t> CallRunner::Refuse(const CallView& call, const Error& e
 std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunction& function,
                                          std::span<uint8_t> small) {
   context_.capture.Reset();
-  auto memory = Prepare(call, function);
+  std::string_view frame = call.frame;
+  const Status head = TakeHead(function, &frame);
+  auto memory = head ? Prepare(call, frame, function) : Expected<Memory>(head.error());
   if (!memory) {
     memory_.Trim();
     return Refuse(call, memory.error(), small);
   }
-  const int32_t status = Enter(function, *memory);
+  auto entered = Enter(function, *memory, call.return_from);
+  const int32_t status = entered ? *entered : 0;
   std::string_view data;
   if (call.return_from != kNoReturn)
     data = {reinterpret_cast<const char*>(memory->bytes) + call.return_from, memory->size - call.return_from};
   std::span<const uint8_t> reply;
   Status outcome;
-  if (function.point.result_is_string && status == 0) {
+  if (!entered) {
+    outcome = std::move(entered).error();
+    outcome.error().role = "execution worker";
+    outcome.error().function = function.name;
+  } else if (function.point.result_is_string && status == 0) {
     auto with_text = TakeString(function, *memory, data);
     if (with_text)
       data = *with_text;
@@ -148,7 +248,8 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     const Cell none{kNullOffset, 0};
     std::memcpy(memory->result, &none, sizeof none);
   }
-  const std::string_view result(reinterpret_cast<const char*>(memory->result), function.point.result_size);
+  const size_t result_size = function.point.kind == EntryKind::kMap ? sizeof(uint64_t) : function.point.result_size;
+  const std::string_view result(reinterpret_cast<const char*>(memory->result), result_size);
   const std::string_view output = context_.capture.text();
   const size_t size = kReplyOverhead + result.size() + data.size() + output.size();
   if (outcome && size > limits_.max_message) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "worker/call_context.h"
 #include "worker/call_message.h"
@@ -35,8 +36,12 @@ class CallRunner {
     uint8_t* bytes;   // frame and zero bytes behind it, aligned to 64
     size_t size;
   };
-  Expected<Memory> Prepare(const CallView& call, const LoadedFunction& function);
-  int32_t Enter(const LoadedFunction& function, const Memory& memory);
+  // The head of the frame of a kernel or a map is taken off it.
+  Status TakeHead(const LoadedFunction& function, std::string_view* frame);
+  Expected<Memory> Prepare(const CallView& call, std::string_view frame, const LoadedFunction& function);
+  Status CheckColumns(const LoadedFunction& function, const Memory& memory) const;
+  Expected<int32_t> Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from);
+  Expected<int32_t> EnterHostMap(const LoadedFunction& function, const Memory& memory);
   Expected<std::string_view> TakeString(const LoadedFunction& function, const Memory& memory, std::string_view tail);
 
   static constexpr size_t kSmallMemory = 1024;
@@ -45,6 +50,9 @@ class CallRunner {
   alignas(64) uint8_t small_memory_[kSmallMemory];
   PageBuffer memory_;
   PageBuffer reply_;
+  GridShape shape_;    // of the running kernel
+  uint64_t rows_ = 0;  // of the running map
+  std::vector<MapColumn> columns_;
   std::string data_;
 };
 

@@ -31,6 +31,17 @@ void PutEntry(Writer& writer, const EntryPoint& entry) {
     writer.Put(offset);
     writer.Put(kind);
   }
+  writer.Put(entry.kind);
+  writer.Put(entry.parameter_bytes);
+  writer.Put(static_cast<uint32_t>(entry.parameters.size()));
+  for (const auto& parameter : entry.parameters) {
+    writer.Put(parameter.offset);
+    writer.Put(parameter.size);
+    PutFlag(writer, parameter.is_pointer);
+  }
+  writer.Put(entry.shared_bytes);
+  writer.Put(entry.max_threads);
+  PutFlag(writer, entry.meets);
 }
 
 EntryPoint GetEntry(Reader& reader) {
@@ -45,6 +56,17 @@ EntryPoint GetEntry(Reader& reader) {
     offset = reader.Get<uint32_t>();
     kind = reader.Get<EntryPoint::Cell>();
   }
+  entry.kind = reader.Get<EntryKind>();
+  entry.parameter_bytes = reader.Get<uint32_t>();
+  entry.parameters.resize(reader.GetCount(9));
+  for (auto& parameter : entry.parameters) {
+    parameter.offset = reader.Get<uint32_t>();
+    parameter.size = reader.Get<uint32_t>();
+    parameter.is_pointer = reader.GetBool();
+  }
+  entry.shared_bytes = reader.Get<uint32_t>();
+  entry.max_threads = reader.Get<uint32_t>();
+  entry.meets = reader.GetBool();
   return entry;
 }
 
@@ -86,6 +108,8 @@ Expected<NurseryReady> ParseNurseryReady(std::string_view bytes) {
 
 void PutArtifact(Writer& writer, const Artifact& artifact) {
   writer.PutBytes(artifact.code);
+  writer.Put(artifact.format);
+  writer.Put(artifact.sm);
   writer.Put(static_cast<uint32_t>(artifact.entries.size()));
   for (const auto& entry : artifact.entries) PutEntry(writer, entry);
   writer.PutBytes(artifact.constructors);
@@ -103,7 +127,9 @@ void PutArtifact(Writer& writer, const Artifact& artifact) {
 Artifact GetArtifact(Reader& reader) {
   Artifact artifact;
   artifact.code = reader.GetString();
-  artifact.entries.resize(reader.GetCount(21));
+  artifact.format = reader.Get<CodeFormat>();
+  artifact.sm = reader.Get<uint32_t>();
+  artifact.entries.resize(reader.GetCount(39));
   for (auto& entry : artifact.entries) entry = GetEntry(reader);
   artifact.constructors = reader.GetString();
   artifact.destructors = reader.GetString();
@@ -156,6 +182,10 @@ std::string Serialize(const CompileJob& job) {
   PutFlag(writer, job.options.debug);
   PutFlag(writer, job.options.allow_contract);
   PutFlag(writer, job.options.allow_inline_asm);
+  writer.Put(job.options.entry);
+  writer.Put(job.options.sm);
+  writer.Put(job.options.ptx_version);
+  PutFlag(writer, job.options.simulate);
   writer.PutBytes(job.ir);
   return writer.Take();
 }
@@ -175,6 +205,10 @@ Expected<CompileJob> ParseCompileJob(std::string_view bytes) {
   job.options.debug = reader.GetBool();
   job.options.allow_contract = reader.GetBool();
   job.options.allow_inline_asm = reader.GetBool();
+  job.options.entry = reader.Get<EntryKind>();
+  job.options.sm = reader.Get<uint32_t>();
+  job.options.ptx_version = reader.Get<uint32_t>();
+  job.options.simulate = reader.GetBool();
   job.ir = reader.GetBytes();
   if (!reader.AtEnd()) return Malformed("compile job");
   return job;

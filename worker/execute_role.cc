@@ -14,6 +14,7 @@
 
 #include "base/error_serial.h"
 #include "base/scheduling.h"
+#include "cuda/simulator/engine.h"
 #include "worker/call_context.h"
 #include "worker/control_messages.h"
 #include "worker/control_socket.h"
@@ -65,6 +66,23 @@ class ModuleList {
 
 ModuleList loaded_modules;
 const char* FindLoadedFunction(const void* address) { return loaded_modules.FunctionAt(address); }
+
+void CaptureText(std::string_view text) {
+  if (CallContext* context = CurrentContext()) context->capture.Write(text);
+}
+
+// Simulated threads run on stacks of their own: a fault is told from an overflow by the stack that it came from.
+void NoteStack(uintptr_t low, uintptr_t high) {
+  static constinit thread_local uintptr_t own_low = 0, own_high = 0;
+  CallContext* context = CurrentContext();
+  if (context == nullptr) return;
+  if (own_high == 0) {
+    own_low = context->stack_low;
+    own_high = context->stack_high;
+  }
+  context->stack_low = high == 0 ? own_low : low;
+  context->stack_high = high == 0 ? own_high : high;
+}
 
 class ExecuteRole {
  public:
@@ -152,10 +170,12 @@ class ExecuteRole {
     RBC_ASSIGN_OR_RETURN(LoadBlob blob, ParseLoadBlob(bytes));
     RBC_ASSIGN_OR_RETURN(auto module, ModuleInstance::Make(id, std::move(blob), *device_));
     loaded_modules.Add(module.get());
-    module->RunConstructors(context_);
-    Status added;
+    const Status constructed = module->RunConstructors(context_);
+    if (!constructed && IsSticky(constructed.error())) EndByDevice(constructed.error());
+    Status added = constructed;
     size_t count = 0;
     for (const auto& function : module->functions()) {
+      if (!added) break;
       if (!functions_.Add(&function)) {
         added = Error(ErrorKind::kInternal, "function id " + std::to_string(function.id) + " is taken already");
         break;
@@ -213,8 +233,11 @@ Expected<std::unique_ptr<ExecuteRole>> Open(WorkerProcess& process) {
   const std::string name(spawn.target, strnlen(spawn.target, sizeof spawn.target));
   const TargetFactory* factory = FindTarget(name);
   if (factory == nullptr) return Error(ErrorKind::kUnknownTarget, "no target is called '" + name + "'");
+  SurroundingsOfDevices() = {CaptureText, NoteStack,
+                             std::string(spawn.driver, strnlen(spawn.driver, sizeof spawn.driver)),
+                             spawn.device_memory};
   auto target = factory->create(*process.nursery->symbols);
-  RBC_ASSIGN_OR_RETURN(auto device, target->OpenDevice(0));
+  RBC_ASSIGN_OR_RETURN(auto device, target->OpenDevice(spawn.device));
   return std::make_unique<ExecuteRole>(process, std::move(target), std::move(device));
 }
 
@@ -224,6 +247,7 @@ Error RunExecuteRole(WorkerProcess& process) {
   auto role = Open(process);
   if (!role) return std::move(role).error();
   SetFunctionFinder(FindLoadedFunction);
+  SetFaultDescriber(simulator::DescribeRunning);
   auto restricted = RestrictProcess(process.nursery->sandbox, process.spawn);
   if (!restricted) return std::move(restricted).error();
   const Status started = (*role)->StartLanes();

@@ -27,6 +27,7 @@ constexpr size_t kOverflowReach = 1024 * 1024;  // how far below a stack an acce
 
 RingHeader* ring = nullptr;
 FunctionFinder function_finder = nullptr;
+FaultDescriber fault_describer = nullptr;
 constinit thread_local CallContext* current_context = nullptr;
 constinit thread_local bool in_fault = false;
 
@@ -95,7 +96,9 @@ void OnSignal(int signal, siginfo_t* info, void* machine_state) {
       : memory && IsStackOverflow(current_context, reinterpret_cast<uintptr_t>(info->si_addr), stack_pointer)
           ? FaultCause::kStackOverflow
           : FaultCause::kSignal;
-  EndWithFault(cause, signal, info->si_code, info->si_addr, code, {});
+  char where[128];
+  const size_t size = fault_describer != nullptr ? fault_describer(where, sizeof where) : 0;
+  EndWithFault(cause, signal, info->si_code, info->si_addr, code, {where, size});
 }
 
 void OnExit(int status, void*) { EndWithFault(FaultCause::kExit, 0, status, nullptr, nullptr, {}); }
@@ -106,6 +109,11 @@ CallContext* CurrentContext() { return current_context; }
 void SetCurrentContext(CallContext* context) { current_context = context; }
 
 void SetFunctionFinder(FunctionFinder finder) { function_finder = finder; }
+void SetFaultDescriber(FaultDescriber describer) { fault_describer = describer; }
+
+void EndByDevice(const Error& error) {
+  EndWithFault(FaultCause::kDevice, 0, 0, nullptr, nullptr, error.cause + "\n" + error.message);
+}
 
 void UseAlternateStack() {
   void* memory = mmap(nullptr, kAlternateStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

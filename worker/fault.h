@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/error.h"
 #include "worker/protocol.h"
 
 namespace rbc::worker {
@@ -17,6 +18,9 @@ using FunctionFinder = const char* (*)(const void* address);
 // UseAlternateStack), std::terminate, exhausted memory, exit(). Once a process.
 void RecordFaultsIn(RingHeader* ring);
 void SetFunctionFinder(FunctionFinder finder);
+// Says which of many like it runs on this thread ("block (1,0,0), thread (3,0,0)"); its length, 0: nothing to say.
+using FaultDescriber = size_t (*)(char* text, size_t size);
+void SetFaultDescriber(FaultDescriber describer);
 
 // Gives the calling thread a stack for its signal handlers.
 void UseAlternateStack();
@@ -25,5 +29,8 @@ void UseAlternateStack();
 // Async-signal-safe.
 [[noreturn]] void EndWithFault(FaultCause cause, int signal, int code, const void* address, const void* code_address,
                                std::string_view message);
+
+// The same for a device of this process that can run nothing any more. `error` has a cause.
+[[noreturn]] void EndByDevice(const Error& error);
 
 }  // namespace rbc::worker

@@ -19,7 +19,8 @@ class ModuleInstance;
 // Immutable once it is in the table.
 struct LoadedFunction {
   uint64_t id = 0;
-  int32_t (*entry)(void* frame, void* result) = nullptr;
+  int32_t (*entry)(void* frame, void* result) = nullptr;  // null: run by the module's code
+  uint32_t index = 0;                                     // of the entry in its artifact
   ModuleInstance* module = nullptr;
   EntryPoint point;
   std::string name;  // the client's symbol

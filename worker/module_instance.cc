@@ -12,13 +12,6 @@ Error Damaged(const std::string& what) {
   return Error(ErrorKind::kInternal, "the object of a module lacks its symbol '" + what + "'");
 }
 
-Expected<void (*)()> FindProcedure(const LoadedModule& code, const std::string& symbol) {
-  if (symbol.empty()) return static_cast<void (*)()>(nullptr);
-  void* address = code.Symbol(symbol);
-  if (address == nullptr) return Damaged(symbol);
-  return reinterpret_cast<void (*)()>(address);
-}
-
 // The context names the module while its constructors, destructors or exit handlers run.
 class InModule {
  public:
@@ -44,7 +37,7 @@ Expected<std::unique_ptr<ModuleInstance>> ModuleInstance::Make(uint64_t id, Load
   const auto& entries = blob.artifact.entries;
   if (blob.function_ids.size() != entries.size() || blob.names.size() != entries.size())
     return Error(ErrorKind::kInternal, "a module comes with another number of ids or names than it has entries");
-  RBC_ASSIGN_OR_RETURN(auto code, device.Load(blob.artifact.code));
+  RBC_ASSIGN_OR_RETURN(auto code, device.Load(blob.artifact));
   std::unique_ptr<ModuleInstance> module(new ModuleInstance(id, std::move(code)));
   module->functions_.resize(entries.size());
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -52,23 +45,35 @@ Expected<std::unique_ptr<ModuleInstance>> ModuleInstance::Make(uint64_t id, Load
     void* entry = module->code_->Symbol(entries[i].symbol);
     if (entry == nullptr) return Damaged(entries[i].symbol);
     function.id = blob.function_ids[i];
-    function.entry = reinterpret_cast<int32_t (*)(void*, void*)>(entry);
+    function.index = static_cast<uint32_t>(i);
+    if (module->code_->is_direct()) function.entry = reinterpret_cast<int32_t (*)(void*, void*)>(entry);
     function.module = module.get();
     function.point = std::move(blob.artifact.entries[i]);
     function.name = std::move(blob.names[i]);
   }
   if (blob.serial) module->serial_ = std::make_unique<std::mutex>();
-  RBC_ASSIGN_OR_RETURN(module->constructors_, FindProcedure(*module->code_, blob.artifact.constructors));
-  RBC_ASSIGN_OR_RETURN(module->destructors_, FindProcedure(*module->code_, blob.artifact.destructors));
+  for (auto* symbol : {&blob.artifact.constructors, &blob.artifact.destructors}) {
+    if (!symbol->empty() && module->code_->Symbol(*symbol) == nullptr) return Damaged(*symbol);
+  }
+  module->constructors_ = std::move(blob.artifact.constructors);
+  module->destructors_ = std::move(blob.artifact.destructors);
   return module;
 }
 
-void ModuleInstance::RunConstructors(CallContext& context) {
-  if (constructors_ == nullptr) return;
+Status ModuleInstance::RunProcedure(const std::string& symbol) {
+  if (symbol.empty()) return {};
+  if (!code_->is_direct()) return code_->RunPlain(symbol);
+  reinterpret_cast<void (*)()>(code_->Symbol(symbol))();
+  return {};
+}
+
+Status ModuleInstance::RunConstructors(CallContext& context) {
+  if (constructors_.empty()) return {};
   const InModule running(context, this, "constructors");
-  constructors_();
+  auto status = RunProcedure(constructors_);
   output_ = context.capture.text();
   has_output_.store(!output_.empty(), std::memory_order_release);
+  return status;
 }
 
 void ModuleInstance::TakeOutput(Capture& capture) {
@@ -89,7 +94,8 @@ void ModuleInstance::RunDestructors(CallContext& context) {
     }
     last.function(last.argument);
   }
-  if (destructors_ != nullptr) destructors_();
+  // A device that fails here fails at its next use too, where somebody is told.
+  (void)RunProcedure(destructors_);
 }
 
 void ModuleInstance::AtExit(void (*function)(void*), void* argument) {

@@ -26,12 +26,13 @@ class ModuleInstance {
 
   uint64_t id() const { return id_; }
   const LoadedModule& code() const { return *code_; }
+  LoadedModule& code() { return *code_; }
   const std::vector<LoadedFunction>& functions() const { return functions_; }
   // Held around each call of a serial module; null for others.
   std::mutex* serial() { return serial_.get(); }
 
   // On the calling thread, whose context names the module meanwhile. What they print is kept for the first call.
-  void RunConstructors(CallContext& context);
+  Status RunConstructors(CallContext& context);
   // Any lane: adds what the constructors printed to `capture`, once.
   void ShowConstructorOutput(Capture& capture) {
     if (has_output_.load(std::memory_order_acquire)) TakeOutput(capture);
@@ -53,8 +54,10 @@ class ModuleInstance {
   const std::unique_ptr<LoadedModule> code_;
   std::vector<LoadedFunction> functions_;
   std::unique_ptr<std::mutex> serial_;
-  void (*constructors_)() = nullptr;
-  void (*destructors_)() = nullptr;
+  Status RunProcedure(const std::string& symbol);
+
+  std::string constructors_;
+  std::string destructors_;
   std::atomic<bool> has_output_{false};
   std::string output_;  // of the constructors; belongs to whoever clears has_output_
   std::mutex handlers_mutex_;

@@ -23,7 +23,7 @@ inline constexpr size_t kMaxControlMessage = 64 * 1024;  // one packet
 inline constexpr uint32_t kMaxLanes = 64;
 inline constexpr size_t kPage = 4096;
 
-enum class Role : uint32_t { kCompile = 1, kExecute = 2 };
+enum class Role : uint32_t { kCompile = 1, kExecute = 2, kProbe = 3 };
 
 // What lock-down got. Bits of WorkerReady::sandbox; a worker reports what is active, not what was tried.
 enum SandboxBit : uint32_t {
@@ -63,6 +63,8 @@ enum class MessageType : uint32_t {
   kCompile = 13,  // JobBody; the job lies at the start of the arena
   // compile worker -> daemon
   kCompiled = 14,  // JobBody; the result lies in the arena at `offset`
+  // probe -> daemon, once
+  kProbed = 15,  // JobBody; job_id 0: devices (device_description.h) lie in the arena, 1: an error
 };
 
 struct MessageHeader {
@@ -76,8 +78,8 @@ struct SpawnBody {
   Role role;
   uint32_t lanes;       // execute: 1..kMaxLanes
   uint32_t lent_lanes;  // of these the last so many are for lent connections, the others for relayed calls
-  uint32_t unused;
-  char target[16];  // execute: name of the target, NUL-terminated
+  int32_t device;       // execute: of the target; kSimulatedDevice (targets/target.h): none is needed
+  char target[16];      // execute: name of the target, NUL-terminated
   uint64_t ring_size;
   uint64_t arena_size;
   uint64_t memory_limit;  // bytes of private memory (RLIMIT_DATA); 0: none
@@ -87,8 +89,10 @@ struct SpawnBody {
   uint32_t strict;         // lock-down must be complete or the worker ends
   uint64_t max_message;    // bytes of a call message or reply
   uint64_t max_string;     // bytes of a returned string
+  uint64_t device_memory;  // execute: bytes of the device's memory that the worker may take; 0: any
+  char driver[160];        // execute and probe: the driver's library, NUL-terminated; empty: the system's
 };
-static_assert(sizeof(SpawnBody) == 96);
+static_assert(sizeof(SpawnBody) == 264);
 
 struct SpawnedBody {
   uint64_t worker_id;
@@ -148,6 +152,7 @@ enum class FaultCause : uint32_t {
   kOutOfMemory = 8,
   kForbiddenCall = 9,  // SIGSYS: `code` is the system call
   kRefused = 10,       // a runtime symbol that ends the call; message says which
+  kDevice = 11,        // a GPU or its simulation that can run nothing any more; message: cause, line feed, sentence
 };
 
 // Written once by whoever faults first, read after death. Text is NUL-terminated within its array.

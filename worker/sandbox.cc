@@ -137,6 +137,11 @@ std::string NamesOfMissing(uint32_t missing) {
 constexpr uint32_t kComplete = kNoNewPrivileges | kSeccomp | kLandlock | kUserNamespace | kNetworkNamespace |
                                kPidNamespace | kIpcNamespace | kMountNamespace | kResourceLimits | kNoCapabilities;
 
+// Whether NVIDIA's driver runs in this process.
+bool HasGpu(const SpawnBody& spawn) {
+  return spawn.role == Role::kExecute && spawn.device >= 0 && std::strcmp(spawn.target, "host") != 0;
+}
+
 }  // namespace
 
 SandboxPlan PlanSandbox() {
@@ -148,6 +153,7 @@ SandboxPlan PlanSandbox() {
   if (LandlockAbi() == 0) plan.notes += "no Landlock; ";
   plan.compile_filter = CompileFilter();
   plan.execute_filter = ExecuteFilter();
+  plan.gpu_filter = GpuFilter();
   return plan;
 }
 
@@ -172,7 +178,9 @@ Expected<Restrictions> RestrictProcess(const SandboxPlan& plan, const SpawnBody&
 Expected<WorkerReadyBody> FilterSystemCalls(const SandboxPlan& plan, const SpawnBody& spawn,
                                             const Restrictions& restrictions) {
   WorkerReadyBody ready{restrictions.active, restrictions.landlock_abi};
-  const auto& filter = spawn.role == Role::kCompile ? plan.compile_filter : plan.execute_filter;
+  const auto& filter = spawn.role == Role::kCompile ? plan.compile_filter
+                       : HasGpu(spawn)              ? plan.gpu_filter
+                                                    : plan.execute_filter;
   const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
   const long failed = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
   // This very question is one that the filter lets through.

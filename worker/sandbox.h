@@ -20,6 +20,7 @@ struct SandboxPlan {
   std::string notes;            // what this machine does not offer, for a person
   std::vector<sock_filter> compile_filter;
   std::vector<sock_filter> execute_filter;
+  std::vector<sock_filter> gpu_filter;
 };
 
 // Leaves the user, network, IPC and mount namespaces of the daemon where the kernel allows it. Single-threaded.

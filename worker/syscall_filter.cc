@@ -6,6 +6,7 @@
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -199,6 +200,7 @@ std::vector<sock_filter> WideFilter() {
 #ifdef RBC_SANITIZED
 std::vector<sock_filter> CompileFilter() { return WideFilter(); }
 std::vector<sock_filter> ExecuteFilter() { return WideFilter(); }
+std::vector<sock_filter> GpuFilter() { return WideFilter(); }
 #else
 std::vector<sock_filter> CompileFilter() {
   Filter filter;
@@ -228,6 +230,37 @@ std::vector<sock_filter> ExecuteFilter() {
   filter.Allow(SYS_mprotect, {LacksOne(2, PROT_WRITE | PROT_EXEC)});
   AllowThreadsAndClocks(filter);
   filter.Allow(SYS_close);
+  return filter.Finish(SECCOMP_RET_TRAP);
+}
+
+// No client code runs on the host here, so this holds what a mistake of the driver's or a crafted module could do: what
+// was opened before lock-down may be used (ioctl, mmap without execution), nothing else can be opened, no process made.
+std::vector<sock_filter> GpuFilter() {
+  Filter filter;
+  AllowFutex(filter);
+  AllowSockets(filter);
+  filter.Allow(SYS_ioctl);
+  filter.Allow(SYS_poll);
+  filter.Allow(SYS_ppoll);
+  filter.Allow(SYS_read);
+  filter.Allow(SYS_write);
+  filter.Allow(SYS_mmap, {HasNone(2, PROT_EXEC)});
+  filter.Allow(SYS_brk);
+  filter.Allow(SYS_munmap);
+  filter.Allow(SYS_mremap);
+  filter.Allow(SYS_madvise);
+  filter.Allow(SYS_mprotect, {HasNone(2, PROT_EXEC)});
+  AllowThreadsAndClocks(filter);
+  // The driver's own threads, no processes.
+  filter.Allow(SYS_clone, {HasAll(0, CLONE_THREAD | CLONE_VM)});
+  filter.Answer(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);  // glibc then asks by clone
+  for (const long number : {SYS_set_robust_list, SYS_rseq, SYS_rt_sigprocmask, SYS_sigaltstack, SYS_gettid, SYS_getpid,
+                            SYS_nanosleep, SYS_clock_nanosleep, SYS_sched_getaffinity, SYS_sched_setaffinity,
+                            SYS_eventfd2, SYS_getrusage, SYS_sysinfo, SYS_close, SYS_fstat})
+    filter.Allow(number);
+  for (const long number : {SYS_open, SYS_openat, SYS_stat, SYS_newfstatat, SYS_lstat, SYS_statx, SYS_access,
+                            SYS_faccessat, SYS_readlink, SYS_readlinkat, SYS_mkdir, SYS_unlink, SYS_socket})
+    filter.Answer(number, SECCOMP_RET_ERRNO | EACCES);
   return filter.Finish(SECCOMP_RET_TRAP);
 }
 #endif

@@ -12,5 +12,7 @@ namespace rbc::worker {
 // (int 0x80, x32). Sanitizer builds get a list of what is forbidden instead.
 std::vector<sock_filter> CompileFilter();
 std::vector<sock_filter> ExecuteFilter();
+// Of an execution worker with a GPU's context: the driver's calls beside those of the above.
+std::vector<sock_filter> GpuFilter();
 
 }  // namespace rbc::worker

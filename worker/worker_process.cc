@@ -14,6 +14,7 @@
 #include "worker/compile_role.h"
 #include "worker/execute_role.h"
 #include "worker/fault.h"
+#include "worker/probe_role.h"
 
 namespace rbc::worker {
 namespace {
@@ -59,6 +60,7 @@ void RunWorker(const SpawnBody& spawn, const NurseryState& nursery, UniqueFd con
   close(kWorkerArenaFd);
   RecordFaultsIn(process.ring);
   UseAlternateStack();
+  if (spawn.role == Role::kProbe) RunProbeRole(process);
   const Error error = spawn.role == Role::kCompile ? RunCompileRole(process) : RunExecuteRole(process);
   EndWithFault(FaultCause::kFatalError, 0, 0, nullptr, nullptr, error.message);
 }

@@ -1,4 +1,4 @@
-// The `rbc` command, apart from main(): options, the four commands, and how they print.
+// The `rbc` command, apart from main(): options, the commands, and how they print.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -28,6 +28,8 @@ struct Arguments {
   std::vector<std::string> values;
   int64_t repeat = 1;
   std::string emit = "obj", output;
+  std::string grid = "1", block = "1";  // launch
+  int32_t shared_bytes = 0;
 };
 
 // What is left of --timeout; absent without one.
@@ -51,6 +53,8 @@ int Targets(const Arguments& arguments);
 int FarmStatus(const Arguments& arguments);
 int Compile(const Arguments& arguments);
 int Call(const Arguments& arguments);
+int Map(const Arguments& arguments);
+int Launch(const Arguments& arguments);
 
 // `error: KIND: message` on stderr with diagnostics, or the error object on stdout. kFailed.
 int Fail(const Arguments& arguments, const Error& error);

@@ -34,7 +34,8 @@ struct EmitChoice {
 constexpr EmitChoice kEmits[] = {{"obj", EmitKind::kObject, ".o"},
                                  {"asm", EmitKind::kAssembly, ".s"},
                                  {"ir", EmitKind::kIr, ".ll"},
-                                 {"ptx", EmitKind::kPtx, ".ptx"}};
+                                 {"ptx", EmitKind::kPtx, ".ptx"},
+                                 {"cubin", EmitKind::kCubin, ".cubin"}};
 
 const EmitChoice& EmitOf(const Arguments& a) {
   return *std::find_if(std::begin(kEmits), std::end(kEmits), [&](const EmitChoice& e) { return a.emit == e.name; });
@@ -175,7 +176,22 @@ int Guarded(const Arguments& a, F command) {
   }
 }
 
+Json ToJson(const DeviceDescription& d) {
+  return {{"number", d.number},
+          {"name", d.name},
+          {"uuid", d.uuid},
+          {"sm", d.sm},
+          {"memory", d.memory},
+          {"free_memory", d.free_memory},
+          {"driver", d.driver},
+          {"contexts", d.contexts},
+          {"max_contexts", d.max_contexts},
+          {"simulated", d.simulated}};
+}
+
 Json ToJson(const TargetDescription& t) {
+  Json devices = Json::array();
+  for (const DeviceDescription& d : t.device_infos) devices.push_back(ToJson(d));
   return {{"name", t.name},
           {"triple", t.triple},
           {"data_layout", t.data_layout},
@@ -183,12 +199,28 @@ Json ToJson(const TargetDescription& t) {
           {"pointer_bits", t.pointer_bits},
           {"llvm_version", t.llvm_version},
           {"devices", t.devices},
+          {"device_infos", devices},
           {"simulated", t.simulated}};
+}
+
+void PrintDevice(const TargetDescription& t, const DeviceDescription& d) {
+  constexpr double kGib = 1 << 30;
+  fmt::print("         {}:{} {}", t.name, d.number, d.name);
+  if (d.simulated) {
+    fmt::print(" (simulated)");
+  } else {
+    fmt::print(", sm_{}, {:.1f} of {:.1f} GiB free, driver {}, {}", d.sm, static_cast<double>(d.free_memory) / kGib,
+               static_cast<double>(d.memory) / kGib, d.driver, d.uuid);
+  }
+  fmt::print(", {} of {} contexts\n", d.contexts, d.max_contexts);
 }
 
 void PrintTarget(const TargetDescription& t) {
   fmt::print("{:<8} {} {} LLVM {}{}\n", t.name, t.triple, t.cpu, t.llvm_version, t.simulated ? " (simulated)" : "");
+  for (const DeviceDescription& d : t.device_infos) PrintDevice(t, d);
+  if (!t.device_infos.empty()) return;
   for (const std::string& device : t.devices) fmt::print("         device: {}\n", device);
+  if (t.devices.empty()) fmt::print("         no device\n");
 }
 
 bool WriteFile(const std::string& path, const std::string& bytes) {

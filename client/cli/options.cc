@@ -20,6 +20,8 @@ constexpr char kFooter[] =
     "  rbc targets\n"
     "  rbc call add.ll add_daddA 'f64(f64,f64)' 1.5 2\n"
     "  rbc call prime.c is_prime 'bool(int64)' 97 --timeout 5\n"
+    "  rbc map add.ll add 'f64(f64,f64)' x.npy 2.5 -o out.npy --target cuda\n"
+    "  rbc launch kernel.ll reverse 'void(int64*)' '[1, 2, 3]' --block 3 --target cuda\n"
     "  rbc compile kernel.ll --emit asm -o -";
 
 constexpr char kFileHelp[] =
@@ -111,13 +113,14 @@ int Main(int argc, char** argv) {
   CLI::App* compile = app.add_subcommand("compile", "Compile a whole module and write what comes of it");
   AddCommon(*compile, a);
   AddCode(*compile, a);
-  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx")
+  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx, cubin")
       ->type_name("KIND")
-      ->check(CLI::IsMember({"obj", "asm", "ir", "ptx"}));
+      ->check(CLI::IsMember({"obj", "asm", "ir", "ptx", "cubin"}));
   compile
-      ->add_option("-o", a.output,
-                   "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll or .ptx at its end, in this "
-                   "directory")
+      ->add_option(
+          "-o", a.output,
+          "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll, .ptx or .cubin at its end, in this "
+          "directory")
       ->type_name("OUT");
   compile->callback([&] { code = Compile(a); });
 
@@ -134,6 +137,36 @@ int Main(int argc, char** argv) {
   call->callback([&] {
     Unmark(a.values);
     code = Call(a);
+  });
+
+  CLI::App* map = app.add_subcommand("map", "Run a function for each row of arrays");
+  AddCommon(*map, a);
+  AddCode(*map, a);
+  map->add_option("NAME", a.name, "The function")->required();
+  map->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
+  map->add_option("COLUMNS", a.values, "One for each parameter: a .npy file of its type, or one value for all rows");
+  map->add_option("-o", a.output, "The .npy file to write the results to; '-' is standard output. Default: print them")
+      ->type_name("OUT");
+  map->callback([&] {
+    Unmark(a.values);
+    code = Map(a);
+  });
+
+  CLI::App* launch = app.add_subcommand("launch", "Run a kernel over a grid of threads");
+  AddCommon(*launch, a);
+  AddCode(*launch, a);
+  launch->add_option("NAME", a.name, "The kernel")->required();
+  launch->add_option("SIGNATURE", a.signature, "Its type: 'void(float64*, int64)'")->required();
+  launch->add_option("ARGS", a.values,
+                     "One for each parameter; [1, 2, 3] or a .npy file for memory, which is printed afterwards");
+  launch->add_option("--grid", a.grid, "Blocks: 1 to 3 numbers, as 2,1")->type_name("X,Y,Z");
+  launch->add_option("--block", a.block, "Threads of a block: 1 to 3 numbers")->type_name("X,Y,Z");
+  launch->add_option("--shared", a.shared_bytes, "Bytes of shared memory for each block, beside the kernel's own")
+      ->type_name("BYTES")
+      ->check(CLI::Range(0, 1 << 30));
+  launch->callback([&] {
+    Unmark(a.values);
+    code = Launch(a);
   });
 
   try {

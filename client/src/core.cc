@@ -98,8 +98,10 @@ Expected<std::string> CallerState::SetTarget(std::string_view next) {
     return Error(ErrorKind::kInvalidArgument,
                  fmt::format("'{}' is somebody's published function; its target is given", name));
   RBC_ASSIGN_OR_RETURN(const auto hello, core->farm->Hello(core->DeadlineOf(0)));
-  const bool known =
-      std::any_of(hello->targets.begin(), hello->targets.end(), [&](const auto& t) { return t.name == next; });
+  const bool known = std::any_of(hello->targets.begin(), hello->targets.end(), [&](const auto& t) {
+    // "cuda:1" is the second device of "cuda"; whether there is one the farm says.
+    return next.substr(0, next.find(':')) == t.name;
+  });
   if (!known)
     return Error(ErrorKind::kUnknownTarget,
                  fmt::format("the farm has no target '{}'; it has {}", next, ListTargets(*hello)));

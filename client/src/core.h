@@ -83,6 +83,11 @@ struct CallerState {
   std::shared_ptr<const Prepared> prepared_;
 };
 
+// The function's name where the error has none.
+Error NameIt(Error error, const std::string& name);
+// The caller's memory from the reply to a call.
+Status TakeMemory(const types::PackedCall& packed, std::string_view data);
+
 Expected<std::shared_ptr<const Overload>> MakeOverload(std::string_view signature);
 
 // What one call gave. A status other than 0 is no error; there is then no value.

@@ -136,6 +136,37 @@ class Farm : public std::enable_shared_from_this<Farm> {
     }
   }
 
+  // Sends a request about `module`, loaded where needed: `request(client, loaded)`. At most once, as Call.
+  template <typename F>
+  auto AskLoaded(Module& module, const Deadline& deadline, F&& request)
+      -> Expected<std::invoke_result_t<F, wire::FarmClient&, const Loaded&>> {
+    for (int attempt = 0;; ++attempt) {
+      const bool last = attempt + 1 >= kMostLoads;
+      Loaded loaded;
+      RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
+      if (loaded.epoch != lease->epoch) {
+        auto made = LoadOver(module, lease, deadline);
+        if (!made && MayRepeat(made.error(), lease, attempt)) continue;
+        if (!made) return std::move(made).error();
+        loaded = *std::move(made);
+      }
+      auto reply = lease->Ask(deadline, [&](wire::FarmClient& client) { return request(client, loaded); });
+      if (reply) return reply;
+      Error& error = reply.error();
+      // Refused before anything ran: the farm forgot the module or the session.
+      if (error.kind == ErrorKind::kUnknownModule) Forget(module, loaded.epoch);
+      if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
+      if ((error.kind == ErrorKind::kUnknownModule || error.kind == ErrorKind::kUnknownSession) && !last) continue;
+      if (!lease->broken() || error.kind != ErrorKind::kConnectionLost) return reply;
+      if ((!lease->sent() || loaded.repeatable) && !last) continue;
+      if (lease->sent()) {
+        error.may_have_run = true;
+        error.retry_safe = false;
+      }
+      return reply;
+    }
+  }
+
   // hello's reply of the current session; says hello if there is none.
   Expected<std::shared_ptr<const wire::HelloReply>> Hello(const Deadline& deadline);
   // False: no such request runs.
@@ -149,6 +180,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
   const FarmOptions& options() const { return options_; }
 
  private:
+  static constexpr int kMostLoads = 3;
   friend class Module;
   friend class Lease;
   friend struct ForkHandlers;

@@ -14,12 +14,19 @@
 
 namespace rbc {
 namespace detail {
-namespace {
 
 Error NameIt(Error error, const std::string& name) {
   if (error.function.empty()) error.function = name;
   return error;
 }
+
+// `data` has the returned memory first, then a returned text.
+Status TakeMemory(const types::PackedCall& packed, std::string_view data) {
+  if (packed.returned.empty()) return {};
+  return types::CopyReturned(packed, data.substr(0, packed.total_bytes() - packed.return_from));
+}
+
+namespace {
 
 Error BadStatus(const std::string& name, int status) {
   Error error(ErrorKind::kInvalidArgument,
@@ -83,12 +90,6 @@ client::CallMessage MessageOf(const types::PackedCall& packed) {
   message.out_bytes = static_cast<int32_t>(packed.out_bytes);
   if (!packed.returned.empty()) message.return_from = static_cast<int32_t>(packed.return_from);
   return message;
-}
-
-// The caller's memory from the reply; `data` has the returned memory first, then a returned text.
-Status TakeMemory(const types::PackedCall& packed, std::string_view data) {
-  if (packed.returned.empty()) return {};
-  return types::CopyReturned(packed, data.substr(0, packed.total_bytes() - packed.return_from));
 }
 
 Status TakeText(const Overload& overload, const client::CallAnswer& answer, std::string* text) {

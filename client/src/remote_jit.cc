@@ -59,8 +59,12 @@ Result<std::vector<TargetDescription>> RemoteJIT::try_targets() const {
     return out;
   }));
   std::vector<TargetDescription> out;
-  for (const wire::TargetInfo& t : targets)
+  for (const wire::TargetInfo& t : targets) {
     out.push_back({t.name, t.triple, t.data_layout, t.cpu, t.llvm_version, t.pointer_bits, t.devices, t.simulated});
+    for (const wire::DeviceInfo& d : t.device_infos)
+      out.back().device_infos.push_back(
+          {d.number, d.name, d.uuid, d.sm, d.memory, d.free_memory, d.driver, d.contexts, d.max_contexts, d.simulated});
+  }
   return out;
 }
 

@@ -72,6 +72,13 @@ struct FarmConfig {
   uint64_t queue_deadline_ms = 30'000;
   uint64_t compile_deadline_ms = 10'000;
   uint64_t quarantine_ms = 60'000;
+  // [targets.cuda], for cuda32 too
+  bool cuda_simulate = false;
+  std::vector<std::string> cuda_devices;  // empty: all
+  std::string cuda_driver;                // empty: libcuda.so.1
+  uint64_t cuda_max_contexts = 16;        // of a device
+  double cuda_memory_fraction = 0.9;      // of a device's memory that this farm may use
+  uint64_t cuda_session_memory = 4ull << 30;
 };
 
 // A whole number with bounds. kBytes may also be written as a string, "64 MiB".
@@ -91,10 +98,14 @@ struct TextKey {
 struct TextListKey {
   std::vector<std::string> FarmConfig::*member;
 };
+// A number above 0 and at most 1.
+struct FractionKey {
+  double FarmConfig::*member;
+};
 
 struct ConfigKey {
   std::string_view section, name;
-  std::variant<NumberKey, FlagKey, TextKey, TextListKey> value;
+  std::variant<NumberKey, FlagKey, TextKey, TextListKey, FractionKey> value;
   std::string_view doc;  // one line for the file
 };
 // All keys, those of a section together. The order of the file.

@@ -114,12 +114,31 @@ std::vector<ConfigKey> WorkerKeys() {
   };
 }
 
+std::vector<ConfigKey> CudaKeys() {
+  constexpr std::string_view kSection = "targets.cuda";
+  return {
+      {kSection, "simulate", FlagKey{&C::cuda_simulate},
+       "Play a GPU on this machine's processor: for tests and for machines without one. Results are right, speed is "
+       "not."},
+      {kSection, "devices", TextListKey{&C::cuda_devices},
+       "GPUs to use: an index (\"0\"), a UUID (\"GPU-...\") or a MIG instance (\"MIG-...\"). Empty: all that the "
+       "driver shows."},
+      {kSection, "driver", TextKey{&C::cuda_driver, {}}, "The driver's library. Empty: libcuda.so.1."},
+      Number(kSection, "max_contexts", &C::cuda_max_contexts, 1, 1024,
+             "Execution workers on one GPU; more answer Busy."),
+      {kSection, "memory_fraction", FractionKey{&C::cuda_memory_fraction},
+       "Share of a GPU's memory that this farm may use; others use the card too."},
+      Size(kSection, "session_memory", &C::cuda_session_memory, 1 << 20, 1ull << 44,
+           "Memory of a GPU for one session."),
+  };
+}
+
 }  // namespace
 
 const std::vector<ConfigKey>& ConfigKeys() {
   static const std::vector<ConfigKey> keys = [] {
     std::vector<ConfigKey> all;
-    for (auto&& part : {ServerKeys(), LimitKeys(), SessionAndStoreKeys(), WorkerKeys()})
+    for (auto&& part : {ServerKeys(), LimitKeys(), SessionAndStoreKeys(), WorkerKeys(), CudaKeys()})
       all.insert(all.end(), part.begin(), part.end());
     return all;
   }();

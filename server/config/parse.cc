@@ -78,6 +78,13 @@ std::string Set(FarmConfig* config, const TextKey& key, const toml::node& node) 
   return "";
 }
 
+std::string Set(FarmConfig* config, const FractionKey& key, const toml::node& node) {
+  const auto number = node.value<double>();
+  if (!number || !(*number > 0) || *number > 1) return "wants a number above 0 and at most 1";
+  config->*key.member = *number;
+  return "";
+}
+
 std::string Set(FarmConfig* config, const TextListKey& key, const toml::node& node) {
   const auto* list = node.as_array();
   if (list == nullptr) return "wants a list of strings";
@@ -113,6 +120,19 @@ Status SetSection(FarmConfig* config, std::string_view section, const toml::tabl
   return {};
 }
 
+constexpr std::string_view kTargets = "targets";
+
+// [targets.NAME]
+Status SetTargets(FarmConfig* config, const toml::table& targets, const std::string& origin) {
+  for (const auto& [name, node] : targets) {
+    const std::string section = fmt::format("{}.{}", kTargets, name.str());
+    if (!IsSection(section)) return At(origin, name.source().begin, fmt::format("unknown section \"{}\"", section));
+    if (!node.is_table()) return At(origin, node.source().begin, fmt::format("[{}] wants to be a section", section));
+    RBC_RETURN_IF_ERROR(SetSection(config, section, *node.as_table(), origin));
+  }
+  return {};
+}
+
 std::string Quote(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -129,6 +149,7 @@ std::string Quote(std::string_view text) {
 std::string Print(const FarmConfig& c, const NumberKey& key) { return Bound(key, c.*key.member); }
 std::string Print(const FarmConfig& c, const FlagKey& key) { return c.*key.member ? "true" : "false"; }
 std::string Print(const FarmConfig& c, const TextKey& key) { return Quote(c.*key.member); }
+std::string Print(const FarmConfig& c, const FractionKey& key) { return fmt::format("{:.3g}", c.*key.member); }
 std::string Print(const FarmConfig& c, const TextListKey& key) {
   std::vector<std::string> quoted;
   for (const auto& text : c.*key.member) quoted.push_back(Quote(text));
@@ -142,6 +163,10 @@ Expected<FarmConfig> ParseConfig(std::string_view text, const std::string& origi
   if (!parsed) return At(origin, parsed.error().source().begin, parsed.error().description());
   FarmConfig config;
   for (const auto& [name, node] : parsed.table()) {
+    if (name.str() == kTargets && node.is_table()) {
+      RBC_RETURN_IF_ERROR(SetTargets(&config, *node.as_table(), origin));
+      continue;
+    }
     if (!IsSection(name.str()))
       return At(origin, name.source().begin, fmt::format("unknown section \"{}\"", name.str()));
     if (!node.is_table()) return At(origin, node.source().begin, fmt::format("[{}] wants to be a section", name.str()));

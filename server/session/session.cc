@@ -76,6 +76,16 @@ Status Session::Unload(uint64_t module_id) {
     return {ErrorKind::kUnknownModule, fmt::format("this session has no module {}", module_id)};
   if (--found->second->uses != 0) return {};
   gone = std::move(found->second);
+  if (gone->map != nullptr) {
+    const auto twin = modules_.find(gone->map->id);
+    if (twin != modules_.end() && --twin->second->uses == 0) {
+      by_key_.erase(gone->map->info->key);
+      functions_ -= gone->map->function_ids.size();
+      --host_.modules;
+      slots_->Withdraw(*gone->map);
+      modules_.erase(twin);
+    }
+  }
   modules_.erase(found);
   by_key_.erase(gone->info->key);
   functions_ -= gone->function_ids.size();
@@ -143,6 +153,9 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::WorkerFor(const std::string&
     return error;
   }
   auto started = host_.backend.StartExecutionWorker(domain(), target, id(), host_.on_return);
+  // The device serves as many as it may: who does not use it makes room.
+  if (!started && started.error().kind == ErrorKind::kBusy && host_.free_a_device && host_.free_a_device())
+    started = host_.backend.StartExecutionWorker(domain(), target, id(), host_.on_return);
   if (!started) {
     if (slot->worker == nullptr) --host_.workers;
     return std::move(started).error();
@@ -153,6 +166,20 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::WorkerFor(const std::string&
   if (!ended_) return slot->worker;
   slot->worker->Kill(Ended());
   return Ended();
+}
+
+std::vector<std::shared_ptr<ExecutionWorker>> Session::IdleOnDevices() const {
+  std::vector<std::shared_ptr<ExecutionWorker>> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [target, slot] : workers_) {
+    if (slot->worker == nullptr || slot->worker->dead() || !target.starts_with("cuda") || !slot->worker->idle())
+      continue;
+    const bool keeps_state = std::any_of(modules_.begin(), modules_.end(), [&](const auto& item) {
+      return item.second->info->stateful && item.second->info->target == target;
+    });
+    if (!keeps_state) out.push_back(slot->worker);
+  }
+  return out;
 }
 
 std::vector<std::shared_ptr<ExecutionWorker>> Session::Workers() const {

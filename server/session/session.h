@@ -26,6 +26,7 @@ struct SessionHost {
   Backend& backend;
   ModuleStore& store;
   std::function<void(LentReturn)> on_return;  // copied into workers, which may outlive the host
+  std::function<bool()> free_a_device;        // ends the device worker that was idle for longest; false: there is none
   std::atomic<uint64_t> modules{0};
   std::atomic<uint64_t> workers{0};
 };
@@ -69,6 +70,9 @@ class Session {
   // False: no such request runs or waits.
   bool Cancel(int64_t request_id);
   void CancelOf(uint64_t connection);
+
+  // Workers on a device that may go: idle, and without a module that would lose its globals.
+  std::vector<std::shared_ptr<ExecutionWorker>> IdleOnDevices() const;
 
   OutcomeTable& outcomes() { return outcomes_; }
   // Kills the workers, cancels what waits, forgets the modules. Later requests get kUnknownSession.

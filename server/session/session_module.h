@@ -27,6 +27,9 @@ struct SessionModule {
   std::shared_ptr<SlotTable> slots;
   uint32_t uses = 0;  // compiles and lookups that gave it out; guarded by the session
 
+  std::mutex map_mutex;                // held while the entries of its maps are compiled
+  std::shared_ptr<SessionModule> map;  // the same functions, each for the rows of a map; null: none was asked for
+
   std::mutex load_mutex;  // held while it is loaded
   std::shared_ptr<ExecutionWorker> loaded_in;
 };

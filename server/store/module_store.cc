@@ -16,7 +16,7 @@ std::shared_ptr<const ModuleInfo> MakeInfo(const ModuleSource& source, const Dig
   auto info = std::make_shared<ModuleInfo>();
   info->handle = source.handle;
   info->key = key;
-  info->target = source.target->name;
+  info->target = source.target_name.empty() ? source.target->name : source.target_name;
   info->options = source.options;
   info->serial = source.serial;
   info->stateful = artifact.stateful;
@@ -87,7 +87,8 @@ Digest ArtifactKey(const std::string& domain, const Digest& handle, const Target
   hasher.Add(target.name).Add(target.triple).Add(target.cpu).Add(target.data_layout).Add(target.llvm_version);
   hasher.Add(uint64_t{options.opt_level});
   hasher.Add(uint64_t{options.debug} | uint64_t{options.allow_contract} << 1 | uint64_t{options.allow_inline_asm} << 2 |
-             uint64_t{serial} << 3);
+             uint64_t{serial} << 3 | uint64_t{options.simulate} << 4);
+  hasher.Add(static_cast<uint64_t>(options.entry)).Add(uint64_t{options.sm}).Add(uint64_t{options.ptx_version});
   return hasher.Finish();
 }
 

@@ -56,6 +56,7 @@ struct ModuleSource {
   uint64_t session = 0;
   Digest handle{};
   const TargetInfo* target = nullptr;
+  std::string target_name;  // as the client says it, perhaps with a device; empty: target->name
   const std::vector<FunctionDeclaration>* functions = nullptr;
   CompileOptions options;
   bool serial = false;

@@ -71,6 +71,11 @@ class ExecutionWorker {
   virtual bool Cancel(int64_t request_id) = 0;
   // Ends the process; calls in flight answer `reason`.
   virtual void Kill(Error reason) = 0;
+  // Ends the process if no lane of it is in use: nobody is inside, and whoever comes takes another worker. Blocks until
+  // it has ended. False: it is in use.
+  virtual bool Retire() { return false; }
+  // When it last ran a call, or was made.
+  virtual std::chrono::steady_clock::time_point last_used() const { return {}; }
   virtual uint64_t calls() const = 0;
   // Nothing runs: no relayed call, no lent call inside.
   virtual bool idle() const = 0;

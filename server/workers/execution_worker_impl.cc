@@ -7,10 +7,12 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
 #include "base/error_serial.h"
+#include "server/pinned_target.h"
 
 namespace rbc::server {
 namespace {
@@ -19,8 +21,9 @@ using std::chrono::milliseconds;
 using worker::Lane;
 using worker::MessageType;
 
-constexpr uint32_t kMaxWaitingCalls = 1024;  // for a lane, one session
-constexpr milliseconds kDeathIsSoon{5000};   // from SIGKILL to reaped
+constexpr std::string_view kHostTarget = "host";  // needs no device
+constexpr uint32_t kMaxWaitingCalls = 1024;       // for a lane, one session
+constexpr milliseconds kDeathIsSoon{5000};        // from SIGKILL to reaped
 constexpr milliseconds kLookAtLent{100};
 constexpr milliseconds kMostIdle{600};  // with the above: answered within a second
 
@@ -61,7 +64,8 @@ Error WorkerLost(std::string message, bool ran) {
 }  // namespace
 
 ExecutionWorkerImpl::ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker, std::string domain, std::string target,
-                                         uint64_t session, std::function<void(LentReturn)> on_return)
+                                         uint64_t session, std::function<void(LentReturn)> on_return,
+                                         DevicePool::Place place)
     : host_(host),
       process_(std::move(worker.process)),
       control_(std::move(worker.control)),
@@ -72,6 +76,7 @@ ExecutionWorkerImpl::ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker,
       session_(session),
       on_return_(std::move(on_return)),
       arena_(std::move(worker.arena)),
+      place_(std::move(place)),
       uses_(host.options().lanes) {
   for (uint32_t i = 0; i < uses_.size(); ++i) ports_.emplace_back(lane(i), host.options().spin_us);
 }
@@ -84,7 +89,15 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   spawn.role = worker::Role::kExecute;
   spawn.lanes = options.lanes;
   spawn.lent_lanes = std::min(options.lent_lanes, options.lanes);
-  target.copy(spawn.target, sizeof spawn.target - 1);
+  const auto pinned = PinnedTarget::Of(target);
+  pinned.target.copy(spawn.target, sizeof spawn.target - 1);
+  DevicePool::Place place;
+  if (pinned.target != kHostTarget) {
+    RBC_ASSIGN_OR_RETURN(place, host.devices().Take(pinned.device));
+    spawn.device = place.ordinal();
+    spawn.device_memory = options.cuda.session_memory;
+    options.cuda.driver.copy(spawn.driver, sizeof spawn.driver - 1);
+  }
   spawn.memory_limit = options.memory_limit;
   spawn.spin_us = options.spin_us;
   spawn.capture_limit = options.capture_limit;
@@ -94,8 +107,8 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   RBC_ASSIGN_OR_RETURN(auto spawned, host.Spawn(domain, spawn, worker::RingSize(options.lanes), options.arena_size));
   const auto process = spawned.process;
   const int control = spawned.control.get();
-  auto out =
-      std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session, std::move(on_return));
+  auto out = std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session,
+                                                   std::move(on_return), std::move(place));
   host.Watch(process, control, out);
   return std::shared_ptr<ExecutionWorker>(out);
 }
@@ -199,6 +212,7 @@ void ExecutionWorkerImpl::FreeLane(uint32_t index) {
   {
     const std::lock_guard lock(mutex_);
     uses_[index].use = Use::kFree;
+    last_used_ = Clock::now();
     wake = waiting_ != 0;
   }
   if (wake) changed_.notify_all();
@@ -493,6 +507,24 @@ void ExecutionWorkerImpl::KillFor(uint32_t index, Error reason) {
   process_->Kill();
 }
 
+bool ExecutionWorkerImpl::Retire() {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto in_use = [](const LaneUse& use) { return use.use != Use::kFree; };
+    if (dead_ || waiting_ != 0 || !loads_.empty() || std::any_of(uses_.begin(), uses_.end(), in_use)) return false;
+    kill_reason_ = WorkerLost("the worker was idle and gave its device to another session", false);
+    dead_.store(true, std::memory_order_release);
+  }
+  process_->Kill();
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kDeathIsSoon, [&] { return explained_; });
+}
+
+Clock::time_point ExecutionWorkerImpl::last_used() const {
+  const std::lock_guard lock(mutex_);
+  return last_used_;
+}
+
 bool ExecutionWorkerImpl::Cancel(int64_t request_id) {
   if (request_id == 0) return false;
   uint32_t found = worker::kNoLane;
@@ -533,6 +565,7 @@ void ExecutionWorkerImpl::OnExit(int wait_status) {
   {
     const std::lock_guard lock(mutex_);
     dead_.store(true, std::memory_order_release);
+    place_.reset();
     exit_status_ = wait_status;
     fault_ = ReadFault(*reinterpret_cast<const worker::RingHeader*>(ring_.data()));
     explained_ = true;

@@ -20,7 +20,7 @@ namespace rbc::server {
 class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
  public:
   ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker, std::string domain, std::string target, uint64_t session,
-                      std::function<void(LentReturn)> on_return);
+                      std::function<void(LentReturn)> on_return, DevicePool::Place place);
 
   int pid() const override { return process_->pid(); }
   bool dead() const override { return dead_.load(std::memory_order_acquire); }
@@ -33,6 +33,8 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   void CloseDirect(uint64_t cookie) override;
   bool Cancel(int64_t request_id) override;
   void Kill(Error reason) override { KillFor(worker::kNoLane, std::move(reason)); }
+  bool Retire() override;
+  std::chrono::steady_clock::time_point last_used() const override;
   uint64_t calls() const override;
   bool idle() const override;
 
@@ -97,6 +99,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   const uint64_t session_;
   const std::function<void(LentReturn)> on_return_;
   Arena arena_;
+  std::optional<DevicePool::Place> place_;  // on a GPU, until death
   std::deque<LanePort> ports_;
 
   mutable std::mutex mutex_;
@@ -104,6 +107,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   std::vector<LaneUse> uses_;
   uint32_t unseen_ = 0;  // lanes that are lent, direct or closing
   uint32_t waiting_ = 0;
+  Clock::time_point last_used_ = Clock::now();
   std::atomic<bool> dead_{false};
   bool explained_ = false;
   int exit_status_ = 0;

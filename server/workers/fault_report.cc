@@ -75,6 +75,8 @@ std::string CauseText(const Fault& fault) {
       return fmt::format("forbidden system call {}", fault.code);
     case FaultCause::kRefused:
       return "refused function called";
+    case FaultCause::kDevice:
+      return fault.message.substr(0, fault.message.find('\n'));
     case FaultCause::kSignal:
     case FaultCause::kNone:
       break;
@@ -90,7 +92,9 @@ Error CrashOf(const Fault& fault, const std::string& function) {
   error.signal = fault.signal;
   error.may_have_run = true;
   error.message = fmt::format("function '{}' ended its worker: {}", error.function, error.cause);
-  if (!fault.message.empty()) error.message += fmt::format(" ({})", fault.message);
+  const std::string message =
+      fault.cause == FaultCause::kDevice ? fault.message.substr(fault.message.find('\n') + 1) : fault.message;
+  if (!message.empty()) error.message += fmt::format(" ({})", message);
   if (fault.signal != 0 && (fault.cause == FaultCause::kSignal || fault.cause == FaultCause::kStackOverflow))
     error.message += fmt::format(", {} at address {:#x}", SignalName(fault.signal), fault.address);
   if (!fault.function.empty() && fault.function != error.function)

@@ -16,6 +16,8 @@
 #include <unordered_map>
 
 #include "server/workers/compile_pool.h"
+#include "server/workers/device_pool.h"
+#include "server/workers/probe.h"
 #include "server/workers/watch.h"
 #include "worker/build_id.h"
 
@@ -66,6 +68,8 @@ class Supervisor::Impl final : public WorkerHost {
                                 size_t arena_size) override;
   void Watch(std::shared_ptr<ChildProcess> process, int control, std::shared_ptr<WorkerEvents> events) override;
   void AddTickUser(int change) override;
+  DevicePool& devices() override { return devices_; }
+  const std::string& device_notes() const { return device_notes_; }
 
   std::vector<WorkerStatus> Describe() const;
   const worker::NurseryReady& ready() const { return ready_; }
@@ -87,6 +91,7 @@ class Supervisor::Impl final : public WorkerHost {
   void Tick();
   int WaitMs(bool ticking) const;
   void ReapStrangers();
+  rbc::Status FindDevices(const std::string& domain);
   Expected<std::shared_ptr<Nursery>> NurseryOf(const std::string& domain);
   Expected<std::shared_ptr<Nursery>> StartNursery(const std::string& domain);  // on the thread
 
@@ -98,6 +103,8 @@ class Supervisor::Impl final : public WorkerHost {
   Clock::time_point sweep_until_{}, next_sweep_{};  // the thread's
   pid_t stranger_ = 0;                              // the thread's
   worker::NurseryReady ready_;
+  DevicePool devices_;
+  std::string device_notes_;
   std::unique_ptr<CompilePool> compiles_;
 
   mutable std::mutex mutex_;
@@ -122,7 +129,32 @@ rbc::Status Supervisor::Impl::Start(const std::string& first_domain) {
   thread_ = std::thread([this] { Loop(); });
   RBC_ASSIGN_OR_RETURN(auto nursery, NurseryOf(first_domain));
   ready_ = nursery->ready();
+  RBC_RETURN_IF_ERROR(FindDevices(first_domain));
   compiles_ = MakeCompilePool(*this);
+  return {};
+}
+
+// What there is of GPUs goes into the targets' descriptions.
+rbc::Status Supervisor::Impl::FindDevices(const std::string& domain) {
+  const CudaOptions& cuda = options_.cuda;
+  std::vector<worker::DeviceDescription> found;
+  if (cuda.simulate) {
+    found.push_back(SimulatedGpu());
+  } else {
+    auto probed = ProbeDevices(*this, domain);
+    // No driver is no reason not to start; a target without devices says why when it is called.
+    if (probed)
+      found = *std::move(probed);
+    else
+      device_notes_ = std::move(probed).error().message;
+  }
+  RBC_RETURN_IF_ERROR(devices_.Configure(cuda, std::move(found)));
+  for (TargetInfo& target : ready_.targets) {
+    if (!target.name.starts_with("cuda")) continue;
+    target.simulated = cuda.simulate;
+    target.devices = devices_.Names();
+    if (const uint32_t sm = devices_.LeastSm(); sm != 0) target.cpu = "sm_" + std::to_string(sm);
+  }
   return {};
 }
 
@@ -377,6 +409,8 @@ Expected<std::unique_ptr<Supervisor>> Supervisor::Start(SupervisorOptions option
 }
 
 const std::vector<TargetInfo>& Supervisor::targets() const { return impl_->ready().targets; }
+std::vector<DeviceStatus> Supervisor::Devices() const { return impl_->devices().Status(); }
+const std::string& Supervisor::device_notes() const { return impl_->device_notes(); }
 const std::string& Supervisor::sandbox_notes() const { return impl_->ready().notes; }
 CompilePool& Supervisor::compiles() { return impl_->compiles(); }
 

@@ -12,10 +12,19 @@
 #include "base/expected.h"
 #include "server/workers/execution_worker.h"
 #include "targets/target.h"
+#include "worker/device_description.h"
 
 namespace rbc::server {
 
 // From the configuration; documented in docs/configuration.md.
+struct CudaOptions {
+  bool simulate = false;
+  std::vector<std::string> devices;  // indices and UUIDs; empty: all
+  std::string driver;                // path; empty: libcuda.so.1
+  uint32_t max_contexts = 16;        // of a device
+  double memory_fraction = 0.9;
+  uint64_t session_memory = 4ull << 30;
+};
 struct SupervisorOptions {
   std::string worker_path;             // rbc-worker; opened once, at start
   bool strict_sandbox = false;         // refuse to start without a complete lock-down
@@ -37,6 +46,7 @@ struct SupervisorOptions {
   std::chrono::milliseconds queue_deadline{30'000};
   std::chrono::milliseconds compile_deadline{10'000};
   std::chrono::milliseconds quarantine{60'000};
+  CudaOptions cuda;
 };
 
 struct WorkerStatus {
@@ -49,6 +59,13 @@ struct WorkerStatus {
   uint64_t jobs = 0;          // compiles or calls
   uint32_t client_lanes = 0;  // lanes that serve a lent connection or a client's ring
   std::string state;          // "idle", "busy", "starting"
+};
+
+// A GPU of this farm, or its simulation.
+struct DeviceStatus {
+  worker::DeviceDescription description;
+  uint32_t contexts = 0;  // execution workers on it
+  uint32_t max_contexts = 0;
 };
 
 class CompilePool;
@@ -71,6 +88,10 @@ class Supervisor {
                                                                   uint64_t session,
                                                                   std::function<void(LentReturn)> on_return);
   std::vector<WorkerStatus> Status() const;
+  // GPUs, in the order of the targets' devices.
+  std::vector<DeviceStatus> Devices() const;
+  // Why there is none, for a person; "" where there are.
+  const std::string& device_notes() const;
 
   class Impl;
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "server/workers/device_pool.h"
 #include "server/workers/nursery.h"
 #include "server/workers/supervisor.h"
 
@@ -32,6 +33,7 @@ class WorkerHost {
   virtual void Watch(std::shared_ptr<ChildProcess> process, int control, std::shared_ptr<WorkerEvents> events) = 0;
   // While the count is above zero the workers get ticks.
   virtual void AddTickUser(int change) = 0;
+  virtual DevicePool& devices() = 0;
 };
 
 std::unique_ptr<CompilePool> MakeCompilePool(WorkerHost& host);

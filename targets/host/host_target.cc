@@ -4,14 +4,12 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <map>
 
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
-#include "llvm/IR/OptBisect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "targets/host/emit.h"
 #include "targets/host/machine.h"
@@ -23,6 +21,7 @@
 #include "targets/ir/diagnostics.h"
 #include "targets/ir/effects.h"
 #include "targets/ir/entry_point.h"
+#include "targets/ir/phases.h"
 #include "targets/ir/prepare_module.h"
 #include "targets/ir/read_module.h"
 
@@ -41,48 +40,6 @@ struct Toolchain {
   std::unique_ptr<llvm::TargetMachine> machine;
   Optimizer optimizer;
   Emitter objects;
-};
-
-// Phases of one compile: breadcrumbs for the fault record and times for the client.
-class Phases {
- public:
-  Phases(CompileProgress* progress, Artifact* artifact) : progress_(progress), artifact_(artifact) {}
-  void Begin(const char* phase) {
-    End();
-    phase_ = phase;
-    start_ = std::chrono::steady_clock::now();
-    if (progress_ != nullptr) progress_->Phase(phase);
-  }
-  void End() {
-    if (phase_ == nullptr) return;
-    const auto spent = std::chrono::steady_clock::now() - start_;
-    artifact_->timings_us.emplace_back(phase_, std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
-    phase_ = nullptr;
-  }
-
- private:
-  CompileProgress* progress_;
-  Artifact* artifact_;
-  const char* phase_ = nullptr;
-  std::chrono::steady_clock::time_point start_;
-};
-
-// Names the function that the back end is at: its passes ask a gate of the context, which lets them all through.
-class Breadcrumbs : public llvm::OptPassGate {
- public:
-  Breadcrumbs(llvm::LLVMContext& context, CompileProgress* progress) : context_(context), progress_(progress) {
-    context_.setOptPassGate(*this);
-  }
-  ~Breadcrumbs() override { context_.setOptPassGate(llvm::getGlobalPassGate()); }
-  bool isEnabled() const override { return progress_ != nullptr; }
-  bool shouldRunPass(llvm::StringRef, llvm::StringRef unit) const override {
-    if (unit.consume_front("function (")) progress_->Function(unit.drop_back());
-    return true;
-  }
-
- private:
-  llvm::LLVMContext& context_;
-  CompileProgress* progress_;
 };
 
 // One compile: owns context and module; the toolchain stays with the target.
@@ -155,16 +112,21 @@ class Compilation {
       matches.push_back(std::move(match));
     }
     RBC_RETURN_IF_ERROR(ir::CheckSymbols(*module_, symbols_));
-    if (options_.emit == Emit::kObject) MakeEntries(matches);
+    if (options_.emit == Emit::kObject) return MakeEntries(matches);
     return {};
   }
 
   // The entries take the place of the client's functions, which become internal and mostly vanish into them.
-  void MakeEntries(const std::vector<ir::MatchedFunction>& matches) {
+  Status MakeEntries(const std::vector<ir::MatchedFunction>& matches) {
     for (size_t i = 0; i < matches.size(); ++i) {
       // An entry has no lines of source: for a debugger the function stays a frame of its own.
       if (options_.debug && !matches[i].function->hasFnAttribute(llvm::Attribute::AlwaysInline)) {
         matches[i].function->addFnAttr(llvm::Attribute::NoInline);
+      }
+      if (options_.entry == EntryKind::kMap) {
+        RBC_ASSIGN_OR_RETURN(auto entry, ir::MakeMapEntry(matches[i], i, input_.functions[i]));
+        artifact_.entries.push_back(std::move(entry));
+        continue;
       }
       artifact_.entries.push_back(ir::MakeEntryPoint(matches[i], i, input_.functions[i].symbol));
     }
@@ -172,6 +134,7 @@ class Compilation {
       auto* global = module_->getNamedValue(declaration.symbol);
       if (global != nullptr && !global->hasLocalLinkage()) ir::Hide(*global, symbols_, library_);
     }
+    return {};
   }
 
   Status Optimize() {
@@ -184,7 +147,8 @@ class Compilation {
 
   Status Emit() {
     phases_.Begin("emit");
-    Breadcrumbs crumbs(context_, progress_);
+    const ir::Breadcrumbs crumbs(context_, progress_);
+    artifact_.format = options_.emit == Emit::kObject ? CodeFormat::kObject : CodeFormat::kText;
     switch (options_.emit) {
       case Emit::kIr:
         artifact_.code = PrintIr(*module_);
@@ -199,9 +163,10 @@ class Compilation {
         return Refused();
       }
       case Emit::kPtx:
+      case Emit::kCubin:
         break;
     }
-    return Error(ErrorKind::kUnsupported, "the host target emits objects, assembly and IR, no PTX");
+    return Error(ErrorKind::kUnsupported, "the host target emits objects, assembly and IR, no PTX and no cubin");
   }
 
   // LLVM reports an error and may yet go on.
@@ -220,7 +185,7 @@ class Compilation {
   llvm::LLVMContext context_;
   std::unique_ptr<llvm::Module> module_;
   Artifact artifact_;
-  Phases phases_;
+  ir::Phases phases_;
   bool has_pointers_ = false;
 };
 

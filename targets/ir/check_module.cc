@@ -22,6 +22,7 @@
 #include "llvm/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
 #include "targets/ir/diagnostics.h"
+#include "targets/ir/entry_point.h"
 
 namespace rbc::ir {
 namespace {
@@ -46,6 +47,7 @@ struct TypeFacts {
 // Looks at each type once. Structs cannot hold themselves by value, so the walk ends; its depth is limited.
 class TypeChecker {
  public:
+  explicit TypeChecker(Machine machine) : machine_(machine) {}
   const TypeFacts& Facts(llvm::Type* type) { return Facts(type, 0); }
 
  private:
@@ -127,7 +129,14 @@ class TypeChecker {
       case llvm::Type::ScalableVectorTyID:
         return Refused("scalable vectors are not supported");
       case llvm::Type::FP128TyID:
-        return Refused("fp128 is not supported: float128 on this target is x86_fp80");
+        return Refused(machine_ == Machine::kX86 ? "fp128 is not supported: float128 on this target is x86_fp80"
+                                                 : "fp128 is not supported: GPUs have no such arithmetic");
+      case llvm::Type::X86_FP80TyID: {
+        if (machine_ != Machine::kX86) return Refused("x86_fp80 (long double) is not supported on GPUs");
+        TypeFacts facts;
+        facts.bytes = 16;
+        return facts;
+      }
       case llvm::Type::PPC_FP128TyID:
         return Refused("ppc_fp128 is not supported");
       case llvm::Type::X86_AMXTyID:
@@ -142,6 +151,7 @@ class TypeChecker {
     }
   }
 
+  const Machine machine_;
   llvm::DenseMap<llvm::Type*, std::unique_ptr<TypeFacts>> facts_;
 };
 
@@ -155,19 +165,26 @@ std::string TextOf(const llvm::Value& value) {
 
 Error Unsupported(std::string message) { return Error(ErrorKind::kUnsupported, std::move(message)); }
 
+}  // namespace
+
 Error RefuseGlobal(const llvm::GlobalValue& global, std::string_view why) {
-  return Unsupported(fmt::format("'{}': {}", Bounded(global.getName(), 200), why));
+  return Unsupported(fmt::format("'{}': {}", Bounded(ClientName(global.getName()), 200), why));
 }
 
 Error RefuseInstruction(const llvm::Instruction& instruction, std::string_view why) {
-  const auto function = Bounded(instruction.getFunction()->getName(), 200);
+  const auto function = Bounded(ClientName(instruction.getFunction()->getName()), 200);
   Error error = Unsupported(fmt::format("function '{}': {}: {}", function, why, TextOf(instruction)));
   error.function = function;
   return error;
 }
 
-bool IsSupportedConvention(llvm::CallingConv::ID convention) {
+namespace {
+
+bool IsSupportedConvention(llvm::CallingConv::ID convention, Machine machine) {
   switch (convention) {
+    case llvm::CallingConv::PTX_Kernel:
+    case llvm::CallingConv::PTX_Device:
+      return machine == Machine::kNvptx;
     case llvm::CallingConv::C:
     case llvm::CallingConv::Fast:
     case llvm::CallingConv::Cold:
@@ -227,11 +244,11 @@ constexpr std::string_view kRefusedIntrinsicPrefixes[] = {
     "llvm.reset.fpmode",
 };
 
-// Intrinsics of machines other than x86: the name's second part is LLVM's name of the machine.
-constexpr std::string_view kForeignIntrinsics[] = {
-    "llvm.aarch64.",   "llvm.amdgcn.", "llvm.arm.",  "llvm.bpf.",  "llvm.dx.",   "llvm.hexagon.",
-    "llvm.loongarch.", "llvm.mips.",   "llvm.nvvm.", "llvm.ppc.",  "llvm.r600.", "llvm.riscv.",
-    "llvm.s390.",      "llvm.spv.",    "llvm.ve.",   "llvm.wasm.", "llvm.xcore."};
+// Intrinsics of machines that no target has: the name's second part is LLVM's name of the machine.
+constexpr std::string_view kForeignIntrinsics[] = {"llvm.aarch64.", "llvm.amdgcn.",  "llvm.arm.",       "llvm.bpf.",
+                                                   "llvm.dx.",      "llvm.hexagon.", "llvm.loongarch.", "llvm.mips.",
+                                                   "llvm.ppc.",     "llvm.r600.",    "llvm.riscv.",     "llvm.s390.",
+                                                   "llvm.spv.",     "llvm.ve.",      "llvm.wasm.",      "llvm.xcore."};
 
 bool StartsWithAny(std::string_view name, std::span<const std::string_view> prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view p) { return name.starts_with(p); });
@@ -250,7 +267,8 @@ bool HasAsmDirective(std::string_view assembly) {
 
 class Checker {
  public:
-  explicit Checker(bool allow_inline_asm) : allow_inline_asm_(allow_inline_asm) {}
+  Checker(bool allow_inline_asm, Machine machine)
+      : allow_inline_asm_(allow_inline_asm), machine_(machine), types_(machine) {}
 
   Status Check(const llvm::Module& module) {
     RBC_RETURN_IF_ERROR(CheckGlobals(module));
@@ -301,7 +319,7 @@ class Checker {
     }
     if (function.isIntrinsic()) return CheckIntrinsic(function);
     if (function.hasGC()) return RefuseGlobal(function, "garbage collection strategies are not supported");
-    if (!IsSupportedConvention(function.getCallingConv())) {
+    if (!IsSupportedConvention(function.getCallingConv(), machine_)) {
       return RefuseGlobal(function, ForeignConvention(function.getCallingConv()));
     }
     if (function.hasPersonalityFn()) return RefuseExceptions(function);
@@ -333,7 +351,10 @@ class Checker {
 
   Status CheckIntrinsic(const llvm::Function& function) {
     const std::string_view name = function.getName();
-    if (!StartsWithAny(name, kRefusedIntrinsicPrefixes) && !StartsWithAny(name, kForeignIntrinsics)) return {};
+    if (!StartsWithAny(name, kRefusedIntrinsicPrefixes) && !StartsWithAny(name, kForeignIntrinsics) &&
+        !name.starts_with(machine_ == Machine::kX86 ? "llvm.nvvm." : "llvm.x86.")) {
+      return {};
+    }
     for (const auto* user : function.users()) {
       if (const auto* call = llvm::dyn_cast<llvm::CallBase>(user)) {
         return RefuseInstruction(*call, fmt::format("'{}' is not supported", name));
@@ -433,7 +454,7 @@ class Checker {
       type = update->getValOperand()->getType();
     if (type == nullptr || type->isPointerTy()) return {};
     const auto bits = type->getPrimitiveSizeInBits().getKnownMinValue();
-    if (bits <= 64 || (bits == 128 && type->isIntegerTy())) return {};
+    if (bits <= 64 || (bits == 128 && type->isIntegerTy() && machine_ == Machine::kX86)) return {};
     return RefuseInstruction(instruction, fmt::format("atomic accesses of {} bits are not supported", bits));
   }
 
@@ -443,13 +464,13 @@ class Checker {
     if (call.isInlineAsm()) {
       if (!allow_inline_asm_) return refuse("inline asm is not allowed by this farm's operator");
       const auto* assembly = llvm::cast<llvm::InlineAsm>(call.getCalledOperand());
-      if (HasAsmDirective(assembly->getAsmString()))
+      if (machine_ == Machine::kX86 && HasAsmDirective(assembly->getAsmString()))
         return refuse("inline asm may hold instructions only, no directives");
       if (!call.getType()->isVoidTy() && types_.Facts(call.getType()).bytes > 64 * 16)
         return refuse("the asm's result is too wide");
       return CheckAsmOperands(call);
     }
-    if (!IsSupportedConvention(call.getCallingConv())) {
+    if (!IsSupportedConvention(call.getCallingConv(), machine_)) {
       return refuse(ForeignConvention(call.getCallingConv()));
     }
     for (unsigned i = 0; i < call.getNumOperandBundles(); ++i) {
@@ -462,6 +483,7 @@ class Checker {
     switch (call.getIntrinsicID()) {
       case llvm::Intrinsic::returnaddress:
       case llvm::Intrinsic::frameaddress:
+        if (machine_ != Machine::kX86) return refuse("there is no such address on GPUs");
         if (!llvm::cast<llvm::ConstantInt>(call.getArgOperand(0))->isZero()) {
           return refuse("addresses of outer frames are not supported");
         }
@@ -511,7 +533,8 @@ class Checker {
 
   static constexpr std::string_view kNoExceptions = "C++ exceptions are not supported; compile with -fno-exceptions";
 
-  bool allow_inline_asm_;
+  const bool allow_inline_asm_;
+  const Machine machine_;
   TypeChecker types_;
   llvm::DenseMap<const llvm::Function*, uint64_t> inlined_size_;
 };
@@ -535,20 +558,20 @@ Status VerifyModule(llvm::Module& module, DiagnosticLog* log) {
   return {};
 }
 
-Status CheckWholeModule(const llvm::Module& module) {
+Status CheckWholeModule(const llvm::Module& module, unsigned pointer_bits) {
   if (!module.getModuleInlineAsm().empty()) return Unsupported("module asm is not allowed");
   const auto& layout = module.getDataLayout();
   if (layout.isBigEndian())
     return Unsupported("the module is made for a big-endian machine, this target is little-endian");
-  if (layout.getPointerSizeInBits() != 64) {
-    return Unsupported(fmt::format("the module is made for pointers of {} bits, this target's have 64",
-                                   layout.getPointerSizeInBits()));
+  if (layout.getPointerSizeInBits() != pointer_bits) {
+    return Unsupported(fmt::format("the module is made for pointers of {} bits, this target's have {}",
+                                   layout.getPointerSizeInBits(), pointer_bits));
   }
   return {};
 }
 
-Status CheckModule(const llvm::Module& module, bool allow_inline_asm) {
-  return Checker(allow_inline_asm).Check(module);
+Status CheckModule(const llvm::Module& module, bool allow_inline_asm, Machine machine) {
+  return Checker(allow_inline_asm, machine).Check(module);
 }
 
 }  // namespace rbc::ir

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "base/expected.h"
+#include "targets/ir/machine.h"
 
 namespace llvm {
+class GlobalValue;
+class Instruction;
 class Module;
 }  // namespace llvm
 
@@ -28,10 +32,14 @@ inline constexpr uint64_t kMaxInlinedInstructions = 1'000'000;    // after alway
 Status VerifyModule(llvm::Module& module, DiagnosticLog* log);
 
 // The parts that cannot be removed as dead: module asm, a foreign byte order or pointer size. kUnsupported.
-Status CheckWholeModule(const llvm::Module& module);
+Status CheckWholeModule(const llvm::Module& module, unsigned pointer_bits = 64);
+
+// Errors (kUnsupported) that name what is refused, for checks of other folders.
+Error RefuseGlobal(const llvm::GlobalValue& global, std::string_view why);
+Error RefuseInstruction(const llvm::Instruction& instruction, std::string_view why);
 
 // Every function, global and instruction of what is left of the module. Refuses (kUnsupported, with function and
 // instruction) what this farm does not run and what is known to make LLVM abort, hang or read files.
-Status CheckModule(const llvm::Module& module, bool allow_inline_asm);
+Status CheckModule(const llvm::Module& module, bool allow_inline_asm, Machine machine = Machine::kX86);
 
 }  // namespace rbc::ir

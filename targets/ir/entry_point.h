@@ -19,4 +19,12 @@ std::string_view ClientName(std::string_view symbol);
 // aligned to 16 bytes. A result's padding is zero.
 EntryPoint MakeEntryPoint(const MatchedFunction& match, size_t index, std::string_view symbol);
 
+// The columns of a map of this function: its parameters, then its result unless it is void.
+std::vector<EntryPoint::Parameter> ColumnsOf(const MatchedFunction& match);
+
+// Adds `int32_t entry(void* frame, void* result)` that runs the function for each row of a map. frame: u64 rows, 8
+// bytes unused, then {pointer to row 0, i64 stride} for each column. Returns the status of the first row that failed
+// and writes the row to *result (u64), else 0; all rows run. kUnsupported: pointers and strings are no columns.
+Expected<EntryPoint> MakeMapEntry(const MatchedFunction& match, size_t index, const FunctionDeclaration& declaration);
+
 }  // namespace rbc::ir

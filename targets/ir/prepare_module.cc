@@ -26,7 +26,8 @@ namespace {
 // String attributes that say something about the program and not about a machine or a build.
 bool IsKeptAttribute(llvm::StringRef name) {
   return name.starts_with("no-builtin") || name == "alloc-family" || name == "disable-tail-calls" ||
-         name == "no-nans-fp-math" || name == "no-infs-fp-math" || name == "no-signed-zeros-fp-math";
+         name.starts_with("nvvm.") || name == "no-nans-fp-math" || name == "no-infs-fp-math" ||
+         name == "no-signed-zeros-fp-math";
 }
 
 // Attributes whose effect needs a runtime library or a pass of an instrumented build.
@@ -59,7 +60,26 @@ llvm::AttributeMask DroppedFrom(llvm::AttributeSet attributes) {
   return dropped;
 }
 
-void ScrubFunction(llvm::Function& function, bool keep_debug) {
+// Which the back end of GPUs aborts on, and which say nothing there.
+bool IsFenceOfOneThread(const llvm::Instruction& instruction) {
+  const auto* fence = llvm::dyn_cast<llvm::FenceInst>(&instruction);
+  return fence != nullptr && fence->getSyncScopeID() == llvm::SyncScope::SingleThread;
+}
+
+void ScrubForNvptx(llvm::Function& function) {
+  const auto scrubbed = [](llvm::CallingConv::ID convention) {
+    return convention == llvm::CallingConv::PTX_Kernel ? convention : llvm::CallingConv::ID(llvm::CallingConv::C);
+  };
+  function.setCallingConv(scrubbed(function.getCallingConv()));
+  for (auto& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
+    if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction))
+      call->setCallingConv(scrubbed(call->getCallingConv()));
+    if (IsFenceOfOneThread(instruction)) instruction.eraseFromParent();
+  }
+}
+
+void ScrubFunction(llvm::Function& function, const PrepareOptions& options) {
+  const bool keep_debug = options.keep_debug;
   llvm::AttributeMask dropped = DroppedFrom(function.getAttributes().getFnAttrs());
   for (const auto kind : kDroppedAttributes) dropped.addAttribute(kind);
   if (!keep_debug) dropped.addAttribute(llvm::Attribute::UWTable);
@@ -67,7 +87,7 @@ void ScrubFunction(llvm::Function& function, bool keep_debug) {
   if (function.isIntrinsic()) return;
   // Exceptions are refused, so nothing unwinds and no unwind tables are wanted.
   function.addFnAttr(llvm::Attribute::NoUnwind);
-  if (function.isDeclaration()) return;
+  if (function.isDeclaration() || options.machine != Machine::kX86) return;
   // A frame over a page touches each of its pages: too deep a stack always ends at the guard page.
   function.addFnAttr("probe-stack", "inline-asm");
 }
@@ -143,7 +163,7 @@ void PrepareModule(llvm::Module& module, const llvm::Triple& triple, const llvm:
     module.addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
     module.addModuleFlag(llvm::Module::Max, "Dwarf Version", 4);
   }
-  module.setPICLevel(llvm::PICLevel::SmallPIC);
+  if (options.machine == Machine::kX86) module.setPICLevel(llvm::PICLevel::SmallPIC);
   for (auto& global : module.global_objects()) ScrubGlobal(global);
   for (auto& alias : module.aliases()) {
     alias.setVisibility(llvm::GlobalValue::DefaultVisibility);
@@ -151,7 +171,8 @@ void PrepareModule(llvm::Module& module, const llvm::Triple& triple, const llvm:
   }
   for (auto& variable : module.globals()) variable.setExternallyInitialized(false);
   for (auto& function : module) {
-    ScrubFunction(function, options.keep_debug);
+    ScrubFunction(function, options);
+    if (options.machine == Machine::kNvptx) ScrubForNvptx(function);
     ScrubCalls(function, options.allow_contract);
   }
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "targets/ir/machine.h"
+
 namespace llvm {
 class DataLayout;
 class GlobalValue;
@@ -27,11 +29,13 @@ inline constexpr std::string_view kRenamedSuffix = ".user";
 struct PrepareOptions {
   bool keep_debug = false;
   bool allow_contract = false;
+  Machine machine = Machine::kX86;
 };
 
 // Sets triple and data layout; drops what ties the module to another compiler run: target and instrumentation
 // attributes, sections, comdats, visibility, llvm.used, debug information unless kept. No function unwinds.
-// llvm.fmuladd becomes a product and a sum unless contraction is allowed.
+// llvm.fmuladd becomes a product and a sum unless contraction is allowed. For nvptx the attributes nvvm.* stay, calling
+// conventions become C but for kernels, and fences within a thread go.
 void PrepareModule(llvm::Module& module, const llvm::Triple& triple, const llvm::DataLayout& layout,
                    const PrepareOptions& options);
 

@@ -70,6 +70,8 @@ class FakeFarm : public wire::FarmIf {
   void emit(wire::EmitReply& out, const wire::EmitRequest& request) override;
   void call(wire::CallReply& out, const wire::CallRequest& request) override;
   void call_batch(std::vector<wire::CallOutcome>&, const std::vector<wire::CallRequest>&) override {}
+  void map_rows(wire::MapReply&, const wire::MapRequest&) override {}
+  void launch(wire::CallReply&, const wire::LaunchRequest&) override {}
   void unload(int64_t module_id) override;
   void publish(const wire::PublishRequest& request) override;
   void withdraw(const std::string& name) override;

@@ -279,6 +279,57 @@ TEST(Golden, CallMethods) {
   Reply("outcome", told);
 }
 
+TEST(Golden, MapsAndLaunches) {
+  wire::Column column;
+  column.dtype = "float64";
+  column.data = std::string("\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\x40", 16);
+  column.stride = 8;
+  wire::Farm_map_rows_args map;
+  map.request.request_id = 5;
+  map.request.function_id = 0x1234567800000002;
+  map.request.rows = 2;
+  map.request.columns = {column, column};
+  map.request.__set_deadline_ms(1000);
+  Request("map_rows", map);
+  wire::MapReply rows;
+  rows.result = column;
+  rows.__set_status(3);
+  rows.__set_row(1);
+  rows.__set_output("printed");
+  wire::Farm_map_rows_result map_result;
+  Succeed(&map_result, rows);
+  Reply("map_rows", map_result);
+  wire::Farm_launch_args launch;
+  launch.request.request_id = 6;
+  launch.request.function_id = 0x1234567800000002;
+  launch.request.grid = {4, 2};
+  launch.request.block = {128};
+  launch.request.shared_bytes = 1024;
+  launch.request.frame = column.data;
+  launch.request.__set_deadline_ms(1000);
+  launch.request.__set_out_bytes(32);
+  launch.request.__set_return_from(16);
+  Request("launch", launch);
+  wire::Farm_launch_result launch_result;
+  Succeed(&launch_result, SomeReply());
+  Reply("launch", launch_result);
+  wire::TargetInfo gpu = Host();
+  wire::DeviceInfo device;
+  device.number = 1;
+  device.name = "NVIDIA H200";
+  device.uuid = "GPU-a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1";
+  device.sm = 90;
+  device.memory = int64_t{141} << 30;
+  device.free_memory = int64_t{140} << 30;
+  device.driver = "12.8";
+  device.contexts = 2;
+  device.max_contexts = 16;
+  gpu.__set_device_infos({device});
+  wire::Farm_targets_result targets;
+  Succeed(&targets, std::vector<wire::TargetInfo>{gpu});
+  Check("targets_1_1.reply", "targets", apache::thrift::protocol::T_REPLY, targets);
+}
+
 TEST(Golden, NameAndStatusMethods) {
   wire::Farm_publish_args publish;
   publish.request.module_id = 77;

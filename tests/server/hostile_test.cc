@@ -180,7 +180,7 @@ TEST_F(HostileTest, NumbersThatNameNothingAreTyped) {
   emit.request.functions = MakeRequest("module").functions;
   emit.request.emit = wire::Emit::Ptx;
   const auto head = FrameRequest("hello", 1, hello);
-  for (const uint32_t number : {4u, 1000u, 0xffffffffu}) {
+  for (const uint32_t number : {5u, 1000u, 0xffffffffu}) {
     // The signature's last bytes, then the field of the abi: type 8, number 3, and its value.
     auto bytes = FrameRequest("compile", 2, compile);
     auto at = bytes.find(std::string("\x08\x00\x03", 3) + BigEndian(3));

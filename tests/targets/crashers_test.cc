@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "tests/targets/cuda_harness.h"
 #include "tests/targets/fork.h"
 #include "tests/targets/harness.h"
 
@@ -64,6 +66,31 @@ TEST_P(Crashers, GiveAnErrorOrAnObjectWithinLimits) {
       RecordProperty("O" + std::to_string(level) + (declared ? "_declared" : "_all"), seen);
       EXPECT_TRUE(outcome.answered || !by_hand) << seen;
     }
+  }
+}
+
+// PTX that is put together, or the typed error.
+std::string TryPtx(const std::string& ir, uint8_t level, const fs::path& ptx) {
+  auto artifact = CompileCuda(ir, {}, ForPtx(90, level));
+  if (artifact) std::ofstream(ptx) << artifact->code;
+  return artifact ? "ptx" : Message(artifact).substr(0, 300);
+}
+
+TEST_P(Crashers, GiveAnErrorOrPtxThatAssembles) {
+  const auto ir = ReadFile(GetParam());
+  const bool by_hand = GetParam().extension() == ".ll";
+  const fs::path ptx = fs::temp_directory_path() / ("rbc_crasher_" + std::to_string(getpid()) + ".ptx");
+  for (uint8_t level = 0; level <= 3; ++level) {
+    if (!by_hand && level != 2) continue;
+    const auto outcome = InFork([&] { return TryPtx(ir, level, ptx); }, {.cpu_seconds = by_hand ? 10u : 1u});
+    SCOPED_TRACE("O" + std::to_string(level));
+    const std::string seen = outcome.answered ? outcome.answer : "signal " + std::to_string(outcome.signal);
+    RecordProperty("ptx_O" + std::to_string(level), seen);
+    EXPECT_TRUE(outcome.answered || !by_hand) << seen;
+    if (outcome.answered && outcome.answer == "ptx") {
+      EXPECT_EQ(AssemblerComplaint(ReadFile(ptx), 90), "");
+    }
+    fs::remove(ptx);
   }
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "rbc/map.h"
 #include "rbc/pending.h"
 #include "rbc/signature.h"
 #include "rbc/source.h"
@@ -168,6 +169,20 @@ class RBC_API Caller {
                     std::atomic<int64_t>* request_id) { return self.ValueOf(self.CallNumbered(values, request_id)); });
   }
 
+  // The function for each of `rows` rows, on the target in one go. Columns are of the parameters' very types; the first
+  // signature that has them is taken. A status other than 0 is no error here.
+  Result<MapResult> try_map(int64_t rows, std::span<const Column> columns) const;
+  MapResult map(int64_t rows, std::initializer_list<Column> columns) const {
+    return ValueOrThrow(try_map(rows, std::span(columns.begin(), columns.size())));
+  }
+  // A kernel (CallAbi::kKernel) over a grid of threads. Memory that the kernel writes is there when it returns.
+  Result<CallResult> try_launch(const Grid& grid, std::span<const Value> arguments) const;
+  template <typename... A>
+  void launch(const Grid& grid, A&&... arguments) const {
+    const std::array<Value, sizeof...(A)> values{Value(std::forward<A>(arguments))...};
+    ValueOrThrow(try_launch(grid, values));
+  }
+
   // Where it runs: "host". The new target is asked of the farm; returns the previous one. kUnknownTarget lists the
   // farm's.
   std::string target() const;
@@ -245,6 +260,36 @@ class Function<R(A...)> {
                                                  std::atomic<int64_t>* request_id) {
       return std::apply([&](const auto&... a) { return self.Try(request_id, a...); }, kept);
     });
+  }
+  // One call for each row: each argument is a vector or span of values, all of one length, or one value for all rows.
+  // kInvalidArgument: lengths that differ, none at all, or a row whose status is not 0.
+  template <typename... C>
+  std::vector<R> map(const C&... columns) const {
+    static_assert(sizeof...(C) == sizeof...(A) && std::is_trivially_copyable_v<R>);
+    std::tuple<std::remove_cvref_t<A>...> kept;
+    const int64_t lengths[] = {detail::RowsOf(columns)...};
+    int64_t rows = -1;
+    for (const int64_t length : lengths) {
+      if (length < 0) continue;
+      if (rows >= 0 && length != rows)
+        throw Exception(Error(ErrorKind::kInvalidArgument, "the columns of a map are of one length; these have " +
+                                                               std::to_string(rows) + " and " + std::to_string(length) +
+                                                               " rows"));
+      rows = length;
+    }
+    if (rows < 0)
+      throw Exception(Error(ErrorKind::kInvalidArgument, "a map needs at least one column; call it instead"));
+    const auto all = std::apply(
+        [&](auto&... places) {
+          return std::array<Column, sizeof...(C)>{detail::ColumnFrom<std::remove_cvref_t<A>>(columns, &places)...};
+        },
+        kept);
+    MapResult result = ValueOrThrow(caller_.try_map(rows, all));
+    if (result.status != 0)
+      throw Exception(Error(ErrorKind::kInvalidArgument, "'" + caller_.name() + "' returns status " +
+                                                             std::to_string(result.status) + " for row " +
+                                                             std::to_string(result.row)));
+    return result.template as<R>();
   }
   Function with_timeout(std::chrono::milliseconds timeout) const {
     return Function(caller_.with_timeout(timeout), index_);

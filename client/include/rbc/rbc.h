@@ -4,6 +4,7 @@
 
 #include "rbc/exception.h"
 #include "rbc/function.h"
+#include "rbc/map.h"
 #include "rbc/pending.h"
 #include "rbc/remote_jit.h"
 #include "rbc/signature.h"

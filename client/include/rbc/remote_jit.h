@@ -15,6 +15,20 @@
 
 namespace rbc {
 
+// A GPU of the farm's; "cuda:NUMBER" is a target that pins to it.
+struct DeviceDescription {
+  int number = 0;
+  std::string name;
+  std::string uuid;
+  int sm = 0;               // 90
+  int64_t memory = 0;       // bytes; 0: not known
+  int64_t free_memory = 0;  // when the farm last looked
+  std::string driver;       // the CUDA version that it speaks
+  int contexts = 0;         // sessions on it now
+  int max_contexts = 0;
+  bool simulated = false;
+};
+
 struct TargetDescription {
   std::string name;  // "host"
   std::string triple;
@@ -24,9 +38,10 @@ struct TargetDescription {
   int pointer_bits = 64;
   std::vector<std::string> devices;
   bool simulated = false;
+  std::vector<DeviceDescription> device_infos{};
 };
 
-enum class EmitKind : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3 };
+enum class EmitKind : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3, kCubin = 4 };
 
 struct Emitted {
   std::string code;

@@ -1,0 +1,24 @@
+// NumPy's files of one array.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "rbc/exception.h"
+
+namespace rbc::cli {
+
+// A one-dimensional array in C order.
+struct Npy {
+  std::string dtype;  // "float64"
+  int64_t rows = 0;
+  std::string data;
+};
+
+// `file` are the bytes of a .npy file, version 1 to 3. kInvalidArgument: it is none. kUnsupported: more than one
+// dimension, big-endian numbers, Python objects or structs.
+Result<Npy> ReadNpy(const std::string& file);
+std::string WriteNpy(const Npy& array);
+
+}  // namespace rbc::cli

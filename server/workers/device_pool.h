@@ -1,0 +1,68 @@
+// Which GPU a session's worker gets.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/expected.h"
+#include "server/workers/supervisor.h"
+#include "worker/device_description.h"
+
+namespace rbc::server {
+
+// Thread-safe after Configure.
+class DevicePool {
+ public:
+  // A place on a device, given back with its owner.
+  class Place {
+   public:
+    Place() = default;
+    Place(DevicePool* pool, size_t index) : pool_(pool), index_(index) {}
+    Place(Place&& other) noexcept { *this = std::move(other); }
+    Place& operator=(Place&& other) noexcept {
+      std::swap(pool_, other.pool_);
+      std::swap(index_, other.index_);
+      return *this;
+    }
+    ~Place() {
+      if (pool_ != nullptr) pool_->Release(index_);
+    }
+    int ordinal() const { return pool_ == nullptr ? 0 : pool_->Ordinal(index_); }
+
+   private:
+    DevicePool* pool_ = nullptr;
+    size_t index_ = 0;
+  };
+
+  // `found` is all that the driver shows; the options choose. kInvalidArgument: a chosen device is not there.
+  rbc::Status Configure(const CudaOptions& options, std::vector<worker::DeviceDescription> found);
+
+  // A place on the device with the most memory that nobody has claimed, or on number `pin`. kUnavailable: there is
+  // none; kBusy: all have max_contexts workers, or too little memory for one more.
+  Expected<Place> Take(int pin);
+  // A worker on it has ended or looked: memory that is free now.
+  std::vector<DeviceStatus> Status() const;
+  std::vector<std::string> Names() const;
+  uint32_t LeastSm() const;  // 0: no device
+
+ private:
+  struct Device {
+    worker::DeviceDescription description;
+    uint32_t contexts = 0;
+  };
+  uint64_t Unclaimed(const Device& device) const;
+  void Release(size_t index);
+  int Ordinal(size_t index) const { return devices_[index].description.ordinal; }
+
+  CudaOptions options_;
+  mutable std::mutex mutex_;
+  std::vector<Device> devices_;
+};
+
+// The device that the host's processor plays.
+worker::DeviceDescription SimulatedGpu();
+
+}  // namespace rbc::server

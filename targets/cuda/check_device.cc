@@ -1,0 +1,448 @@
+// Refuses what GPUs cannot do.
+// SPDX-License-Identifier: Apache-2.0
+#include "targets/cuda/check_device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/Module.h"
+#include "targets/ir/check_module.h"
+
+namespace rbc::cuda {
+namespace {
+
+enum Space : unsigned {
+  kGeneric = 0,
+  kGlobal = 1,
+  kShared = 3,
+  kConstant = 4,
+  kLocal = 5,
+  kCluster = 7,
+  kParameter = 101
+};
+
+bool IsSpace(unsigned space) {
+  return space == kGeneric || space == kGlobal || space == kShared || space == kConstant || space == kLocal ||
+         space == kCluster || space == kParameter;
+}
+
+// NVPTX intrinsics that the farm passes on; each of a family that all SMs from 75 have. Matrix units, tensor memory,
+// clusters and asynchronous copies are not among them.
+constexpr std::string_view kAllowed[] = {"llvm.nvvm.read.ptx.sreg.",
+                                         "llvm.nvvm.barrier",
+                                         "llvm.nvvm.bar.",
+                                         "llvm.nvvm.shfl.",
+                                         "llvm.nvvm.vote.",
+                                         "llvm.nvvm.match.",
+                                         "llvm.nvvm.activemask",
+                                         "llvm.nvvm.membar.",
+                                         "llvm.nvvm.fence.",
+                                         "llvm.nvvm.prmt",
+                                         "llvm.nvvm.mul",
+                                         "llvm.nvvm.sad.",
+                                         "llvm.nvvm.floor.",
+                                         "llvm.nvvm.ceil.",
+                                         "llvm.nvvm.trunc.",
+                                         "llvm.nvvm.round.",
+                                         "llvm.nvvm.rcp.",
+                                         "llvm.nvvm.rsqrt.",
+                                         "llvm.nvvm.sqrt.",
+                                         "llvm.nvvm.fmin.",
+                                         "llvm.nvvm.fmax.",
+                                         "llvm.nvvm.fma.",
+                                         "llvm.nvvm.div.",
+                                         "llvm.nvvm.add.",
+                                         "llvm.nvvm.saturate.",
+                                         "llvm.nvvm.d2",
+                                         "llvm.nvvm.f2",
+                                         "llvm.nvvm.i2",
+                                         "llvm.nvvm.ui2",
+                                         "llvm.nvvm.ll2",
+                                         "llvm.nvvm.ull2",
+                                         "llvm.nvvm.lohi.",
+                                         "llvm.nvvm.bitcast.",
+                                         "llvm.nvvm.fabs",
+                                         "llvm.nvvm.ex2.",
+                                         "llvm.nvvm.lg2.",
+                                         "llvm.nvvm.sin.",
+                                         "llvm.nvvm.cos.",
+                                         "llvm.nvvm.ldu.",
+                                         "llvm.nvvm.ldg.",
+                                         "llvm.nvvm.ptr.",
+                                         "llvm.nvvm.isspacep.",
+                                         "llvm.nvvm.nanosleep",
+                                         "llvm.nvvm.exit",
+                                         "llvm.nvvm.reflect",
+                                         "llvm.nvvm.idp",
+                                         "llvm.nvvm.fns",
+                                         "llvm.nvvm.brev",
+                                         "llvm.nvvm.clz",
+                                         "llvm.nvvm.popc",
+                                         "llvm.nvvm.abs.",
+                                         "llvm.nvvm.neg.",
+                                         "llvm.nvvm.bfe",
+                                         "llvm.nvvm.shl",
+                                         "llvm.nvvm.sad",
+                                         "llvm.nvvm.h2f",
+                                         "llvm.nvvm.redux.sync.",
+                                         "llvm.nvvm.atomic."};
+// Among them, what needs a newer SM than 75.
+struct Newer {
+  std::string_view prefix;
+  uint32_t sm;
+};
+constexpr Newer kNewer[] = {{"llvm.nvvm.redux.sync.f", 100},
+                            {"llvm.nvvm.redux.sync.", 80},
+                            {"llvm.nvvm.read.ptx.sreg.cluster", 90},
+                            {"llvm.nvvm.read.ptx.sreg.nclusterid", 90},
+                            {"llvm.nvvm.read.ptx.sreg.is_explicit_cluster", 90},
+                            {"llvm.nvvm.barrier.cluster", 90},
+                            {"llvm.nvvm.fence.proxy", 90},
+                            {"llvm.nvvm.fence.sc.cluster", 90},
+                            {"llvm.nvvm.fence.mbarrier", 90}};
+
+constexpr std::string_view kRefusedIntrinsics[] = {"llvm.localaddress",
+                                                   "llvm.stackguard",
+                                                   "llvm.eh.",
+                                                   "llvm.debugtrap.",
+                                                   "llvm.va_copy",
+                                                   "llvm.memcpy.element.",
+                                                   "llvm.memmove.element.",
+                                                   "llvm.memset.element.",
+                                                   "llvm.get.fpenv",
+                                                   "llvm.get.fpmode",
+                                                   "llvm.experimental.constrained.",
+                                                   "llvm.set.loop",
+                                                   "llvm.masked.expandload",
+                                                   "llvm.masked.compressstore"};
+
+bool StartsWithAny(std::string_view name, auto& prefixes) {
+  return std::any_of(std::begin(prefixes), std::end(prefixes), [&](std::string_view p) { return name.starts_with(p); });
+}
+
+bool IsPtxName(llvm::StringRef name) {
+  return !name.empty() && name.size() < 1024 && !llvm::isDigit(name[0]) &&
+         llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_' || c == '$'; });
+}
+
+// Global values that a constant refers to.
+void CollectGlobals(const llvm::Constant* constant, llvm::SmallPtrSetImpl<const llvm::Constant*>& seen,
+                    llvm::SmallVectorImpl<const llvm::GlobalVariable*>& found) {
+  llvm::SmallVector<const llvm::Constant*, 16> work = {constant};
+  while (!work.empty()) {
+    const auto* next = work.pop_back_val();
+    if (!seen.insert(next).second) continue;
+    if (const auto* variable = llvm::dyn_cast<llvm::GlobalVariable>(next)) {
+      found.push_back(variable);
+      continue;
+    }
+    if (llvm::isa<llvm::GlobalValue>(next)) continue;
+    for (const auto& operand : next->operands()) {
+      if (const auto* inner = llvm::dyn_cast<llvm::Constant>(operand)) work.push_back(inner);
+    }
+  }
+}
+
+class DeviceChecker {
+ public:
+  DeviceChecker(const llvm::Module& module, uint32_t sm) : module_(module), sm_(sm) {}
+
+  Status Check() {
+    for (const auto& alias : module_.aliases()) RBC_RETURN_IF_ERROR(CheckAlias(alias));
+    for (const auto& variable : module_.globals()) RBC_RETURN_IF_ERROR(CheckVariable(variable));
+    RBC_RETURN_IF_ERROR(CheckSizes());
+    RBC_RETURN_IF_ERROR(CheckCycles());
+    for (const auto& function : module_) RBC_RETURN_IF_ERROR(CheckFunction(function));
+    return {};
+  }
+
+ private:
+  Status CheckName(const llvm::GlobalValue& global) {
+    if (global.hasLocalLinkage() || global.isDeclaration() || global.getName().starts_with("llvm.") ||
+        IsPtxName(global.getName()))
+      return {};
+    return ir::RefuseGlobal(global, "this name cannot be written in PTX; use letters, digits and underscores");
+  }
+
+  Status CheckAlias(const llvm::GlobalAlias& alias) {
+    if (alias.use_empty() && alias.hasLocalLinkage()) return {};
+    if (!llvm::isa<llvm::Function>(alias.getAliasee()->stripPointerCasts()))
+      return ir::RefuseGlobal(alias, "aliases of data are not supported on GPUs");
+    if (alias.isWeakForLinker()) return ir::RefuseGlobal(alias, "weak aliases are not supported on GPUs");
+    return CheckName(alias);
+  }
+
+  Status CheckVariable(const llvm::GlobalVariable& variable) {
+    RBC_RETURN_IF_ERROR(CheckName(variable));
+    const unsigned space = variable.getAddressSpace();
+    if (space != kGeneric && space != kGlobal && space != kShared && space != kConstant) {
+      return ir::RefuseGlobal(variable, fmt::format("a variable in address space {} is not supported on GPUs", space));
+    }
+    if (space == kShared && variable.hasInitializer() && !llvm::isa<llvm::UndefValue>(variable.getInitializer()))
+      return ir::RefuseGlobal(variable, "shared memory has no initial value; the kernel has to set it");
+    if (variable.hasInitializer()) {
+      if (const auto why = InitializerProblem(variable.getInitializer(), 0); !why.empty())
+        return ir::RefuseGlobal(variable, why);
+    }
+    return {};
+  }
+
+  // What the back end can write out as an initial value: numbers, addresses and addresses plus a number.
+  static std::string_view InitializerProblem(const llvm::Constant* value, unsigned depth) {
+    if (depth > 64) return "its initial value nests too deep for a GPU";
+    if (llvm::isa<llvm::BlockAddress>(value)) return "addresses of labels are not supported on GPUs";
+    if (const auto* expression = llvm::dyn_cast<llvm::ConstantExpr>(value)) {
+      const auto* base = expression->stripInBoundsConstantOffsets();
+      const bool address = llvm::isa<llvm::GlobalValue>(base);
+      const bool number = expression->getOpcode() == llvm::Instruction::PtrToInt &&
+                          expression->getType()->isIntegerTy(64) &&
+                          llvm::isa<llvm::GlobalValue>(expression->getOperand(0)->stripInBoundsConstantOffsets());
+      const bool cast = expression->getOpcode() == llvm::Instruction::AddrSpaceCast &&
+                        llvm::isa<llvm::GlobalValue>(expression->getOperand(0)->stripPointerCasts());
+      if (!address && !number && !cast)
+        return "its initial value is computed from addresses in a way that PTX cannot say";
+      return {};
+    }
+    if (llvm::isa<llvm::ConstantAggregate>(value)) {
+      for (const auto& operand : value->operands()) {
+        if (auto why = InitializerProblem(llvm::cast<llvm::Constant>(operand), depth + 1); !why.empty()) return why;
+      }
+    }
+    return {};
+  }
+
+  Status CheckSizes() {
+    const auto& layout = module_.getDataLayout();
+    uint64_t shared = 0, constant = 0;
+    for (const auto& variable : module_.globals()) {
+      if (!variable.getValueType()->isSized()) continue;
+      const uint64_t size = layout.getTypeAllocSize(variable.getValueType()).getKnownMinValue();
+      if (variable.getAddressSpace() == kShared && !variable.isDeclaration()) shared += size;
+      if (variable.getAddressSpace() == kConstant) constant += size;
+      if (shared > kMaxStaticShared) {
+        return ir::RefuseGlobal(variable,
+                                fmt::format("the module's static shared memory takes more than {} KiB; use dynamic "
+                                            "shared memory (an external array) for more",
+                                            kMaxStaticShared >> 10));
+      }
+      if (constant > kMaxConstantBytes) {
+        return ir::RefuseGlobal(
+            variable, fmt::format("the module's constant memory takes more than {} KiB", kMaxConstantBytes >> 10));
+      }
+    }
+    return {};
+  }
+
+  // PTX defines a variable before it is used, so that initial values cannot go round in circles.
+  Status CheckCycles() {
+    for (const auto& variable : module_.globals()) RBC_RETURN_IF_ERROR(Visit(variable, 0));
+    return {};
+  }
+
+  Status Visit(const llvm::GlobalVariable& variable, unsigned depth) {
+    enum : char { kOnTheWay = 1, kDone = 2 };
+    char& state = visited_[&variable];
+    if (state == kDone || !variable.hasInitializer()) return {};
+    if (state == kOnTheWay)
+      return ir::RefuseGlobal(variable,
+                              "initial values that refer to each other in a circle are not supported on GPUs");
+    if (depth > 1000) return ir::RefuseGlobal(variable, "a chain of initial values is too long for a GPU");
+    state = kOnTheWay;
+    llvm::SmallPtrSet<const llvm::Constant*, 16> seen;
+    llvm::SmallVector<const llvm::GlobalVariable*, 8> used;
+    CollectGlobals(variable.getInitializer(), seen, used);
+    for (const auto* next : used) RBC_RETURN_IF_ERROR(Visit(*next, depth + 1));
+    visited_[&variable] = kDone;
+    return {};
+  }
+
+  Status CheckFunction(const llvm::Function& function) {
+    if (function.isIntrinsic()) return CheckIntrinsic(function);
+    RBC_RETURN_IF_ERROR(CheckName(function));
+    if (function.getCallingConv() == llvm::CallingConv::PTX_Kernel && !function.getReturnType()->isVoidTy())
+      return ir::RefuseGlobal(function, "a kernel returns nothing");
+    if (function.getCallingConv() == llvm::CallingConv::PTX_Kernel && function.isVarArg())
+      return ir::RefuseGlobal(function, "a kernel takes no variable arguments");
+    uint64_t local = 0;
+    for (const auto& instruction : llvm::instructions(function)) {
+      RBC_RETURN_IF_ERROR(CheckInstruction(instruction));
+      const auto* alloca = llvm::dyn_cast<llvm::AllocaInst>(&instruction);
+      if (alloca == nullptr) continue;
+      const auto size = alloca->getAllocationSize(module_.getDataLayout());
+      local += size ? std::min<uint64_t>(size->getKnownMinValue(), kMaxLocalBytes + 1) : 0;
+      if (local > kMaxLocalBytes) {
+        return ir::RefuseInstruction(instruction,
+                                     fmt::format("the function's variables take more than the {} KiB that a "
+                                                 "GPU's thread has",
+                                                 kMaxLocalBytes >> 10));
+      }
+    }
+    return {};
+  }
+
+  Status CheckIntrinsic(const llvm::Function& function) {
+    const std::string_view name = function.getName();
+    if (function.use_empty()) return {};
+    if (name.starts_with("llvm.nvvm.")) {
+      if (!StartsWithAny(name, kAllowed)) return RefuseUses(function, fmt::format("'{}' is not supported", name));
+      for (const auto& newer : kNewer) {
+        if (!name.starts_with(newer.prefix)) continue;
+        if (sm_ >= newer.sm) break;
+        return RefuseUses(function, fmt::format("'{}' needs sm_{} or newer, this is for sm_{}", name, newer.sm, sm_));
+      }
+      return {};
+    }
+    if (StartsWithAny(name, kRefusedIntrinsics))
+      return RefuseUses(function, fmt::format("'{}' is not supported on GPUs", name));
+    return {};
+  }
+
+  static Error RefuseUses(const llvm::Function& function, std::string_view why) {
+    for (const auto* user : function.users()) {
+      if (const auto* call = llvm::dyn_cast<llvm::Instruction>(user)) return ir::RefuseInstruction(*call, why);
+    }
+    return ir::RefuseGlobal(function, why);
+  }
+
+  static bool HasStrangeSpace(llvm::Type* type) {
+    type = type->getScalarType();
+    return type->isPointerTy() && !IsSpace(type->getPointerAddressSpace());
+  }
+
+  Status CheckInstruction(const llvm::Instruction& instruction) {
+    const auto refuse = [&](std::string_view why) { return ir::RefuseInstruction(instruction, why); };
+    if (HasStrangeSpace(instruction.getType())) return refuse("GPUs have no such address space");
+    for (const llvm::Value* operand : instruction.operands()) {
+      if (HasStrangeSpace(operand->getType())) return refuse("GPUs have no such address space");
+      if (const auto* constant = llvm::dyn_cast<llvm::Constant>(operand); constant != nullptr && HoldsLabel(constant))
+        return refuse("addresses of labels are not supported on GPUs");
+    }
+    switch (instruction.getOpcode()) {
+      case llvm::Instruction::IndirectBr:
+        return refuse("jumps to computed addresses are not supported on GPUs");
+      case llvm::Instruction::AddrSpaceCast:
+        return CheckCast(llvm::cast<llvm::AddrSpaceCastInst>(instruction));
+      case llvm::Instruction::Alloca: {
+        const unsigned space = llvm::cast<llvm::AllocaInst>(instruction).getAddressSpace();
+        if (space != kGeneric && space != kLocal) return refuse("stack memory lies in address space 0 or 5");
+        return {};
+      }
+      case llvm::Instruction::Call:
+        return CheckCall(llvm::cast<llvm::CallInst>(instruction));
+      case llvm::Instruction::AtomicRMW:
+        return CheckUpdate(llvm::cast<llvm::AtomicRMWInst>(instruction));
+      case llvm::Instruction::VAArg:
+        return refuse("va_arg as an instruction is not supported on GPUs");
+      default:
+        return {};
+    }
+  }
+
+  static bool HoldsLabel(const llvm::Constant* constant) {
+    if (llvm::isa<llvm::BlockAddress>(constant)) return true;
+    if (!llvm::isa<llvm::ConstantExpr, llvm::ConstantAggregate>(constant)) return false;
+    llvm::SmallVector<const llvm::Constant*, 8> work = {constant};
+    for (unsigned steps = 0; !work.empty() && steps < 1000; ++steps) {
+      const auto* next = work.pop_back_val();
+      if (llvm::isa<llvm::BlockAddress>(next)) return true;
+      if (llvm::isa<llvm::GlobalValue>(next)) continue;
+      for (const auto& operand : next->operands()) {
+        if (const auto* inner = llvm::dyn_cast<llvm::Constant>(operand)) work.push_back(inner);
+      }
+    }
+    return false;
+  }
+
+  // Between two particular spaces there is no way but through the generic one.
+  static Status CheckCast(const llvm::AddrSpaceCastInst& cast) {
+    if (cast.getType()->isVectorTy())
+      return ir::RefuseInstruction(cast, "casts of vectors of pointers are not supported");
+    const unsigned from = cast.getSrcAddressSpace(), to = cast.getDestAddressSpace();
+    if (from == kGeneric || to == kGeneric) return {};
+    if ((from == kShared && to == kCluster) || (from == kCluster && to == kShared)) return {};
+    return ir::RefuseInstruction(cast, fmt::format("a pointer cannot go from address space {} to {}", from, to));
+  }
+
+  Status CheckCall(const llvm::CallInst& call) {
+    const auto* callee = call.getCalledFunction();
+    if (callee != nullptr && callee->getCallingConv() == llvm::CallingConv::PTX_Kernel)
+      return ir::RefuseInstruction(call, "a kernel cannot be called from device code");
+    if (call.getCallingConv() == llvm::CallingConv::PTX_Kernel)
+      return ir::RefuseInstruction(call, "a kernel cannot be called from device code");
+    if (call.isMustTailCall()) return ir::RefuseInstruction(call, "guaranteed tail calls are not supported on GPUs");
+    return {};
+  }
+
+  static Status CheckUpdate(const llvm::AtomicRMWInst& update) {
+    if (update.getType()->isVectorTy())
+      return ir::RefuseInstruction(update, "atomic updates of vectors are not supported");
+    return {};
+  }
+
+  const llvm::Module& module_;
+  const uint32_t sm_;
+  llvm::DenseMap<const llvm::GlobalVariable*, char> visited_;
+};
+
+// Operations that this back end has no code for, whoever made them.
+bool IsUnselectable(llvm::Intrinsic::ID id, llvm::Type* type) {
+  const auto* scalar = type->getScalarType();
+  switch (id) {
+    case llvm::Intrinsic::sin:
+    case llvm::Intrinsic::cos:
+    case llvm::Intrinsic::tan:
+    case llvm::Intrinsic::asin:
+    case llvm::Intrinsic::acos:
+    case llvm::Intrinsic::atan:
+    case llvm::Intrinsic::atan2:
+    case llvm::Intrinsic::sinh:
+    case llvm::Intrinsic::cosh:
+    case llvm::Intrinsic::exp:
+    case llvm::Intrinsic::exp10:
+    case llvm::Intrinsic::log:
+    case llvm::Intrinsic::log2:
+    case llvm::Intrinsic::log10:
+    case llvm::Intrinsic::pow:
+    case llvm::Intrinsic::powi:
+    case llvm::Intrinsic::ldexp:
+    case llvm::Intrinsic::frexp:
+    case llvm::Intrinsic::modf:
+    case llvm::Intrinsic::sincos:
+    case llvm::Intrinsic::sincospi:
+    case llvm::Intrinsic::lround:
+    case llvm::Intrinsic::lrint:
+      return true;
+    case llvm::Intrinsic::tanh:
+    case llvm::Intrinsic::exp2:
+      return scalar->isDoubleTy();
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Status CheckDevice(const llvm::Module& module, uint32_t sm) { return DeviceChecker(module, sm).Check(); }
+
+Status CheckSelectable(const llvm::Module& module) {
+  for (const auto& function : module) {
+    for (const auto& instruction : llvm::instructions(function)) {
+      const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+      if (call == nullptr || call->arg_empty()) continue;
+      if (IsUnselectable(call->getIntrinsicID(), call->getArgOperand(0)->getType()))
+        return ir::RefuseInstruction(instruction, "this operation is not supported on GPUs");
+    }
+  }
+  return {};
+}
+
+}  // namespace rbc::cuda

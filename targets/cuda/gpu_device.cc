@@ -1,0 +1,209 @@
+// A GPU, by the CUDA Driver API.
+// SPDX-License-Identifier: Apache-2.0
+#include "targets/cuda/gpu_device.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "cuda/gpu.h"
+#include "targets/cuda/launch.h"
+#include "targets/cuda/parameters.h"
+
+namespace rbc::cuda {
+namespace {
+
+// A kernel that does nothing, for any GPU.
+constexpr std::string_view kNothing =
+    ".version 6.3\n.target sm_75\n.address_size 64\n.visible .entry rbc_nothing()\n{\n  ret;\n}\n";
+
+constexpr uint32_t kMapThreads = 256;  // of a block
+constexpr uint32_t kMapBlocksPerMultiprocessor = 8;
+
+size_t RoundUp(size_t size, size_t to) { return (size + to - 1) / to * to; }
+
+// A track that goes back however the call ends. After a sticky error nothing is given back: the process ends.
+class TrackLease {
+ public:
+  static Expected<TrackLease> Take(Gpu& gpu) {
+    RBC_ASSIGN_OR_RETURN(auto track, gpu.Take());
+    return TrackLease(&gpu, std::move(track));
+  }
+  TrackLease(TrackLease&&) = default;
+  ~TrackLease() {
+    if (track_ != nullptr) gpu_->Give(std::move(track_));
+  }
+  Track* operator->() const { return track_.get(); }
+
+ private:
+  TrackLease(Gpu* gpu, std::unique_ptr<Track> track) : gpu_(gpu), track_(std::move(track)) {}
+  Gpu* gpu_;
+  std::unique_ptr<Track> track_;
+};
+
+// What kernels print the driver writes to standard output when a stream is waited for: a pipe, read after each wait.
+// Calls that run at once share it: what one printed may come with another's reply.
+class DeviceOutput {
+ public:
+  static Expected<std::unique_ptr<DeviceOutput>> Open() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0 || dup2(ends[1], STDOUT_FILENO) < 0)
+      return Error(ErrorKind::kUnavailable, "no pipe can be made for what kernels print");
+    close(ends[1]);
+    return std::unique_ptr<DeviceOutput>(new DeviceOutput(ends[0]));
+  }
+  ~DeviceOutput() { close(end_); }
+  void Forward() const {
+    char text[4096];
+    const auto print = SurroundingsOfDevices().print;
+    for (ssize_t size; (size = read(end_, text, sizeof text)) > 0;)
+      if (print != nullptr) print({text, static_cast<size_t>(size)});
+  }
+
+ private:
+  explicit DeviceOutput(int end) : end_(end) {}
+  const int end_;
+};
+
+// Where a call's parts lie on the device: status and outcome, result, memory.
+struct Layout {
+  explicit Layout(const EntryPoint& entry, size_t bytes)
+      : memory(kHead + RoundUp(entry.result_size, 64)), size(memory + bytes) {}
+  static constexpr size_t kStatus = 0, kOutcome = 8, kHead = 64;
+  size_t memory;
+  size_t size;
+};
+
+class GpuModule : public LoadedModule {
+ public:
+  GpuModule(Gpu& gpu, const DeviceOutput& output, LoadedImage image, const Artifact& artifact)
+      : gpu_(gpu), output_(output), image_(std::move(image)), entries_(artifact.entries) {}
+  ~GpuModule() override { (void)gpu_.MakeCurrent(); }
+
+  Status FindEntries() {
+    for (const EntryPoint& entry : entries_) {
+      RBC_ASSIGN_OR_RETURN(const auto function, gpu_.Find(image_, entry.symbol));
+      functions_.push_back(function);
+    }
+    return {};
+  }
+
+  void* Symbol(std::string_view name) const override {
+    const auto function = gpu_.Find(image_, std::string(name));
+    return function ? *function : nullptr;
+  }
+  const char* FunctionAt(const void*) const override { return ""; }
+  bool is_direct() const override { return false; }
+
+  Expected<int32_t> Run(size_t index, Invocation& invocation) override {
+    const EntryPoint& entry = entries_[index];
+    const Layout layout(entry, invocation.memory.size());
+    RBC_ASSIGN_OR_RETURN(const auto track, TrackLease::Take(gpu_));
+    RBC_RETURN_IF_ERROR(track->Reserve(layout.size));
+    uint8_t* const staging = track->staging();
+    std::memset(staging, 0, layout.memory);
+    std::memcpy(staging + Layout::kOutcome, &kAllRowsFine, sizeof kAllRowsFine);
+    std::memcpy(staging + layout.memory, invocation.memory.data(), invocation.memory.size());
+    RBC_RETURN_IF_ERROR(track->CopyIn(0, layout.size));
+    KernelLaunch launch;
+    launch.function = functions_[index];
+    RBC_RETURN_IF_ERROR(Shape(entry, invocation, &launch));
+    const DeviceAddresses addresses{track->device() + layout.memory, track->device() + Layout::kHead,
+                                    track->device() + Layout::kStatus, track->device() + Layout::kOutcome};
+    RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry, invocation, addresses));
+    launch.parameters = parameters;
+    RBC_RETURN_IF_ERROR(track->Launch(launch));
+    RBC_RETURN_IF_ERROR(track->CopyOut(0, layout.memory));
+    const size_t from = layout.memory + invocation.returned_from;
+    RBC_RETURN_IF_ERROR(track->CopyOut(from, layout.size - from));
+    auto finished = track->Finish();
+    output_.Forward();
+    RBC_RETURN_IF_ERROR(std::move(finished));
+    return TakeResults(entry, layout, staging, invocation);
+  }
+
+  Status RunPlain(std::string_view symbol) override {
+    RBC_ASSIGN_OR_RETURN(const auto track, TrackLease::Take(gpu_));
+    KernelLaunch launch;
+    RBC_ASSIGN_OR_RETURN(launch.function, gpu_.Find(image_, std::string(symbol)));
+    RBC_RETURN_IF_ERROR(track->Launch(launch));
+    return track->Finish();
+  }
+
+ private:
+  Status Shape(const EntryPoint& entry, const Invocation& invocation, KernelLaunch* launch) const {
+    if (entry.kind == EntryKind::kKernel) {
+      RBC_RETURN_IF_ERROR(CheckShape(entry, *invocation.shape));
+      std::memcpy(launch->grid, invocation.shape->grid, sizeof launch->grid);
+      std::memcpy(launch->block, invocation.shape->block, sizeof launch->block);
+      launch->shared_bytes = invocation.shape->shared_bytes;
+    } else if (entry.kind == EntryKind::kMap) {
+      const uint64_t blocks = (invocation.rows + kMapThreads - 1) / kMapThreads;
+      const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;
+      launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(blocks, 1, most));
+      launch->block[0] = kMapThreads;
+    }
+    return {};
+  }
+
+  static Expected<int32_t> TakeResults(const EntryPoint& entry, const Layout& layout, const uint8_t* staging,
+                                       Invocation& invocation) {
+    std::memcpy(invocation.result, staging + Layout::kHead, entry.result_size);
+    std::memcpy(invocation.memory.data() + invocation.returned_from, staging + layout.memory + invocation.returned_from,
+                invocation.memory.size() - invocation.returned_from);
+    int32_t status;
+    uint64_t outcome;
+    std::memcpy(&status, staging + Layout::kStatus, sizeof status);
+    std::memcpy(&outcome, staging + Layout::kOutcome, sizeof outcome);
+    if (outcome == kAllRowsFine) return status;
+    invocation.failed_row = OutcomeRow(outcome);
+    return OutcomeStatus(outcome);
+  }
+
+  Gpu& gpu_;
+  const DeviceOutput& output_;
+  const LoadedImage image_;
+  const std::vector<EntryPoint> entries_;
+  std::vector<CUfunction> functions_;
+};
+
+class GpuDevice : public Device {
+ public:
+  GpuDevice(std::unique_ptr<Gpu> gpu, std::unique_ptr<DeviceOutput> output)
+      : gpu_(std::move(gpu)), output_(std::move(output)) {}
+
+  Expected<std::unique_ptr<LoadedModule>> Load(std::string_view) override {
+    return Error(ErrorKind::kInvalidArgument, "a module for a GPU is loaded with the description of its entries");
+  }
+  Expected<std::unique_ptr<LoadedModule>> Load(const Artifact& artifact) override {
+    if (artifact.format != CodeFormat::kPtx && artifact.format != CodeFormat::kCubin)
+      return Error(ErrorKind::kInvalidArgument, "the module was not compiled for a GPU but for its simulation");
+    RBC_ASSIGN_OR_RETURN(auto image, gpu_->Load(artifact.code));
+    auto module = std::make_unique<GpuModule>(*gpu_, *output_, std::move(image), artifact);
+    RBC_RETURN_IF_ERROR(module->FindEntries());
+    return std::unique_ptr<LoadedModule>(std::move(module));
+  }
+
+ private:
+  const std::unique_ptr<Gpu> gpu_;  // outlives its modules: the worker drops them first
+  const std::unique_ptr<DeviceOutput> output_;
+};
+
+}  // namespace
+
+Expected<std::unique_ptr<Device>> OpenGpu(int ordinal) {
+  const DeviceSurroundings& around = SurroundingsOfDevices();
+  // Nothing can be written where the driver would keep what it compiles.
+  setenv("CUDA_CACHE_DISABLE", "1", 1);
+  RBC_ASSIGN_OR_RETURN(auto output, DeviceOutput::Open());
+  RBC_ASSIGN_OR_RETURN(auto gpu, Gpu::Open(around.driver, ordinal, around.memory_limit));
+  RBC_RETURN_IF_ERROR(gpu->Rehearse(kNothing));
+  return std::unique_ptr<Device>(std::make_unique<GpuDevice>(std::move(gpu), std::move(output)));
+}
+
+}  // namespace rbc::cuda

@@ -1,0 +1,81 @@
+// The packed parameters of a launch.
+// SPDX-License-Identifier: Apache-2.0
+#include "targets/cuda/parameters.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "targets/cuda/launch.h"
+
+namespace rbc::cuda {
+namespace {
+
+struct Cell {
+  uint32_t offset;
+  uint32_t length;
+};
+constexpr uint32_t kNullOffset = 0xffffffff;
+
+template <typename T>
+std::string Bytes(const T& value) {
+  return std::string(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+// A kernel's parameters lie in the frame as they lie in its buffer: both at natural alignment, in order.
+Expected<std::string> PackKernel(const EntryPoint& entry, const Invocation& invocation, uint64_t memory) {
+  std::string out(entry.parameter_bytes, '\0');
+  for (const auto& parameter : entry.parameters) {
+    const size_t end = size_t{parameter.offset} + parameter.size;
+    if (end > out.size() || end > invocation.memory.size())
+      return Error(ErrorKind::kInternal, fmt::format("a parameter of '{}' lies outside of its frame", entry.symbol));
+    const uint8_t* from = invocation.memory.data() + parameter.offset;
+    if (!parameter.is_pointer) {
+      std::memcpy(out.data() + parameter.offset, from, parameter.size);
+      continue;
+    }
+    Cell cell;
+    std::memcpy(&cell, from, sizeof cell);
+    const uint64_t address = cell.offset == kNullOffset ? 0 : memory + cell.offset;
+    std::memcpy(out.data() + parameter.offset, &address, sizeof address);
+  }
+  return out;
+}
+
+Expected<std::string> PackMap(const Invocation& invocation, const DeviceAddresses& addresses) {
+  if (invocation.rows > kMaxRowsPerLaunch)
+    return Error(ErrorKind::kInvalidArgument,
+                 fmt::format("a map of {} rows is larger than {}; split it", invocation.rows, kMaxRowsPerLaunch));
+  std::string out = Bytes(MapParameters{invocation.rows, addresses.outcome});
+  for (const MapColumn& column : invocation.columns)
+    out += Bytes(Column{addresses.memory + column.offset, column.stride});
+  return out;
+}
+
+}  // namespace
+
+Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& invocation,
+                                     const DeviceAddresses& addresses) {
+  switch (entry.kind) {
+    case EntryKind::kCall:
+      return Bytes(CallParameters{addresses.memory, addresses.result, addresses.status});
+    case EntryKind::kMap:
+      return PackMap(invocation, addresses);
+    case EntryKind::kKernel:
+      return PackKernel(entry, invocation, addresses.memory);
+    case EntryKind::kReduce:
+      break;
+  }
+  return Error(ErrorKind::kUnsupported, "reductions are not launched yet");
+}
+
+Status CheckShape(const EntryPoint& entry, const GridShape& shape) {
+  const uint64_t threads = uint64_t{shape.block[0]} * shape.block[1] * shape.block[2];
+  if (entry.max_threads != 0 && threads > entry.max_threads)
+    return {ErrorKind::kInvalidArgument,
+            fmt::format("a block of {} threads is more than the {} that the kernel was made for", threads,
+                        entry.max_threads)};
+  return {};
+}
+
+}  // namespace rbc::cuda

@@ -1,0 +1,26 @@
+// The packed parameters of a launch, for a device and for its simulation alike.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "targets/target.h"
+
+namespace rbc::cuda {
+
+// Where on the device the call's memory lies.
+struct DeviceAddresses {
+  uint64_t memory = 0;  // of Invocation::memory
+  uint64_t result = 0;
+  uint64_t status = 0;   // int32_t, 0 before the launch
+  uint64_t outcome = 0;  // uint64_t, kAllRowsFine before the launch
+};
+
+// targets/cuda/launch.h has the layouts. kInvalidArgument: more rows than a launch takes.
+Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& invocation,
+                                     const DeviceAddresses& addresses);
+
+// What the module says about its blocks. kInvalidArgument.
+Status CheckShape(const EntryPoint& entry, const GridShape& shape);
+
+}  // namespace rbc::cuda

@@ -1,0 +1,90 @@
+// PTX, cubins and IR for GPUs through the real farm: the compile worker in its sandbox, the command as a user runs it.
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/harness/farm_test.h"
+#include "tests/harness/ir.h"
+#include "tests/harness/run_program.h"
+#include "tests/harness/toolchain.h"
+
+namespace rbc::harness {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class CudaEmit : public FarmTest {
+ protected:
+  Finished Rbc(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {RBC_BIN_DIR "/rbc", "--farm", farm().unix_address()});
+    return RunProgram(arguments);
+  }
+  std::string WriteModule(const std::string& text) {
+    const std::string path = farm().folder() + "/module.ll";
+    WriteWholeFile(path, text);
+    return path;
+  }
+};
+
+const std::string kMaths = R"(
+declare double @sin(double)
+define double @f(double %a, double %b) {
+  %s = call double @sin(double %a)
+  %r = frem double %s, %b
+  ret double %r
+}
+)";
+
+TEST_F(CudaEmit, PtxForAPersonToRead) {
+  const auto run = Rbc({"compile", WriteModule(kMaths), "--target", "cuda", "--emit", "ptx", "-o", "-"});
+  EXPECT_EQ(run.exit_code, 0) << run.ToString();
+  EXPECT_THAT(run.out, HasSubstr(".visible .func"));
+  EXPECT_THAT(run.out, HasSubstr(".target sm_"));
+}
+
+TEST_F(CudaEmit, CubinFromWithinTheSandbox) {
+  const auto run = Rbc({"compile", WriteModule(kMaths), "--target", "cuda", "--emit", "cubin", "-o", "-"});
+  EXPECT_EQ(run.exit_code, 0) << run.ToString();
+  EXPECT_THAT(run.out, StartsWith("\x7f"
+                                  "ELF"));
+}
+
+TEST_F(CudaEmit, IrAsTheBackEndGetsIt) {
+  const auto run = Rbc({"compile", WriteModule(kMaths), "--target", "cuda", "--emit", "ir", "-o", "-"});
+  EXPECT_EQ(run.exit_code, 0) << run.ToString();
+  EXPECT_THAT(run.out, HasSubstr("target triple = \"nvptx64-nvidia-cuda\""));
+}
+
+TEST_F(CudaEmit, HostHasNoPtx) {
+  const auto run = Rbc({"compile", WriteModule(kMaths), "--emit", "ptx", "-o", "-"});
+  EXPECT_NE(run.exit_code, 0);
+  EXPECT_THAT(run.err, HasSubstr("no PTX and no cubin"));
+}
+
+TEST_F(CudaEmit, RefusalsNameFunctionAndInstruction) {
+  const auto run =
+      Rbc({"compile", WriteModule("define void @f(ptr %p) {\n  fence seq_cst\n  indirectbr ptr %p, []\n}\n"),
+           "--target", "cuda", "--emit", "ptx", "-o", "-"});
+  EXPECT_NE(run.exit_code, 0);
+  EXPECT_THAT(run.err, HasSubstr("function 'f': jumps to computed addresses are not supported on GPUs: indirectbr"));
+}
+
+TEST_F(CudaEmit, TargetsAreListedWithoutADriver) {
+  auto client = Client::Connect(farm().unix_address());
+  ASSERT_TRUE(client);
+  const auto targets = client->Targets();
+  ASSERT_TRUE(targets);
+  std::map<std::string, wire::TargetInfo> by_name;
+  for (const auto& target : *targets) by_name[target.name] = target;
+  ASSERT_EQ(by_name.count("cuda"), 1u);
+  ASSERT_EQ(by_name.count("cuda32"), 1u);
+  EXPECT_EQ(by_name["cuda"].triple, "nvptx64-nvidia-cuda");
+  EXPECT_EQ(by_name["cuda"].pointer_bits, 64);
+  EXPECT_EQ(by_name["cuda32"].triple, "nvptx-nvidia-cuda");
+  EXPECT_EQ(by_name["cuda32"].pointer_bits, 32);
+}
+
+}  // namespace
+}  // namespace rbc::harness

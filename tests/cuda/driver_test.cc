@@ -1,0 +1,193 @@
+// The Driver API against a driver that fails on demand: what each error becomes, and that nothing leaks.
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/driver.h"
+
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "cuda/gpu.h"
+#include "cuda/probe.h"
+
+namespace rbc::cuda {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kImage = ".visible .entry work()";
+
+// The fake's own functions.
+class Fake {
+ public:
+  static void FailAt(const char* name, int result, long from = 1) {
+    Function<void (*)(const char*, int, long)>("fake_cuda_fail")(name, result, from);
+  }
+  static void Heal() { FailAt("", 0); }
+  static long Left(const char* what) { return Function<long (*)(const char*)>("fake_cuda_left")(what); }
+
+ private:
+  template <typename F>
+  static F Function(const char* name) {
+    static void* const library = dlopen(RBC_FAKE_CUDA, RTLD_NOW);
+    return reinterpret_cast<F>(dlsym(library, name));
+  }
+};
+
+class FakeDriver : public ::testing::Test {
+ protected:
+  void SetUp() override { Fake::Heal(); }
+  void TearDown() override {
+    Fake::Heal();
+    EXPECT_EQ(Fake::Left("contexts"), 0);
+    EXPECT_EQ(Fake::Left("modules"), 0);
+    EXPECT_EQ(Fake::Left("streams"), 0);
+    EXPECT_EQ(Fake::Left("memory"), 0);
+  }
+};
+
+// Everything that a worker does with a GPU.
+Status UseAll(uint64_t memory_limit = 0, size_t bytes = 1000) {
+  RBC_ASSIGN_OR_RETURN(const auto gpu, Gpu::Open(RBC_FAKE_CUDA, 1, memory_limit));
+  RBC_ASSIGN_OR_RETURN(const auto image, gpu->Load(kImage));
+  RBC_ASSIGN_OR_RETURN(const auto function, gpu->Find(image, "work"));
+  RBC_ASSIGN_OR_RETURN(auto track, gpu->Take());
+  const auto run = [&]() -> Status {
+    RBC_RETURN_IF_ERROR(track->Reserve(bytes));
+    std::memset(track->staging(), 7, bytes);
+    RBC_RETURN_IF_ERROR(track->CopyIn(0, bytes));
+    KernelLaunch launch;
+    launch.function = function;
+    launch.parameters = "12345678";
+    launch.shared_bytes = 64 * 1024;
+    RBC_RETURN_IF_ERROR(track->Launch(launch));
+    std::memset(track->staging(), 0, bytes);
+    RBC_RETURN_IF_ERROR(track->CopyOut(0, bytes));
+    RBC_RETURN_IF_ERROR(track->Finish());
+    return track->staging()[bytes - 1] == 7 ? Status() : Error(ErrorKind::kInternal, "the bytes did not come back");
+  };
+  auto status = run();
+  gpu->Give(std::move(track));
+  return status;
+}
+
+TEST_F(FakeDriver, RunsWhatAWorkerDoes) {
+  const Status status = UseAll();
+  EXPECT_TRUE(status) << status.error().message;
+}
+
+// The functions that can fail on the way, and every result that the table knows.
+constexpr const char* kFunctions[] = {
+    "cuDeviceGet",        "cuCtxCreate",         "cuDeviceGetAttribute", "cuCtxSetLimit",     "cuCtxSetCurrent",
+    "cuModuleLoadDataEx", "cuModuleGetFunction", "cuStreamCreate",       "cuMemHostAlloc",    "cuMemAlloc",
+    "cuMemcpyHtoDAsync",  "cuFuncSetAttribute",  "cuLaunchKernel",       "cuMemcpyDtoHAsync", "cuStreamSynchronize"};
+struct Expectation {
+  int result;
+  ErrorKind kind;
+  const char* cause;
+};
+constexpr Expectation kExpectations[] = {
+    {1, ErrorKind::kInvalidArgument, ""},
+    {2, ErrorKind::kResourceExhausted, ""},
+    {3, ErrorKind::kInternal, ""},
+    {4, ErrorKind::kRemoteCrash, "the driver was shut down"},
+    {46, ErrorKind::kBusy, ""},
+    {100, ErrorKind::kUnavailable, ""},
+    {101, ErrorKind::kUnavailable, ""},
+    {200, ErrorKind::kInvalidModule, ""},
+    {209, ErrorKind::kInvalidModule, ""},
+    {214, ErrorKind::kRemoteCrash, "uncorrectable memory error of the GPU"},
+    {218, ErrorKind::kInvalidModule, ""},
+    {222, ErrorKind::kInvalidModule, ""},
+    {500, ErrorKind::kInvalidModule, ""},
+    {600, ErrorKind::kBusy, ""},
+    {700, ErrorKind::kRemoteCrash, "invalid memory access"},
+    {701, ErrorKind::kInvalidArgument, ""},
+    {702, ErrorKind::kRemoteCrash, "the kernel ran into the driver's time limit"},
+    {710, ErrorKind::kRemoteCrash, "assertion failed"},
+    {714, ErrorKind::kRemoteCrash, "stack overflow"},
+    {715, ErrorKind::kRemoteCrash, "illegal instruction"},
+    {716, ErrorKind::kRemoteCrash, "misaligned memory access"},
+    {717, ErrorKind::kRemoteCrash, "access in the wrong address space"},
+    {718, ErrorKind::kRemoteCrash, "jump to an invalid address"},
+    {719, ErrorKind::kRemoteCrash, "trap"},
+    {802, ErrorKind::kBusy, ""},
+    {803, ErrorKind::kUnavailable, ""},
+    {999, ErrorKind::kRemoteCrash, "unknown failure of the GPU"},
+    {12345, ErrorKind::kRemoteCrash, "unknown failure of the GPU"},
+};
+
+TEST_F(FakeDriver, EveryErrorAtEveryCallHasItsMeaning) {
+  for (const char* function : kFunctions) {
+    for (const auto& [result, kind, cause] : kExpectations) {
+      Fake::FailAt(function, result);
+      const Status status = UseAll();
+      ASSERT_FALSE(status) << function << " " << result;
+      EXPECT_EQ(Name(status.error().kind), Name(kind)) << function << " " << result;
+      EXPECT_EQ(status.error().cause, cause) << function;
+      EXPECT_THAT(status.error().message, HasSubstr(function));
+      EXPECT_THAT(status.error().message, HasSubstr("error " + std::to_string(result)));
+      EXPECT_EQ(status.error().may_have_run, kind == ErrorKind::kRemoteCrash);
+      Fake::Heal();
+      ASSERT_TRUE(UseAll()) << "after " << function << " " << result;
+    }
+  }
+}
+
+TEST_F(FakeDriver, ADriverThatDoesNotStartIsUnavailable) {
+  for (const int result : {3, 34, 100, 803, 999}) {
+    Fake::FailAt("cuInit", result);
+    const Status status = UseAll();
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().kind, ErrorKind::kUnavailable) << result;
+  }
+}
+
+TEST_F(FakeDriver, BadCodeComesWithTheCompilersWords) {
+  Fake::FailAt("cuModuleLoadDataEx", 218);
+  const Status status = UseAll();
+  ASSERT_FALSE(status);
+  EXPECT_THAT(status.error().message, HasSubstr("ptxas fatal"));
+}
+
+TEST_F(FakeDriver, MemoryIsBoundedAndGivenBack) {
+  const Status large = UseAll(1 << 20, 2 << 20);
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().kind, ErrorKind::kResourceExhausted);
+  EXPECT_THAT(large.error().message, HasSubstr("the limit is 1048576"));
+  EXPECT_TRUE(UseAll(1 << 20, 1 << 19));
+  const auto gpu = Gpu::Open(RBC_FAKE_CUDA, 0, 1 << 20);
+  ASSERT_TRUE(gpu);
+  auto first = (*gpu)->Take();
+  ASSERT_TRUE(first);
+  ASSERT_TRUE((*first)->Reserve(800'000));
+  EXPECT_FALSE((*first)->Reserve(1'100'000));
+  EXPECT_EQ((*gpu)->reserved(), 0u);
+  ASSERT_TRUE((*first)->Reserve(800'000));
+  (*gpu)->Give(*std::move(first));
+}
+
+TEST_F(FakeDriver, ProbesBothGpus) {
+  const auto gpus = Probe(RBC_FAKE_CUDA);
+  ASSERT_TRUE(gpus) << gpus.error().message;
+  ASSERT_EQ(gpus->size(), 2u);
+  EXPECT_EQ((*gpus)[0].name, "Fake GPU A");
+  EXPECT_EQ((*gpus)[1].sm, 90u);
+  EXPECT_EQ((*gpus)[1].memory, uint64_t{16} << 30);
+  EXPECT_EQ((*gpus)[1].free_memory, uint64_t{15} << 30);
+  EXPECT_EQ((*gpus)[1].driver, "13.0");
+  EXPECT_EQ((*gpus)[1].uuid, "GPU-a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1");
+}
+
+TEST(Driver, NoLibraryIsUnavailable) {
+  const auto none = Driver::Open("/nowhere/libcuda.so.1");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().kind, ErrorKind::kUnavailable);
+  const auto other = Driver::Open("libm.so.6");
+  ASSERT_FALSE(other);
+  EXPECT_THAT(other.error().message, HasSubstr("too old: it lacks cuInit"));
+}
+
+}  // namespace
+}  // namespace rbc::cuda

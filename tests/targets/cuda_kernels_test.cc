@@ -1,0 +1,356 @@
+// Kernels of the client's own at which threads meet: assembled for every SM, run on the simulator's engine.
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "cuda/simulator/engine.h"
+#include "tests/targets/cuda_harness.h"
+#include "tests/targets/harness.h"
+
+namespace rbc::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Shape {
+  uint32_t blocks = 1, threads = 1, dynamic_shared = 0;
+};
+
+Status Launch(Simulated& module, size_t index, const void* parameters, Shape shape) {
+  const auto& entry = module.artifact().entries[index];
+  simulator::Launch launch;
+  launch.entry = module.Code(index);
+  launch.parameters = parameters;
+  launch.grid[0] = shape.blocks;
+  launch.block[0] = shape.threads;
+  launch.static_shared = entry.shared_bytes;
+  launch.dynamic_shared = shape.dynamic_shared;
+  launch.meets = entry.meets;
+  return simulator::Run(launch, {});
+}
+
+// Reverses each block's part through shared memory and adds blockIdx * 1000 + threadIdx.
+constexpr std::string_view kReverse = R"(
+@tile = internal addrspace(3) global [256 x i32] undef, align 4
+declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
+declare void @llvm.nvvm.barrier0()
+define ptx_kernel void @reverse(ptr %in, ptr %out) {
+  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+  %n = call i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+  %b = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
+  %base = mul i32 %b, %n
+  %i = add i32 %base, %t
+  %p = getelementptr i32, ptr %in, i32 %i
+  %v = load i32, ptr %p
+  %s = getelementptr [256 x i32], ptr addrspace(3) @tile, i32 0, i32 %t
+  store i32 %v, ptr addrspace(3) %s
+  call void @llvm.nvvm.barrier0()
+  %m = sub i32 %n, 1
+  %r = sub i32 %m, %t
+  %q = getelementptr [256 x i32], ptr addrspace(3) @tile, i32 0, i32 %r
+  %w = load i32, ptr addrspace(3) %q
+  %k = mul i32 %b, 1000
+  %a = add i32 %k, %t
+  %x = add i32 %w, %a
+  %o = getelementptr i32, ptr %out, i32 %i
+  store i32 %x, ptr %o
+  ret void
+}
+)";
+
+TEST(CudaKernels, ReverseThroughSharedMemory) {
+  const std::vector<FunctionDeclaration> declarations = {{"reverse", "void(int32*, int32*)", Abi::kKernel}};
+  EXPECT_THAT(ExpectAssembles(kReverse, declarations), HasSubstr(".visible .entry reverse("));
+  for (uint8_t level = 0; level <= 3; ++level) {
+    CompileOptions options;
+    options.opt_level = level;
+    Simulated module(kReverse, declarations, options);
+    ASSERT_TRUE(module.ok());
+    const auto& entry = module.artifact().entries[0];
+    EXPECT_EQ(entry.kind, EntryKind::kKernel);
+    EXPECT_TRUE(entry.meets);
+    EXPECT_EQ(entry.shared_bytes, 1024u);
+    EXPECT_EQ(entry.parameter_bytes, 16u);
+    ASSERT_EQ(entry.parameters.size(), 2u);
+    EXPECT_TRUE(entry.parameters[1].is_pointer);
+    EXPECT_EQ(entry.parameters[1].offset, 8u);
+    std::vector<int32_t> in(3 * 256), out(in.size());
+    std::iota(in.begin(), in.end(), 0);
+    const void* parameters[] = {in.data(), out.data()};
+    auto run = Launch(module, 0, parameters, {.blocks = 3, .threads = 256});
+    ASSERT_TRUE(run) << Message(run);
+    for (int b = 0; b < 3; ++b) {
+      for (int t = 0; t < 256; ++t) ASSERT_EQ(out[b * 256 + t], b * 256 + 255 - t + b * 1000 + t) << b << ' ' << t;
+    }
+  }
+}
+
+// The same with as much shared memory as the launch gives.
+constexpr std::string_view kDynamic = R"(
+@open = external addrspace(3) global [0 x double], align 8
+declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+declare void @llvm.nvvm.barrier.cta.sync.aligned.all(i32)
+define void @reverse(ptr %data) {
+  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+  %n = call i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+  %p = getelementptr double, ptr %data, i32 %t
+  %v = load double, ptr %p
+  %s = getelementptr double, ptr addrspacecast (ptr addrspace(3) @open to ptr), i32 %t
+  store double %v, ptr %s
+  call void @llvm.nvvm.barrier.cta.sync.aligned.all(i32 0)
+  %m = sub i32 %n, 1
+  %r = sub i32 %m, %t
+  %q = getelementptr double, ptr addrspacecast (ptr addrspace(3) @open to ptr), i32 %r
+  %w = load double, ptr %q
+  store double %w, ptr %p
+  ret void
+}
+)";
+
+TEST(CudaKernels, SharedMemoryOfTheLaunch) {
+  const std::vector<FunctionDeclaration> declarations = {{"reverse", "void(float64*)", Abi::kKernel}};
+  ExpectAssembles(kDynamic, declarations);
+  Simulated module(kDynamic, declarations);
+  ASSERT_TRUE(module.ok());
+  std::vector<double> data(100);
+  std::iota(data.begin(), data.end(), 0.0);
+  const void* parameters[] = {data.data()};
+  auto run = Launch(module, 0, parameters, {.blocks = 1, .threads = 100, .dynamic_shared = 800});
+  ASSERT_TRUE(run) << Message(run);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(data[i], 99 - i);
+}
+
+// A warp's sum by shuffles, and the ballot of its odd values.
+constexpr std::string_view kWarp = R"(
+declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+declare i32 @llvm.nvvm.shfl.sync.bfly.i32(i32, i32, i32, i32)
+declare i32 @llvm.nvvm.vote.ballot.sync(i32, i1)
+define ptx_kernel void @sum(ptr %data, ptr %out) {
+entry:
+  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+  %p = getelementptr i32, ptr %data, i32 %t
+  %v = load i32, ptr %p
+  br label %loop
+loop:
+  %d = phi i32 [ 16, %entry ], [ %half, %loop ]
+  %s = phi i32 [ %v, %entry ], [ %next, %loop ]
+  %o = call i32 @llvm.nvvm.shfl.sync.bfly.i32(i32 -1, i32 %s, i32 %d, i32 31)
+  %next = add i32 %s, %o
+  %half = lshr i32 %d, 1
+  %more = icmp ne i32 %half, 0
+  br i1 %more, label %loop, label %done
+done:
+  %odd = trunc i32 %v to i1
+  %ballot = call i32 @llvm.nvvm.vote.ballot.sync(i32 -1, i1 %odd)
+  %w = lshr i32 %t, 5
+  %q = getelementptr { i32, i32 }, ptr %out, i32 %w
+  store i32 %next, ptr %q
+  %q2 = getelementptr { i32, i32 }, ptr %out, i32 %w, i32 1
+  store i32 %ballot, ptr %q2
+  ret void
+}
+)";
+
+TEST(CudaKernels, ShufflesAndVotes) {
+  const std::vector<FunctionDeclaration> declarations = {{"sum", "void(int32*, {int32, int32}*)", Abi::kKernel}};
+  ExpectAssembles(kWarp, declarations);
+  Simulated module(kWarp, declarations);
+  ASSERT_TRUE(module.ok());
+  std::vector<int32_t> data(96);
+  std::iota(data.begin(), data.end(), 0);
+  int32_t out[3][2] = {};
+  const void* parameters[] = {data.data(), out};
+  auto run = Launch(module, 0, parameters, {.blocks = 1, .threads = 96});
+  ASSERT_TRUE(run) << Message(run);
+  for (int w = 0; w < 3; ++w) {
+    EXPECT_EQ(out[w][0], std::accumulate(data.begin() + w * 32, data.begin() + (w + 1) * 32, 0));
+    EXPECT_EQ(static_cast<uint32_t>(out[w][1]), 0xAAAAAAAAu);
+  }
+}
+
+constexpr std::string_view kHistogram = R"(
+declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
+define ptx_kernel void @histogram(ptr %data, ptr %bins, i32 %n, float %scale) {
+  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+  %m = call i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+  %b = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
+  %base = mul i32 %b, %m
+  %i = add i32 %base, %t
+  %in = icmp ult i32 %i, %n
+  br i1 %in, label %count, label %end
+count:
+  %p = getelementptr float, ptr %data, i32 %i
+  %v = load float, ptr %p
+  %s = fmul float %v, %scale
+  %k = fptoui float %s to i32
+  %q = getelementptr i64, ptr %bins, i32 %k
+  %old = atomicrmw add ptr %q, i64 1 monotonic
+  br label %end
+end:
+  ret void
+}
+)";
+
+TEST(CudaKernels, AtomicHistogram) {
+  const std::vector<FunctionDeclaration> declarations = {
+      {"histogram", "void(float32*, int64*, int32, float32)", Abi::kKernel}};
+  ExpectAssembles(kHistogram, declarations);
+  Simulated module(kHistogram, declarations);
+  ASSERT_TRUE(module.ok());
+  const auto& entry = module.artifact().entries[0];
+  EXPECT_FALSE(entry.meets) << "counting waits for nobody";
+  ASSERT_EQ(entry.parameters.size(), 4u);
+  EXPECT_EQ(entry.parameters[2].offset, 16u);
+  EXPECT_EQ(entry.parameters[3].offset, 20u);
+  EXPECT_EQ(entry.parameter_bytes, 24u);
+  std::vector<float> data(10'000);
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<float>(i % 10) / 10 + 0.05f;
+  std::vector<int64_t> bins(10);
+  const struct {
+    const float* data;
+    int64_t* bins;
+    int32_t n;
+    float scale;
+  } parameters = {data.data(), bins.data(), static_cast<int32_t>(data.size()), 10.0f};
+  auto run = Launch(module, 0, &parameters, {.blocks = 40, .threads = 256});
+  ASSERT_TRUE(run) << Message(run);
+  EXPECT_THAT(bins, ::testing::Each(1000));
+}
+
+// A lock that is taken by spinning: the threads behind the first must let it go on.
+constexpr std::string_view kSpin = R"(
+define ptx_kernel void @count(ptr %lock, ptr %n) {
+  br label %try
+try:
+  %r = cmpxchg ptr %lock, i32 0, i32 1 acquire monotonic
+  %ok = extractvalue { i32, i1 } %r, 1
+  br i1 %ok, label %mine, label %try
+mine:
+  %v = load i32, ptr %n
+  %w = add i32 %v, 1
+  store i32 %w, ptr %n
+  store atomic i32 0, ptr %lock release, align 4
+  ret void
+}
+)";
+
+TEST(CudaKernels, SpinLocksEnd) {
+  const std::vector<FunctionDeclaration> declarations = {{"count", "void(int32*, int32*)", Abi::kKernel}};
+  ExpectAssembles(kSpin, declarations);
+  Simulated module(kSpin, declarations);
+  ASSERT_TRUE(module.ok());
+  EXPECT_TRUE(module.artifact().entries[0].meets);
+  int32_t lock = 0, n = 0;
+  const void* parameters[] = {&lock, &n};
+  auto run = Launch(module, 0, parameters, {.blocks = 2, .threads = 64});
+  ASSERT_TRUE(run) << Message(run);
+  EXPECT_EQ(n, 128);
+}
+
+constexpr std::string_view kMax =
+    "define i64 @most(i64 %a, i64 %b) {\n  %g = icmp sgt i64 %a, %b\n  %r = select i1 %g, i64 "
+    "%a, i64 %b\n  ret i64 %r\n}\n";
+
+TEST(CudaKernels, ReductionsOfAnyLength) {
+  CompileOptions options;
+  options.entry = EntryKind::kReduce;
+  const std::vector<FunctionDeclaration> declarations = {{"most", "int64(int64, int64)"}};
+  ExpectAssembles(kMax, declarations, options);
+  Simulated module(kMax, declarations, options);
+  ASSERT_TRUE(module.ok());
+  for (const size_t rows : {1, 2, 31, 255, 256, 257, 1000, 5000}) {
+    std::vector<int64_t> data(rows);
+    for (size_t i = 0; i < rows; ++i) data[i] = static_cast<int64_t>(i * 7919 % 10'007) - 20'000;
+    constexpr uint32_t kBlocks = 3;
+    int64_t partials[kBlocks] = {INT64_MIN, INT64_MIN, INT64_MIN};
+    uint64_t outcome = cuda::kAllRowsFine;
+    const cuda::ReduceParameters parameters = {rows,
+                                               reinterpret_cast<uint64_t>(&outcome),
+                                               {reinterpret_cast<uint64_t>(data.data()), 8},
+                                               reinterpret_cast<uint64_t>(partials)};
+    auto run = Launch(module, 0, &parameters, {.blocks = kBlocks, .threads = cuda::kReduceThreads});
+    ASSERT_TRUE(run) << Message(run);
+    EXPECT_EQ(*std::max_element(partials, partials + kBlocks), *std::max_element(data.begin(), data.end())) << rows;
+    EXPECT_EQ(outcome, cuda::kAllRowsFine);
+  }
+}
+
+TEST(CudaKernels, BoundsOfABlockAreKept) {
+  constexpr std::string_view kBounded = R"(
+define ptx_kernel void @k(ptr %p) #0 {
+  store i32 1, ptr %p
+  ret void
+}
+attributes #0 = { "nvvm.maxntid"="16,8,1" }
+)";
+  auto artifact = CompileCuda(kBounded, {{"k", "void(int32*)", Abi::kKernel}}, ForPtx(80));
+  ASSERT_TRUE(artifact) << Message(artifact);
+  EXPECT_EQ(artifact->entries[0].max_threads, 128u);
+  EXPECT_THAT(artifact->code, HasSubstr(".maxntid 16, 8, 1"));
+  EXPECT_EQ(AssemblerComplaint(artifact->code, 80), "");
+}
+
+TEST(CudaKernels, StructsTravelInParameters) {
+  // A struct of {double, int} in memory, as clang passes it, then a pointer.
+  constexpr std::string_view kStruct = R"(
+define ptx_kernel void @k(ptr byval({ double, i32 }) align 8 %s, ptr %out) {
+  %a = load double, ptr %s
+  %p = getelementptr { double, i32 }, ptr %s, i32 0, i32 1
+  %b = load i32, ptr %p
+  %c = sitofp i32 %b to double
+  %d = fadd double %a, %c
+  store double %d, ptr %out
+  ret void
+}
+)";
+  const std::vector<FunctionDeclaration> declarations = {{"k", "void({float64, int32}, float64*)", Abi::kKernel}};
+  ExpectAssembles(kStruct, declarations);
+  Simulated module(kStruct, declarations);
+  ASSERT_TRUE(module.ok());
+  double out = 0;
+  const struct {
+    double a;
+    int32_t b;
+    double* out;
+  } parameters = {1.5, 2, &out};
+  ASSERT_EQ(module.artifact().entries[0].parameter_bytes, sizeof parameters);
+  auto run = Launch(module, 0, &parameters, {});
+  ASSERT_TRUE(run) << Message(run);
+  EXPECT_EQ(out, 3.5);
+}
+
+TEST(CudaKernels, AKernelMustFitItsDeclaration) {
+  const std::pair<FunctionDeclaration, const char*> kCases[] = {
+      {{"reverse", "void(int32*)", Abi::kKernel}, "the kernel takes 2 IR parameters, the signature has 1"},
+      {{"reverse", "void(int32*, int32)", Abi::kKernel}, "parameter 2 is expected as i32, found is ptr"},
+      {{"reverse", "int32(int32*, int32*)", Abi::kKernel}, "a kernel returns nothing"},
+      {{"reverse", "void(int32*, int32*)"}, "'reverse' is a kernel: declare it with abi kernel"},
+  };
+  for (const auto& [declaration, message] : kCases) {
+    auto artifact = CompileCuda(kReverse, {declaration}, ForPtx(90));
+    ASSERT_FALSE(artifact);
+    EXPECT_THAT(Message(artifact), HasSubstr(message));
+  }
+}
+
+TEST(CudaKernels, WhatASimulatorCannotDoIsNamed) {
+  constexpr std::string_view kAssembly =
+      "define void @f() {\n  call void asm sideeffect \"bar.sync 0;\", \"\"()\n  ret void\n}\n";
+  CompileOptions options;
+  options.simulate = true;
+  options.allow_inline_asm = true;
+  auto artifact = CompileCuda(kAssembly, {{"f", "void()"}}, options);
+  ASSERT_FALSE(artifact);
+  EXPECT_EQ(artifact.error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(Message(artifact), HasSubstr("'inline assembly' cannot be simulated; it needs a GPU"));
+}
+
+}  // namespace
+}  // namespace rbc::testing

@@ -129,6 +129,8 @@ Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
                    fmt::format("the farm at {} does not answer within {} ms; raise the deadline or see whether it is "
                                "stopped",
                                peer(), deadline.GivenMs()));
+    case RingEvent::kLeft:
+      return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
     case RingEvent::kLost:
       return Error(
           ErrorKind::kConnectionLost,

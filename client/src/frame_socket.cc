@@ -121,12 +121,6 @@ ssize_t FrameSocket::Poll(char* to, size_t room) {
   return n;
 }
 
-// True: whoever waits here does not want to any more.
-bool FrameSocket::Leaves() {
-  Waiting& waiting = ThisWaiting();
-  return waiting.impatience != nullptr && waiting.impatience->Ask(waiting.request_id) == Impatience::Wish::kLeave;
-}
-
 Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadline) {
   for (;;) {
     int ms = deadline.RemainingMs();
@@ -142,7 +136,7 @@ Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadl
     if (n > 0) return static_cast<size_t>(n);
     if (n == 0) return Lost("was closed by the farm", 0);
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return Lost("broke", errno);
-    if (Leaves()) return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
+    if (ThisThreadLeaves()) return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
   }
 }
 

@@ -50,7 +50,6 @@ class FrameSocket {
   ssize_t Poll(char* to, size_t room);
   ssize_t ReceiveBytes(char* to, size_t room, int flags);
   Expected<size_t> Block(char* to, size_t room, const Deadline& deadline);
-  static bool Leaves();
   Error Silent(const Deadline& deadline) const;
   Error Lost(std::string_view what, int code) const;
   void Grow(size_t size);

@@ -25,6 +25,12 @@ Waiting& ThisWaiting();
 
 inline constexpr int kImpatienceMs = 200;
 
+// True: whoever waits on this thread does not want to any more. Asks.
+inline bool ThisThreadLeaves() {
+  const Waiting& waiting = ThisWaiting();
+  return waiting.impatience != nullptr && waiting.impatience->Ask(waiting.request_id) == Impatience::Wish::kLeave;
+}
+
 // Sets the thread's impatience and takes it back.
 class WithImpatience {
  public:

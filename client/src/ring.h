@@ -14,6 +14,7 @@
 #include "base/expected.h"
 #include "base/unique_fd.h"
 #include "client/src/deadline.h"
+#include "client/src/interrupt.h"
 #include "worker/protocol.h"
 
 namespace rbc::client {
@@ -22,6 +23,7 @@ enum class RingEvent : uint8_t {
   kReply,
   kElsewhere,  // the daemon has the reply, or knows why there is none
   kTimeout,    // the deadline is over; the lane is of no more use
+  kLeft,       // whoever waited does not want to any more; the lane is of no more use
   kLost,       // the daemon is gone, or the lane is damaged
 };
 
@@ -43,6 +45,7 @@ class Ring {
       const int ms = deadline.RemainingMs();
       if (ms == 0) return RingEvent::kTimeout;
       if (Block(std::min(ms, kLookMs))) return Event();
+      if (ThisThreadLeaves()) return RingEvent::kLeft;
       if (!alive()) return RingEvent::kLost;
     }
   }

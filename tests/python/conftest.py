@@ -26,6 +26,26 @@ def farm():
     rjit.stop_server()
 
 
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """A farm that plays a GPU; None where it cannot."""
+    rjit = rbc.RemoteJIT()
+    rjit.start_server(background=True, port=0, simulate_gpu=True)
+    yield rjit
+    rjit.stop_server()
+
+
+@pytest.fixture(params=["host", "cuda"])
+def any_target(request, farm):
+    """(client, target): the host, and a simulated GPU."""
+    if request.param == "host":
+        return farm, "host"
+    rjit = request.getfixturevalue("simulated")
+    if "cuda" not in rjit.targets:
+        pytest.skip("this farm plays no GPU")
+    return rjit, "cuda"
+
+
 @pytest.fixture
 def rjit(farm):
     """A client of its own session."""

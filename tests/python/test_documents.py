@@ -9,10 +9,10 @@ import re
 import feature_table
 
 
-def test_the_table_is_what_the_tests_find(rjit):
+def test_the_table_is_what_the_tests_find(rjit, simulated):
     with open(feature_table.page(), encoding="utf-8") as file:
         written = feature_table.table_in(file.read())
-    made = feature_table.make(rjit)
+    made = feature_table.make(rjit, simulated)
     assert "wrong" not in made
     assert written == made, "python tests/python/feature_table.py --write renews docs/python.md"
 

@@ -482,12 +482,17 @@ def lower(function, name, signatures, description, options):
             _state.job = previous
 
 
+def _symbol(name, signature):
+    """add_daddA; in letters that PTX has too."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name) + _core.mangle_type(signature)
+
+
 def lower_texts(function, name, signatures, description, options):
     """`lower` for signatures as texts; symbols are the name and the mangled type."""
     wanted = []
     for text in signatures:
         numba_signature = _numba_types.type_of(_core.describe_type(text))
-        wanted.append((name + _core.mangle_type(text), numba_signature.args, numba_signature.return_type))
+        wanted.append((_symbol(name, text), numba_signature.args, numba_signature.return_type))
     return lower(function, name, wanted, description, options)
 
 
@@ -495,7 +500,7 @@ def lower_for(function, name, argument_types, description, options):
     """One signature, whose result follows from the arguments; .result is its text."""
     arguments = [_numba_types.type_of(_core.describe_type(t.tostring())) for t in argument_types]
     texts = ", ".join(t.tostring() for t in argument_types)
-    lowered = lower(function, name, [(lambda result: name + _core.mangle_type(f"{result}({texts})"), arguments, None)],
+    lowered = lower(function, name, [(lambda result: _symbol(name, f"{result}({texts})"), arguments, None)],
                     description, options)
     lowered.result = _numba_types.text_of(lowered.results[0])
     return lowered

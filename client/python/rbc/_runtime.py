@@ -77,7 +77,22 @@ def _literal(context, builder, text):
     _printf(context, builder, "%s", context.insert_const_string(builder.module, text))
 
 
+def _print_double_on_device(context, builder, value, dot):
+    """CUDA's printf alone has to do: whole numbers as Python prints them, others with all their digits."""
+    floor = builder.module.declare_intrinsic("llvm.floor", [_DOUBLE])
+    fabs = builder.module.declare_intrinsic("llvm.fabs", [_DOUBLE])
+    is_whole = builder.and_(builder.fcmp_ordered("==", builder.call(floor, [value]), value),
+                            builder.fcmp_ordered("<", builder.call(fabs, [value]), _DOUBLE(1e16)))
+    with builder.if_else(is_whole) as (whole, other):
+        with whole:
+            _printf(context, builder, "%.1f" if dot else "%.0f", value)
+        with other:
+            _printf(context, builder, "%.17g", value)
+
+
 def _print_double(context, builder, value, dot):
+    if builder.module.triple.startswith("nvptx"):
+        return _print_double_on_device(context, builder, value, dot)
     function = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(ir.VoidType(), [_POINTER, _DOUBLE, _I32]), "rbc_repr_double")
     text = cgutils.alloca_once(builder, _I8, size=_I32(_REPR_BYTES))

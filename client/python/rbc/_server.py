@@ -36,13 +36,15 @@ def find_program(name="rbc-farm"):
 class Server:
     """A running rbc-farm. It ends with this process, however that ends: it watches its standard input."""
 
-    def __init__(self, listen):
+    def __init__(self, listen, simulate_gpu=False):
         self._pid = os.getpid()
         self._folder = tempfile.mkdtemp(prefix="rbc-farm-")
         self._log = os.path.join(self._folder, "log")
         config = os.path.join(self._folder, "rbc-farm.toml")
         with open(config, "w", encoding="utf-8") as file:
             file.write(f'[server]\nstate_dir = "{self._folder}/state"\n')
+            if simulate_gpu:
+                file.write("[targets.cuda]\nsimulate = true\n")
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 [find_program(), "--config", config, "--listen", listen, "--until-eof"], stdin=subprocess.PIPE,
@@ -113,7 +115,7 @@ def _stop_all():
             pass
 
 
-def start(rjit, port):
+def start(rjit, port, simulate_gpu=False):
     """Starts a farm and points `rjit` at it."""
     address, is_ours = rjit.address, True
     if port is None:
@@ -129,11 +131,11 @@ def start(rjit, port):
     print(f"staring rpc.thrift server: {_definition()}")
     sys.stdout.flush()
     try:
-        server = Server(listen)
+        server = Server(listen, simulate_gpu)
     except ConnectionLost:
         if port is not None or not rjit._may_move:
             raise
-        server = Server("127.0.0.1:0")  # the default port is somebody else's, perhaps another notebook's
+        server = Server("127.0.0.1:0", simulate_gpu)  # the default port is somebody else's, perhaps another notebook's
     _running.add(server)
     if server.address != address:
         rjit._connect_to(server.address)

@@ -137,6 +137,15 @@ class Caller(_core.CallerBase):
                     raise result
         return results
 
+    def map(self, *columns):
+        """The function for each row of NumPy arrays of one length, in one go on the target; numbers are the same for all
+        rows. An array of the results. What a row raises is raised; `error.rbc_row` says which row.
+
+        Arrays are converted to the parameters' types where nothing can be lost."""
+        from . import _map
+
+        return _map.run(self, columns)
+
     def local(self, *args, **kwargs):
         """The same function in this process, without the farm."""
         if self.py_func is None:

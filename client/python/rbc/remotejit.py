@@ -202,11 +202,12 @@ class RemoteJIT:
 
     def _target_named(self, name):
         targets = self._targets if self._targets is not None else self.targets
-        if name not in targets:
+        base, _, device = name.partition(":")
+        if base not in targets or (device and not device.isdigit()):
             listed = ", ".join(f"'{t}'" for t in targets)
             raise UnknownTarget(f"the farm at {self.address} has no target '{name}'; it has {listed}",
                                 kind="UnknownTarget")
-        return targets[name]
+        return targets[base]  # "cuda:1" is cuda on one device
 
     def status(self):
         """Everything that the farm says about itself, as a dict."""
@@ -238,16 +239,16 @@ class RemoteJIT:
 
     # ---- a farm of one's own ---------------------------------------------------------------------------------------
 
-    def start_server(self, background=False, port=None):
+    def start_server(self, background=False, port=None, simulate_gpu=False):
         """Starts rbc-farm on this machine and waits until it answers. background=False blocks until it is stopped.
 
         port=0 takes a free port; port='unix' a socket that only this user reaches. Where the default port is taken, a
-        free one is used. As a context manager it gives this RemoteJIT, and stops the server at the end."""
+        free one is used. simulate_gpu=True plays a GPU on this machine's processor, for tests. As a context manager it gives this RemoteJIT, and stops the server at the end."""
         from . import _server
 
         with self._lock:
             if self._server is None or not self._server.running:
-                self._server = _server.start(self, port)
+                self._server = _server.start(self, port, simulate_gpu)
         if not background:
             self._server.wait()
         return _Started(self)

@@ -9,7 +9,7 @@ typedef __INT64_TYPE__ int64_t;
 void* malloc(size_t size);
 void* realloc(void* memory, size_t size);
 void free(void* memory);
-void* memset(void* memory, int byte, size_t size);
+void* memcpy(void* to, const void* from, size_t size);
 int snprintf(char* out, size_t size, const char* format, ...);
 double strtod(const char* text, char** end);
 double tgamma(double);
@@ -131,8 +131,11 @@ void* NRT_MemInfo_varsize_alloc(MemInfo* memory, size_t size) {
   return memory->data;
 }
 void* NRT_MemInfo_varsize_realloc(MemInfo* memory, size_t size) {
-  void* data = realloc(memory->data, size);
+  // Not realloc: devices have none.
+  void* data = malloc(size);
   if (!data) return 0;
+  if (memory->data) memcpy(data, memory->data, size < memory->size ? size : memory->size);
+  free(memory->data);
   memory->data = data;
   memory->size = size;
   return data;

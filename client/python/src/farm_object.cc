@@ -5,6 +5,9 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
+#include <memory>
+#include <vector>
+
 #include "client/python/src/python_error.h"
 
 namespace rbc::python {
@@ -17,6 +20,7 @@ RemoteJIT::Options MakeOptions(int64_t timeout_ms, int64_t connect_timeout_ms, c
   options.connect_timeout = std::chrono::milliseconds(connect_timeout_ms);
   options.token = token;
   options.name_space = name_space;
+  options.on_output = [](std::string_view) {};  // the Python half prints, to sys.stdout
   return options;
 }
 
@@ -79,6 +83,46 @@ nb::dict FunctionObject::Compile() const {
 
 std::string FunctionObject::GetIr() const {
   return Waited(farm(), [&] { return caller_.get_IR(); });
+}
+
+namespace {
+
+// Memory that a column lies in, lent for as long as this lives.
+class Lent {
+ public:
+  explicit Lent(nb::handle object) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_C_CONTIGUOUS) != 0) throw nb::python_error();
+  }
+  ~Lent() { PyBuffer_Release(&view_); }
+  Lent(const Lent&) = delete;
+  const void* data() const { return view_.buf; }
+  size_t bytes() const { return static_cast<size_t>(view_.len); }
+
+ private:
+  Py_buffer view_{};
+};
+
+}  // namespace
+
+nb::dict FunctionObject::Map(int64_t rows, nb::list columns) const {
+  std::vector<std::unique_ptr<Lent>> lent;
+  std::vector<Column> given;
+  for (nb::handle column : columns) {
+    auto& memory = lent.emplace_back(std::make_unique<Lent>(column[1]));
+    given.push_back({.dtype = nb::cast<std::string>(column[0]),
+                     .data = memory->data(),
+                     .bytes = memory->bytes(),
+                     .stride = nb::cast<int64_t>(column[2])});
+  }
+  auto mapped = WithoutGil(farm(), [&] { return caller_.try_map(rows, given); });
+  const MapResult result = OrThrow(std::move(mapped));
+  nb::dict out;
+  out["dtype"] = result.dtype;
+  out["data"] = nb::bytes(result.data.data(), result.data.size());
+  out["status"] = result.status;
+  out["row"] = result.row;
+  out["output"] = nb::bytes(result.output.data(), result.output.size());
+  return out;
 }
 
 void FunctionObject::Publish(const std::string& name, double expires_s) const {
@@ -156,6 +200,7 @@ void DefineFarm(nb::module_& module) {
       .def_prop_ro("target", [](const FunctionObject& f) { return f.caller().target(); })
       .def("compile", &FunctionObject::Compile)
       .def("get_IR", &FunctionObject::GetIr)
+      .def("map", &FunctionObject::Map)
       .def("publish", &FunctionObject::Publish, nb::arg("name"), nb::arg("expires_s") = 0.0);
   nb::class_<FarmObject>(module, "Farm")
       .def(nb::init<const std::string&, int64_t, int64_t, const std::string&, const std::string&>(), nb::arg("address"),

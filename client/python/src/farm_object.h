@@ -33,6 +33,8 @@ class FunctionObject {
   std::string Signature() const;
   nb::dict Compile() const;
   std::string GetIr() const;
+  // Columns are (type text, buffer, stride in bytes); a dict of the result's dtype, data, status, row and output.
+  nb::dict Map(int64_t rows, nb::list columns) const;
   void Publish(const std::string& name, double expires_s) const;
 
  private:

@@ -43,14 +43,12 @@ struct Toolchain {
       : options(wanted),
         machine(MakeTargetMachine(wanted)),
         optimizer(*machine, library, wanted.opt_level),
-        inliner(*machine, wanted.opt_level),
-        assembly(*machine, library, host::Emitter::Output::kAssembly) {}
+        inliner(*machine, wanted.opt_level) {}
 
   CodegenOptions options;
   std::unique_ptr<llvm::TargetMachine> machine;
   host::Optimizer optimizer;
   LateInliner inliner;
-  host::Emitter assembly;
 };
 
 // What all compiles of a worker share.
@@ -248,7 +246,9 @@ class Compilation {
 
   Status EmitPtx() {
     artifact_.format = CodeFormat::kPtx;
-    artifact_.code = tools_.assembly.Run(*module_);
+    // Made anew: LLVM's printer of PTX remembers shared variables by the address of a function that is long gone.
+    host::Emitter assembly(*tools_.machine, shared_.library, host::Emitter::Output::kAssembly);
+    artifact_.code = assembly.Run(*module_);
     return Refused();
   }
 

@@ -206,7 +206,9 @@ class Lowering {
     }
     shared_bytes_ = end;
     for (auto* variable : open) offsets[variable] = llvm::alignTo(end, simulator::kSharedAlignment);
-    for (auto& [variable, offset] : offsets) RBC_RETURN_IF_ERROR(ReplaceVariable(*variable, offset));
+    // In the module's order: the object must not depend on where variables lie in memory.
+    for (auto* variable : fixed) RBC_RETURN_IF_ERROR(ReplaceVariable(*variable, offsets[variable]));
+    for (auto* variable : open) RBC_RETURN_IF_ERROR(ReplaceVariable(*variable, offsets[variable]));
     return {};
   }
 

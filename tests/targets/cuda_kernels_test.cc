@@ -282,6 +282,21 @@ TEST(CudaKernels, ReductionsOfAnyLength) {
   }
 }
 
+// A worker compiles one module after the other: nothing of one may show in the next.
+TEST(CudaKernels, PtxDoesNotDependOnWhatCameBefore) {
+  const std::vector<FunctionDeclaration> reverse = {{"reverse", "void(int32*, int32*)", Abi::kKernel}};
+  const std::vector<FunctionDeclaration> count = {{"count", "void(int32*, int32*)", Abi::kKernel}};
+  auto first = CompileCuda(kSpin, count, ForPtx(90));
+  ASSERT_TRUE(first) << Message(first);
+  for (int i = 0; i < 200; ++i) {
+    auto with_shared = CompileCuda(kReverse, reverse, ForPtx(90));
+    ASSERT_TRUE(with_shared) << Message(with_shared);
+    auto again = CompileCuda(kSpin, count, ForPtx(90));
+    ASSERT_TRUE(again) << Message(again);
+    ASSERT_EQ(again->code, first->code) << i;
+  }
+}
+
 TEST(CudaKernels, BoundsOfABlockAreKept) {
   constexpr std::string_view kBounded = R"(
 define ptx_kernel void @k(ptr %p) #0 {

@@ -35,6 +35,7 @@ class Caller(_core.CallerBase):
     """
 
     __rbc_caller__ = True
+    _abi = "status_retptr"
 
     def __init__(self, rjit, py_func, signatures=(), annotated=(), options=None, target=None):
         self._rjit = rjit
@@ -188,7 +189,8 @@ class Caller(_core.CallerBase):
 
         texts = self._signature_texts()
         return _numba.lower_texts(self.py_func, self.__name__, [texts[i] for i in indices],
-                                  self._rjit._target_named(self._target), self.numba_options)
+                                  self._rjit._target_named(self._target),
+                                  dict(self.numba_options, kernel=self._abi == "kernel"))
 
     def _prepare(self, index):
         """Makes signature number `index` callable; for rbc._core."""
@@ -204,7 +206,7 @@ class Caller(_core.CallerBase):
     def _install(self, index, lowered):
         function = self._rjit._farm.function(
             lowered.bitcode, lowered.symbols[0], self._signature_texts()[index], target=self._target,
-            opt_level=self._options.get("opt", 2), debug=bool(self._options.get("debug", False)),
+            abi=self._abi, opt_level=self._options.get("opt", 2), debug=bool(self._options.get("debug", False)),
             allow_contract=bool(self._options.get("fastmath", False)))
         self._lowered[index] = lowered
         self._set(index, function)

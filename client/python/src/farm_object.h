@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "client/src/core.h"
 #include "rbc/rbc.h"
@@ -35,6 +36,9 @@ class FunctionObject {
   std::string GetIr() const;
   // Columns are (type text, buffer, stride in bytes); a dict of the result's dtype, data, status, row and output.
   nb::dict Map(int64_t rows, nb::list columns) const;
+  // A kernel over a grid; blocks and threads have 1 to 3 dimensions. What the kernel printed.
+  nb::bytes Launch(const std::vector<int32_t>& blocks, const std::vector<int32_t>& threads, int32_t shared_bytes,
+                   nb::tuple args) const;
   void Publish(const std::string& name, double expires_s) const;
 
  private:

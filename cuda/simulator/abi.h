@@ -93,11 +93,26 @@ void rbc_sim_sleep(uint32_t nanoseconds);
 }
 
 // The names of all of the above, for a table of symbols.
-#define RBC_SIMULATOR_SYMBOLS(X)                                                                                   \
-  X(rbc_sim_thread)                                                                                                \
-  X(rbc_sim_barrier) X(rbc_sim_warp_barrier) X(rbc_sim_shuffle) X(rbc_sim_vote) X(rbc_sim_match) X(rbc_sim_reduce) \
-      X(rbc_sim_active_mask) X(rbc_sim_yield) X(rbc_sim_exit) X(rbc_sim_trap) X(rbc_sim_assert_fail)               \
-          X(rbc_sim_vprintf) X(rbc_sim_malloc) X(rbc_sim_free) X(rbc_sim_global_timer) X(rbc_sim_clock)            \
-              X(rbc_sim_sleep)
+// clang-format off
+#define RBC_SIMULATOR_SYMBOLS(X) \
+  X(rbc_sim_thread)              \
+  X(rbc_sim_barrier)             \
+  X(rbc_sim_warp_barrier)        \
+  X(rbc_sim_shuffle)             \
+  X(rbc_sim_vote)                \
+  X(rbc_sim_match)               \
+  X(rbc_sim_reduce)              \
+  X(rbc_sim_active_mask)         \
+  X(rbc_sim_yield)               \
+  X(rbc_sim_exit)                \
+  X(rbc_sim_trap)                \
+  X(rbc_sim_assert_fail)         \
+  X(rbc_sim_vprintf)             \
+  X(rbc_sim_malloc)              \
+  X(rbc_sim_free)                \
+  X(rbc_sim_global_timer)        \
+  X(rbc_sim_clock)               \
+  X(rbc_sim_sleep)
+// clang-format on
 
 }  // namespace rbc::simulator

@@ -15,6 +15,7 @@
 #include "targets/cuda/device_symbols.h"
 #include "targets/cuda/entries.h"
 #include "targets/cuda/gpu_device.h"
+#include "targets/cuda/inline_late.h"
 #include "targets/cuda/libdevice.h"
 #include "targets/cuda/math.h"
 #include "targets/cuda/nvjitlink.h"
@@ -42,11 +43,13 @@ struct Toolchain {
       : options(wanted),
         machine(MakeTargetMachine(wanted)),
         optimizer(*machine, library, wanted.opt_level),
+        inliner(*machine, wanted.opt_level),
         assembly(*machine, library, host::Emitter::Output::kAssembly) {}
 
   CodegenOptions options;
   std::unique_ptr<llvm::TargetMachine> machine;
   host::Optimizer optimizer;
+  LateInliner inliner;
   host::Emitter assembly;
 };
 
@@ -188,13 +191,33 @@ class Compilation {
     shared_.libdevice.SetSm(tools_.options.gpu.sm);
     RBC_RETURN_IF_ERROR(LinkDeviceLibrary(*module_, shared_.runtime));
     RBC_RETURN_IF_ERROR(MapMath(*module_, shared_.libdevice));
-    RBC_RETURN_IF_ERROR(shared_.libdevice.Link(*module_));
-    return ir::CheckSymbols(*module_, shared_.symbols);
+    // Libdevice's own functions come behind the optimiser.
+    AnswerReflection(*module_, tools_.options.gpu.sm);
+    return ir::CheckSymbols(*module_, DeclaredSymbols(shared_));
   }
+
+  // What is offered, and the functions of libdevice that MapMath() found.
+  class DeclaredSymbols : public RuntimeSymbols {
+   public:
+    explicit DeclaredSymbols(Shared& shared) : shared_(shared) {}
+    void* Find(std::string_view name) const override {
+      if (name.starts_with("__nv_") && shared_.libdevice.Has(name)) return &shared_;
+      return shared_.symbols.Find(name);
+    }
+    std::string_view WhyRefused(std::string_view name) const override { return shared_.symbols.WhyRefused(name); }
+
+   private:
+    Shared& shared_;
+  };
 
   Status Optimize() {
     phases_.Begin("optimize");
     tools_.optimizer.Run(*module_, progress_);
+    RBC_RETURN_IF_ERROR(Refused());
+    phases_.Begin("maths");
+    bool any = false;
+    RBC_RETURN_IF_ERROR(shared_.libdevice.Link(*module_, &any));
+    if (any) tools_.inliner.Run(*module_);
     artifact_.stateful = ir::HasWritableGlobals(*module_);
     artifact_.repeatable =
         !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, shared_.library);

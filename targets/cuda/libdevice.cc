@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "llvm/ADT/StringSet.h"
@@ -114,8 +115,8 @@ void Simplify(llvm::Module& piece) {
   builder.crossRegisterProxies(loops, functions, components, modules);
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass());
-  passes.addPass(llvm::createModuleToFunctionPassAdaptor(builder.buildFunctionSimplificationPipeline(
-      llvm::OptimizationLevel::O2, llvm::ThinOrFullLTOPhase::None)));
+  passes.addPass(llvm::createModuleToFunctionPassAdaptor(
+      builder.buildFunctionSimplificationPipeline(llvm::OptimizationLevel::O2, llvm::ThinOrFullLTOPhase::None)));
   passes.addPass(llvm::GlobalDCEPass());
   passes.run(piece, modules);
 }
@@ -145,6 +146,7 @@ void AnswerReflection(llvm::Module& module, uint32_t sm) {
   for (auto* user : llvm::make_early_inc_range(reflect->users())) {
     auto* call = llvm::dyn_cast<llvm::CallInst>(user);
     if (call == nullptr || call->getCalledOperand() != reflect || call->arg_size() != 1) continue;
+    if (!call->getType()->isIntegerTy()) continue;
     call->replaceAllUsesWith(llvm::ConstantInt::get(call->getType(), Answer(QuestionOf(*call), sm)));
     call->eraseFromParent();
   }
@@ -153,17 +155,37 @@ void AnswerReflection(llvm::Module& module, uint32_t sm) {
 
 struct Libdevice::State {
   uint32_t sm = kDefaultSm;
-  // Bitcode of one function of the library for one SM with all that it needs, simplified, made at its first use: a small
-  // fraction of the file, which is quicker to read than the file's table of contents. "" for what it does not have.
+  // Bitcode of one function of the library for one SM with all that it needs, simplified, made at its first use: a
+  // small fraction of the file, which is quicker to read than the file's table of contents. "" for what it does not
+  // have.
   std::map<std::pair<uint32_t, std::string>, std::string> pieces;
 
+  // The names of all that it defines, read once.
+  std::optional<llvm::StringSet<>> names;
+
+  bool Knows(const std::string& name);
   const std::string& PieceOf(const std::string& name);
 };
 
 Libdevice::Libdevice() : state_(std::make_unique<State>()) {}
 Libdevice::~Libdevice() = default;
 
+bool Libdevice::State::Knows(const std::string& name) {
+  if (!names) {
+    names.emplace();
+    llvm::LLVMContext context;
+    if (const auto library = OpenLazily(context); library != nullptr) {
+      for (const auto& function : *library) {
+        if (!function.isDeclaration()) names->insert(function.getName());
+      }
+    }
+  }
+  return names->contains(name);
+}
+
 const std::string& Libdevice::State::PieceOf(const std::string& name) {
+  static const std::string kNothing;
+  if (!Knows(name)) return kNothing;  // a client may ask for any number of names
   const auto [found, is_new] = pieces.try_emplace({sm, name});
   std::string& bytes = found->second;
   if (!is_new) return bytes;
@@ -207,9 +229,13 @@ llvm::FunctionType* Libdevice::TypeOf(std::string_view name, llvm::LLVMContext& 
   return function == nullptr ? nullptr : function->getFunctionType();
 }
 
+bool Libdevice::Has(std::string_view name) {
+  return !TheLibrary().bytes.empty() && !state_->PieceOf(std::string(name)).empty();
+}
+
 void Libdevice::SetSm(uint32_t sm) { state_->sm = sm; }
 
-Status Libdevice::Link(llvm::Module& module) {
+Status Libdevice::Link(llvm::Module& module, bool* any) {
   std::vector<std::string> needed;
   for (const auto& function : module) {
     if (function.isDeclaration() && !function.isIntrinsic() && function.getName().starts_with("__nv_"))
@@ -222,6 +248,7 @@ Status Libdevice::Link(llvm::Module& module) {
   for (const auto& name : needed) {
     const std::string& piece = state_->PieceOf(name);
     if (piece.empty()) continue;  // a missing symbol, which is found later
+    *any = true;
     auto part = llvm::parseBitcodeFile(Buffer(piece), module.getContext());
     if (!part) return Error(ErrorKind::kInternal, llvm::toString(part.takeError()));
     (*part)->setTargetTriple(module.getTargetTriple());

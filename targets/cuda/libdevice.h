@@ -35,9 +35,11 @@ class Libdevice {
   void SetSm(uint32_t sm);
   // The type that the library's function `name` has in `context`, or nullptr. Reads no bodies.
   llvm::FunctionType* TypeOf(std::string_view name, llvm::LLVMContext& context);
+  bool Has(std::string_view name);
   // Adds the definitions of all library functions that `module` declares, as internal ones. What the library asks of
   // its compiler is answered as for exact arithmetic: no flushing of denormals, precise square roots.
-  Status Link(llvm::Module& module);
+  // `any` says whether there were any.
+  Status Link(llvm::Module& module, bool* any);
 
  private:
   struct State;

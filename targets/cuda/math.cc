@@ -122,7 +122,19 @@ class MathMapper {
     if (LibdevicePath().empty()) return NoLibrary(name);
     auto* type = libdevice_.TypeOf(name, module_.getContext());
     if (type == nullptr) return Error(ErrorKind::kInternal, "libdevice has no " + name);
-    return module_.getOrInsertFunction(name, type);
+    return Declare(name, type);
+  }
+
+  // Functions without pointers compute and do nothing else: the optimiser may move, merge and drop their calls.
+  llvm::FunctionCallee Declare(const std::string& name, llvm::FunctionType* type) {
+    auto callee = module_.getOrInsertFunction(name, type);
+    auto* function = llvm::dyn_cast<llvm::Function>(callee.getCallee());
+    if (function == nullptr || !function->isDeclaration()) return callee;
+    function->addFnAttr(llvm::Attribute::NoUnwind);
+    function->addFnAttr(llvm::Attribute::WillReturn);
+    if (llvm::none_of(type->params(), [](llvm::Type* t) { return t->isPointerTy(); }))
+      function->setDoesNotAccessMemory();
+    return callee;
   }
 
   // A declared function of C's or CUDA's name.
@@ -135,7 +147,7 @@ class MathMapper {
       auto* type = libdevice_.TypeOf(candidate, module_.getContext());
       if (type == nullptr) continue;
       if (type == function.getFunctionType()) {
-        function.replaceAllUsesWith(module_.getOrInsertFunction(candidate, type).getCallee());
+        function.replaceAllUsesWith(Declare(candidate, type).getCallee());
         function.eraseFromParent();
         return {};
       }

@@ -24,7 +24,10 @@ TEST_F(Sessions, HelloTellsWhatAClientNeeds) {
   EXPECT_FALSE(hello.farm_id.empty());
   EXPECT_THAT(hello.llvm_version, HasSubstr("22."));
   EXPECT_GT(hello.max_message, 1 << 20);
-  ASSERT_EQ(hello.targets.size(), 1u);
+  ASSERT_EQ(hello.targets.size(), 3u);
+  EXPECT_EQ(hello.targets[1].name, "cuda");
+  EXPECT_EQ(hello.targets[2].name, "cuda32");
+  EXPECT_EQ(hello.targets[2].pointer_bits, 32);
   EXPECT_EQ(hello.targets[0].name, "host");
   EXPECT_EQ(hello.targets[0].pointer_bits, 64);
   EXPECT_FALSE(hello.targets[0].simulated);
@@ -38,7 +41,7 @@ TEST_F(Sessions, AnotherProtocolIsRefusedWithBothVersions) {
     const auto client = Client::Connect(farm().unix_address(), {.protocol_major = major});
     ASSERT_FALSE(client) << major;
     EXPECT_EQ(client.error().kind, ErrorKind::kProtocolMismatch) << Describe(client.error());
-    EXPECT_THAT(client.error().message, ::testing::AllOf(HasSubstr(std::to_string(major) + "."), HasSubstr("1.0")));
+    EXPECT_THAT(client.error().message, ::testing::AllOf(HasSubstr(std::to_string(major) + "."), HasSubstr("1.1")));
   }
 }
 

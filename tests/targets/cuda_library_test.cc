@@ -187,6 +187,7 @@ TEST(CudaOptions, UnknownGpusAreNamed) {
 }
 
 TEST(Cubin, ComesFromNvJitLink) {
+  CudaTarget();  // looks for it
   ASSERT_NE(cuda::NvJitLinkPath(), "") << "scripts/install-deps gets nvJitLink";
   CompileOptions options;
   for (const uint32_t sm : kSms) {
@@ -207,6 +208,7 @@ TEST(Cubin, ComesFromNvJitLink) {
 }
 
 TEST(Cubin, BadPtxIsATypedErrorWithItsLine) {
+  CudaTarget();  // looks for it
   ASSERT_NE(cuda::NvJitLinkPath(), "");
   CompileOptions options;
   options.emit = Emit::kCubin;

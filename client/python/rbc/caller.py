@@ -27,6 +27,7 @@ class Caller(_core.CallerBase):
     f(*args, **kwargs)      the call: the signature with the lowest penalty takes the arguments
     f.submit(*args)         the same on another thread: a concurrent.futures.Future, which can also be awaited
     f.batch(rows)           many calls in one round trip
+    f.map(x, y)             a call for each row of NumPy arrays
     f.local(*args)          the same function in this process
     f.target('cuda')        where it runs from now on
     f.add_signature(sig)    one more signature

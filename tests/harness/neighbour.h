@@ -41,8 +41,9 @@ class Neighbour {
   std::thread thread_;
 };
 
-// Every answer was right, the median is at most three times the usual one (or some turns of the scheduler), and none took longer than
-// a second: bounds that a busy two-core machine keeps, and that a daemon which serves one session at a time does not.
+// Every answer was right, the median is at most three times the usual one (or some turns of the scheduler), and none
+// took longer than a second: bounds that a busy two-core machine keeps, and that a daemon which serves one session at a
+// time does not.
 void ExpectUndisturbed(const Neighbour::Report& report);
 
 }  // namespace rbc::harness

@@ -106,7 +106,7 @@ class Lent {
 
 }  // namespace
 
-nb::dict FunctionObject::Map(int64_t rows, nb::list columns) const {
+nb::dict FunctionObject::Map(int64_t rows, const nb::list& columns) const {
   std::vector<std::unique_ptr<Lent>> lent;
   std::vector<Column> given;
   for (nb::handle column : columns) {
@@ -128,7 +128,7 @@ nb::dict FunctionObject::Map(int64_t rows, nb::list columns) const {
 }
 
 nb::bytes FunctionObject::Launch(const std::vector<int32_t>& blocks, const std::vector<int32_t>& threads,
-                                 int32_t shared_bytes, nb::tuple args) const {
+                                 int32_t shared_bytes, const nb::tuple& args) const {
   Arguments arguments;
   for (nb::handle argument : args) arguments.Add(argument.ptr());
   std::vector<Value> values;
@@ -197,7 +197,7 @@ void FarmObject::Withdraw(const std::string& name) const {
   Waited(farm(), [&] { rjit_.withdraw(name); });
 }
 
-nb::object FarmObject::Emit(nb::bytes ir, const std::string& target, int kind, int opt_level) const {
+nb::object FarmObject::Emit(const nb::bytes& ir, const std::string& target, int kind, int opt_level) const {
   FunctionOptions how;
   how.target = target;
   how.opt_level = opt_level;

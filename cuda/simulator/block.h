@@ -62,7 +62,9 @@ class Grid {
   uint32_t LiveLanes(uint32_t warp) const;
   void Yield();
   [[noreturn]] void EndThread();
-  [[noreturn]] void Fail(std::string cause, std::string message);
+  // Two steps, because nothing on the stack of a thread that stops is destroyed.
+  void Fail(std::string cause, std::string message);
+  [[noreturn]] void Stop();
   std::string Where() const;
 
  private:

@@ -203,6 +203,9 @@ void Grid::Fail(std::string cause, std::string message) {
   error_.cause = std::move(cause);
   error_.may_have_run = true;
   failed_ = true;
+}
+
+void Grid::Stop() {
   for (;;) Pause();
 }
 
@@ -228,8 +231,10 @@ Error Grid::Deadlock() const {
 // ---- Barriers ----------------------------------------------------------------------------------------------------
 
 uint32_t Grid::AwaitBarrier(uint32_t id, uint32_t count, uint32_t operation, bool predicate) {
-  if (id >= kBarriers)
+  if (id >= kBarriers) {
     Fail("trap", fmt::format("there is no barrier {}, only 0 to {}, in {}", id, kBarriers - 1, Where()));
+    Stop();
+  }
   Fiber& self = *running_;
   Barrier& barrier = barriers_[id];
   barrier.expected = count;
@@ -275,9 +280,11 @@ uint32_t Grid::LiveLanes(uint32_t warp) const {
 
 uint64_t Grid::AwaitWarp(const WarpRequest& request) {
   Fiber& self = *running_;
-  if ((request.mask >> self.thread.lane & 1) == 0)
+  if ((request.mask >> self.thread.lane & 1) == 0) {
     Fail("trap",
          fmt::format("a lane is not in the mask {:#x} of its own warp operation, in {}", request.mask, Where()));
+    Stop();
+  }
   self.request = request;
   self.state = State::kInWarp;
   TryWarp(self.thread.warp);
@@ -420,6 +427,7 @@ void rbc_sim_exit() { Current()->EndThread(); }
 void rbc_sim_trap() {
   Grid& grid = *Current();
   grid.Fail("trap", "device code traps in " + grid.Where());
+  grid.Stop();
 }
 
 void rbc_sim_assert_fail(const char* message, const char* file, uint32_t line, const char*, uint64_t) {
@@ -428,6 +436,7 @@ void rbc_sim_assert_fail(const char* message, const char* file, uint32_t line, c
   grid.Fail("assertion failed",
             fmt::format("{}, {}:{}, in {}", message == nullptr ? "?" : message,
                         file == nullptr ? "?" : (name == nullptr ? file : name + 1), line, grid.Where()));
+  grid.Stop();
 }
 
 int32_t rbc_sim_vprintf(const char* format, const void* arguments) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "client/src/core.h"
+#include "client/src/interrupt.h"
 #include "rbc/function.h"
 #include "types/match.h"
 
@@ -74,6 +75,7 @@ Result<MapResult> Caller::try_map(int64_t rows, std::span<const Column> columns)
                              *prepared->module, deadline, [&](wire::FarmClient& client, const client::Loaded& loaded) {
                                request.function_id = loaded.reply->functions[*prepared->declared[index]].function_id;
                                request.request_id = state_->core->farm->NextRequestId();
+                               client::ThisWaiting().request_id = request.request_id;
                                if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
                                wire::MapReply answer;
                                client.map_rows(answer, request);
@@ -119,6 +121,7 @@ Result<CallResult> Caller::try_launch(const Grid& grid, std::span<const Value> a
                              *prepared->module, deadline, [&](wire::FarmClient& client, const client::Loaded& loaded) {
                                request.function_id = loaded.reply->functions[declared].function_id;
                                request.request_id = state_->core->farm->NextRequestId();
+                               client::ThisWaiting().request_id = request.request_id;
                                if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
                                wire::CallReply answer;
                                client.launch(answer, request);

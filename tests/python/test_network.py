@@ -116,3 +116,24 @@ def test_waiting_leaves_other_threads_running(rjit):
     assert turns > 1000
     with pytest.raises(rbc.DeadlineExceeded):
         call.result()
+
+
+def test_ctrl_c_stops_a_map(rjit):
+    import os
+    import signal
+
+    import numpy as np
+
+    @rjit("int64(int64)")
+    def forever(x):
+        while x == 1:
+            pass
+        return x
+
+    assert forever.map(np.array([0, 2])).tolist() == [0, 2]
+    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        forever.map(np.array([0, 1]))
+    assert time.monotonic() - started < 10
+    assert forever.map(np.array([3])).tolist() == [3]

@@ -26,6 +26,16 @@ from .caller import Caller
 from .remotejit import RemoteJIT, Signature, Target, connect, default_farm, set_default_farm
 from .typesystem import Type
 
+
+
+def __getattr__(name):
+    if name == "cuda":  # brings numba along
+        import importlib
+
+        return importlib.import_module(".cuda", __name__)
+    raise AttributeError(f"module 'rbc' has no attribute '{name}'")
+
+
 __all__ = [
     "Busy", "Caller", "Cancelled", "CompileCrash", "CompileError", "ConnectionLost", "DeadlineExceeded", "Error",
     "InternalError", "InvalidArgument", "InvalidModule", "MissingSymbol", "NoMatch", "PermissionDenied",

@@ -24,7 +24,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.descriptors import TargetDescriptor
 from numba.core.imputils import builtin_registry
 
-from . import _core, _numba_types, _runtime
+from . import _core, _numba_types, _runtime, cuda
 from ._errors import Error, TypingError, UnsupportedFeature
 
 NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
@@ -255,6 +255,7 @@ class _Context(cpu.CPUContext):
             registry.cpu_target.target_context.refresh()
         super().load_additional_registries()
         self.install_registry(_runtime.print_registry)
+        self.install_registry(cuda.registry)
 
     @property
     def call_conv(self):
@@ -307,6 +308,10 @@ _KEPT_OPTIONS = ("fastmath", "error_model", "boundscheck", "inline", "_nrt")
 
 class _TypingContext(typing.Context):
     """Calls of njit functions, of the package's own and of plain Python functions are lowered with the caller."""
+
+    def load_additional_registries(self):
+        super().load_additional_registries()
+        self.install_registry(cuda.typing_registry)
 
     def resolve_value_type(self, val):
         function = self._function_of(val)
@@ -524,7 +529,10 @@ def _lower(job, function, name, signatures, options):
                 raise TypingError(f"{function.__qualname__} gives a {result_type}: {error}") from None
         libraries = cres.library.closure()
         entry = cres.fndesc.llvm_func_name
-        if any(isinstance(ty, types.UnicodeType) for ty in (*cres.signature.args, result_type)):
+        if options.get("kernel"):
+            entry = f"rbc_kernel_{len(entries)}"
+            libraries = [_kernel_entry(job.descriptor.target_context, cres, entry), *libraries]
+        elif any(isinstance(ty, types.UnicodeType) for ty in (*cres.signature.args, result_type)):
             entry = f"rbc_entry_{len(entries)}"
             libraries = [_text_entry(job.descriptor.target_context, cres, entry), *libraries]
         entries[entry] = symbol
@@ -576,6 +584,24 @@ def _text_entry(context, cres, name):
         memory = cgutils.create_struct_proxy(types.unicode_type)(context, builder, value=text).meminfo
         builder.call(release, [memory])
     builder.ret(status.code)
+    library.add_ir_module(module)
+    return library
+
+
+def _kernel_entry(context, cres, name):
+    """A library with a kernel that runs the lowered function; an exception in it ends the launch."""
+    library = context.codegen().create_library(name)
+    module = library.create_ir_module(name)
+    args, result = cres.signature.args, cres.signature.return_type
+    callee = ir.Function(module, context.call_conv.get_function_type(result, args), cres.fndesc.llvm_func_name)
+    kernel = ir.Function(module, ir.FunctionType(ir.VoidType(), callee.function_type.args[1:]), name)
+    builder = ir.IRBuilder(kernel.append_basic_block("entry"))
+    slot = cgutils.alloca_once(builder, callee.args[0].type.pointee, zfill=True)
+    status = builder.call(callee, [slot, *kernel.args])
+    failed = builder.icmp_signed(">=", status, _INT(1))
+    with builder.if_then(failed, likely=False):
+        builder.call(cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), []), "llvm.trap"), [])
+    builder.ret_void()
     library.add_ir_module(module)
     return library
 

@@ -27,6 +27,7 @@ class Caller(_core.CallerBase):
     f(*args, **kwargs)      the call: the signature with the lowest penalty takes the arguments
     f.submit(*args)         the same on another thread: a concurrent.futures.Future, which can also be awaited
     f.batch(rows)           many calls in one round trip
+    f.map(x, y)             a call for each row of NumPy arrays
     f.local(*args)          the same function in this process
     f.target('cuda')        where it runs from now on
     f.add_signature(sig)    one more signature
@@ -35,6 +36,7 @@ class Caller(_core.CallerBase):
     """
 
     __rbc_caller__ = True
+    _abi = "status_retptr"
 
     def __init__(self, rjit, py_func, signatures=(), annotated=(), options=None, target=None):
         self._rjit = rjit
@@ -188,7 +190,8 @@ class Caller(_core.CallerBase):
 
         texts = self._signature_texts()
         return _numba.lower_texts(self.py_func, self.__name__, [texts[i] for i in indices],
-                                  self._rjit._target_named(self._target), self.numba_options)
+                                  self._rjit._target_named(self._target),
+                                  dict(self.numba_options, kernel=self._abi == "kernel"))
 
     def _prepare(self, index):
         """Makes signature number `index` callable; for rbc._core."""
@@ -204,7 +207,7 @@ class Caller(_core.CallerBase):
     def _install(self, index, lowered):
         function = self._rjit._farm.function(
             lowered.bitcode, lowered.symbols[0], self._signature_texts()[index], target=self._target,
-            opt_level=self._options.get("opt", 2), debug=bool(self._options.get("debug", False)),
+            abi=self._abi, opt_level=self._options.get("opt", 2), debug=bool(self._options.get("debug", False)),
             allow_contract=bool(self._options.get("fastmath", False)))
         self._lowered[index] = lowered
         self._set(index, function)

@@ -130,6 +130,17 @@ class RemoteJIT:
         rjit('T(T, T)', T=['int32', 'float64'])."""
         return self._make(objects, settings, Signature(self))
 
+    def kernel(self, *signatures, target="cuda", **options):
+        """@rjit.kernel('void(float64*, int64)'): a kernel, see rbc.cuda; k[blocks, threads](arguments) launches it."""
+        from ._kernel import Kernel
+
+        expanded = [s for signature in signatures for s in self._expand(signature, {})]
+
+        def decorate(function):
+            return Kernel(self, function, expanded, (), options, target)
+
+        return decorate
+
     def _make(self, objects, settings, base):
         options, templates = dict(base.options), {}
         for name, value in settings.items():

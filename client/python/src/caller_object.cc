@@ -105,13 +105,13 @@ nb::object CallerObject::CallOrProfile(nb::handle self, PyObject* args, PyObject
   return self.attr("_profiled")(nb::borrow(args), kwargs != nullptr ? nb::borrow(kwargs) : nb::none());
 }
 
-size_t CallerObject::MatchTuple(nb::handle self, nb::tuple args) {
+size_t CallerObject::MatchTuple(nb::handle self, const nb::tuple& args) {
   Arguments arguments;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments.Add(PyTuple_GET_ITEM(args.ptr(), i));
   return MatchOrInfer(self, arguments, args.ptr());
 }
 
-nb::list CallerObject::Batch(nb::handle self, nb::list rows) {
+nb::list CallerObject::Batch(nb::handle self, const nb::list& rows) {
   std::vector<std::unique_ptr<Arguments>> all;  // keep lent buffers
   std::map<size_t, std::vector<size_t>> groups;
   for (nb::handle row : rows) {
@@ -174,11 +174,13 @@ void DefineCaller(nb::module_& module) {
       .def_prop_rw("_infers", &CallerObject::infers, &CallerObject::set_infers)
       .def("_set_timeout_ms", &CallerObject::set_timeout_ms)
       .def("_match", [](nb::handle_t<CallerObject> self,
-                        nb::tuple args) { return nb::inst_ptr<CallerObject>(self)->MatchTuple(self, std::move(args)); })
-      .def("_call", [](nb::handle_t<CallerObject> self,
-                       nb::tuple args) { return nb::inst_ptr<CallerObject>(self)->Call(self, args.ptr(), nullptr); })
-      .def("_batch", [](nb::handle_t<CallerObject> self, nb::list rows) {
-        return nb::inst_ptr<CallerObject>(self)->Batch(self, std::move(rows));
+                        const nb::tuple& args) { return nb::inst_ptr<CallerObject>(self)->MatchTuple(self, args); })
+      .def("_call",
+           [](nb::handle_t<CallerObject> self, const nb::tuple& args) {
+             return nb::inst_ptr<CallerObject>(self)->Call(self, args.ptr(), nullptr);
+           })
+      .def("_batch", [](nb::handle_t<CallerObject> self, const nb::list& rows) {
+        return nb::inst_ptr<CallerObject>(self)->Batch(self, rows);
       });
 }
 

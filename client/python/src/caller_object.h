@@ -34,8 +34,8 @@ class CallerObject {
   // `args` is a tuple. While any profile is on, the Python half makes the call.
   nb::object CallOrProfile(nb::handle self, PyObject* args, PyObject* kwargs);
   nb::object Call(nb::handle self, PyObject* args, PyObject* kwargs);
-  nb::list Batch(nb::handle self, nb::list rows);
-  size_t MatchTuple(nb::handle self, nb::tuple args);
+  nb::list Batch(nb::handle self, const nb::list& rows);
+  size_t MatchTuple(nb::handle self, const nb::tuple& args);
   static void SetProfiling(bool on) { profiling_ = on; }
   // The signature that takes these arguments.
   size_t Match(const Arguments& arguments) const;

@@ -4,10 +4,12 @@
 
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <memory>
 #include <vector>
 
+#include "client/python/src/convert.h"
 #include "client/python/src/python_error.h"
 
 namespace rbc::python {
@@ -104,7 +106,7 @@ class Lent {
 
 }  // namespace
 
-nb::dict FunctionObject::Map(int64_t rows, nb::list columns) const {
+nb::dict FunctionObject::Map(int64_t rows, const nb::list& columns) const {
   std::vector<std::unique_ptr<Lent>> lent;
   std::vector<Column> given;
   for (nb::handle column : columns) {
@@ -123,6 +125,18 @@ nb::dict FunctionObject::Map(int64_t rows, nb::list columns) const {
   out["row"] = result.row;
   out["output"] = nb::bytes(result.output.data(), result.output.size());
   return out;
+}
+
+nb::bytes FunctionObject::Launch(const std::vector<int32_t>& blocks, const std::vector<int32_t>& threads,
+                                 int32_t shared_bytes, const nb::tuple& args) const {
+  Arguments arguments;
+  for (nb::handle argument : args) arguments.Add(argument.ptr());
+  std::vector<Value> values;
+  for (types::Value& value : arguments.TakeValues()) values.emplace_back(std::move(value));
+  const Grid grid{.blocks = blocks, .threads = threads, .shared_bytes = shared_bytes};
+  auto launched = WithoutGil(farm(), [&] { return caller_.try_launch(grid, values); });
+  const CallResult result = OrThrow(std::move(launched));
+  return nb::bytes(result.output.data(), result.output.size());
 }
 
 void FunctionObject::Publish(const std::string& name, double expires_s) const {
@@ -183,7 +197,7 @@ void FarmObject::Withdraw(const std::string& name) const {
   Waited(farm(), [&] { rjit_.withdraw(name); });
 }
 
-nb::object FarmObject::Emit(nb::bytes ir, const std::string& target, int kind, int opt_level) const {
+nb::object FarmObject::Emit(const nb::bytes& ir, const std::string& target, int kind, int opt_level) const {
   FunctionOptions how;
   how.target = target;
   how.opt_level = opt_level;
@@ -201,6 +215,7 @@ void DefineFarm(nb::module_& module) {
       .def("compile", &FunctionObject::Compile)
       .def("get_IR", &FunctionObject::GetIr)
       .def("map", &FunctionObject::Map)
+      .def("launch", &FunctionObject::Launch)
       .def("publish", &FunctionObject::Publish, nb::arg("name"), nb::arg("expires_s") = 0.0);
   nb::class_<FarmObject>(module, "Farm")
       .def(nb::init<const std::string&, int64_t, int64_t, const std::string&, const std::string&>(), nb::arg("address"),

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "client/src/core.h"
 #include "rbc/rbc.h"
@@ -34,7 +35,10 @@ class FunctionObject {
   nb::dict Compile() const;
   std::string GetIr() const;
   // Columns are (type text, buffer, stride in bytes); a dict of the result's dtype, data, status, row and output.
-  nb::dict Map(int64_t rows, nb::list columns) const;
+  nb::dict Map(int64_t rows, const nb::list& columns) const;
+  // A kernel over a grid; blocks and threads have 1 to 3 dimensions. What the kernel printed.
+  nb::bytes Launch(const std::vector<int32_t>& blocks, const std::vector<int32_t>& threads, int32_t shared_bytes,
+                   const nb::tuple& args) const;
   void Publish(const std::string& name, double expires_s) const;
 
  private:
@@ -54,7 +58,7 @@ class FarmObject {
                                            const FunctionOptionsText& options) const;
   std::shared_ptr<FunctionObject> Connect(const std::string& name) const;
   void Withdraw(const std::string& name) const;
-  nb::object Emit(nb::bytes ir, const std::string& target, int kind, int opt_level) const;
+  nb::object Emit(const nb::bytes& ir, const std::string& target, int kind, int opt_level) const;
 
  private:
   const std::shared_ptr<client::Farm>& farm() const { return detail::Inside::CoreOf(rjit_)->farm; }

@@ -1,0 +1,80 @@
+"""Kernels in Python, on the simulator.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import numpy as np
+import pytest
+
+import rbc
+from rbc import cuda
+
+
+@pytest.fixture
+def gpu(simulated):
+    if "cuda" not in simulated.targets:
+        pytest.skip("this farm plays no GPU")
+    return simulated
+
+
+def test_each_thread_has_its_place(gpu):
+    @gpu.kernel("void(float64*, float64*, int64)")
+    def scale(out, x, n):
+        for i in range(cuda.grid(1), n, cuda.gridsize(1)):
+            out[i] = 2 * x[i] + cuda.threadIdx.x * 0
+
+    x = np.linspace(0, 1, 1000)
+    out = np.zeros(1000)
+    scale[4, 64](out, x, 1000)
+    assert np.array_equal(out, 2 * x)
+
+
+def test_two_dimensions(gpu):
+    @gpu.kernel("void(int64*, int64)")
+    def number(out, width):
+        x, y = cuda.grid(2)
+        out[y * width + x] = 100 * cuda.blockIdx.y + 10 * cuda.blockIdx.x + cuda.blockDim.x
+
+    out = np.zeros((6, 8), np.int64)
+    number[(2, 2), (4, 3)](out, 8)
+    want = np.array([[100 * (y // 3) + 10 * (x // 4) + 4 for x in range(8)] for y in range(6)])
+    assert np.array_equal(out, want)
+
+
+def test_shared_memory_barriers_and_atomics(gpu):
+    def half(x):
+        return x * 0.5
+
+    @gpu.kernel("void(float64*, int64*, float64*, int64)")
+    def total(out, count, x, n):
+        part = cuda.shared.array(64, np.float64)
+        thread = cuda.threadIdx.x
+        value = 0.0
+        for i in range(cuda.grid(1), n, cuda.gridsize(1)):
+            value += half(x[i])
+            cuda.atomic.add(count, 0, 1)
+        part[thread] = value
+        cuda.syncthreads()
+        step = 32
+        while step > 0:
+            if thread < step:
+                part[thread] += part[thread + step]
+            cuda.syncthreads()
+            step //= 2
+        if thread == 0:
+            cuda.atomic.add(out, 0, part[0])
+
+    x = np.arange(1000.0)
+    out, count = np.zeros(1), np.zeros(1, np.int64)
+    total[3, 64](out, count, x, 1000)
+    assert out[0] == x.sum() / 2 and count[0] == 1000
+
+
+def test_what_is_no_launch_is_refused(gpu):
+    k = gpu.kernel("void(int64*)")(lambda p: None)
+    with pytest.raises(rbc.InvalidArgument, match="blocks, threads"):
+        k(None)
+    with pytest.raises(rbc.InvalidArgument):
+        k[4]
+    with pytest.raises(rbc.InvalidArgument, match="no result"):
+        gpu.kernel("int64(int64)")(lambda x: x)

@@ -28,7 +28,7 @@ def blocks(path, language):
 def check_text(root):
     failures = []
     for path in documents(root):
-        for link in LINK.findall(path.read_text()):
+        for link in LINK.findall(FENCE.sub("", path.read_text())):
             if not (path.parent / link).exists():
                 failures.append(f"{path.name} links to '{link}', which does not exist")
     examples = "\n".join(example.read_text() for example in (root / "examples/cpp").glob("*.cc"))

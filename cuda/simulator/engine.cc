@@ -59,19 +59,22 @@ std::string Grid::Where() const {
   return fmt::format("block {}, thread {}", Show(running_->thread.ctaid), Show(running_->thread.tid));
 }
 
+// An index that is too large ends here, not in whatever lies behind.
+constexpr size_t kSharedGuard = size_t{1} << 20;
+
 // Ends where a page ends, so that what runs over it is a fault and no neighbour's value.
 Status Grid::AllocateShared() {
   const size_t wanted =
       RoundUp(RoundUp(launch_.static_shared, kSharedAlignment) + launch_.dynamic_shared, kSharedAlignment);
   if (wanted == 0) return {};
-  shared_mapped_ = RoundUp(wanted, kPage) + kPage;
+  shared_mapped_ = RoundUp(wanted, kPage) + kSharedGuard;
   void* memory = mmap(nullptr, shared_mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     return {ErrorKind::kResourceExhausted, "no memory is left for the shared memory of a block"};
   shared_map_ = memory;
   auto* base = static_cast<unsigned char*>(memory);
-  mprotect(base + shared_mapped_ - kPage, kPage, PROT_NONE);
-  shared_ = base + (shared_mapped_ - kPage - wanted);
+  mprotect(base + shared_mapped_ - kSharedGuard, kSharedGuard, PROT_NONE);
+  shared_ = base + (shared_mapped_ - kSharedGuard - wanted);
   return {};
 }
 

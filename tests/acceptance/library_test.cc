@@ -257,6 +257,9 @@ TEST_F(Library, DeadlinesHoldWhileTheFarmIsStopped) {
   const auto processes = farm().Processes();
   farm().Signal(SIGSTOP);
   for (const ProcessId& id : processes) kill(id.pid, SIGSTOP);
+  for (const ProcessId& id : processes)
+    ASSERT_TRUE(WaitUntil(milliseconds(2000), [&] { return ReadStat(id.pid)->state == 'T'; }));
+  std::this_thread::sleep_for(milliseconds(20));  // the first thread stands still, so soon do the others
   const auto begin = std::chrono::steady_clock::now();
   const auto late = add.with_timeout(milliseconds(500)).try_call(1.0, 1.0);
   const auto took = std::chrono::steady_clock::now() - begin;

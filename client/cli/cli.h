@@ -61,6 +61,8 @@ int Fail(const Arguments& arguments, const Error& error);
 
 // FILE as code: a path, or "-" for standard input.
 Result<Source> ReadSource(const Arguments& arguments, const Budget& budget);
+// To a path, or "-" for standard output. False: it could not be written.
+bool WriteFile(const std::string& path, const std::string& bytes);
 FunctionOptions ToOptions(const Arguments& arguments);
 RemoteJIT Connect(const Arguments& arguments, const Budget& budget, std::string* captured);
 

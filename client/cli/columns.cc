@@ -88,17 +88,6 @@ Result<MapResult> RunMap(const Arguments& a, const Budget& budget, std::string* 
   return error;
 }
 
-bool WriteWhole(const std::string& path, const std::string& bytes) {
-  if (path == "-") {
-    std::cout << bytes << std::flush;
-    return std::cout.good();
-  }
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << bytes;
-  file.close();
-  return file.good();
-}
-
 // "2,1" or "64"
 Result<std::vector<int32_t>> ParseShape(const char* what, const std::string& text) {
   std::vector<int32_t> out;
@@ -193,7 +182,7 @@ int Map(const Arguments& a) {
       return Fail(a, error);
     }
     if (!a.json) std::cout << captured << std::flush;
-    if (!a.output.empty() && !WriteWhole(a.output, WriteNpy({result->dtype, result->rows, result->data})))
+    if (!a.output.empty() && !WriteFile(a.output, WriteNpy({result->dtype, result->rows, result->data})))
       return Fail(a, Error(ErrorKind::kInvalidArgument,
                            fmt::format("'{}' cannot be written; check its name and the space left", a.output)));
     if (a.json) {

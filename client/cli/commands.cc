@@ -96,6 +96,17 @@ std::string ReadAll(std::istream& in) { return {std::istreambuf_iterator<char>(i
 
 }  // namespace
 
+bool WriteFile(const std::string& path, const std::string& bytes) {
+  if (path == "-") {
+    std::cout << bytes << std::flush;
+    return std::cout.good();
+  }
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << bytes;
+  file.close();
+  return file.good();
+}
+
 Budget::Budget(double seconds) {
   if (seconds > 0) deadline_ = client::Deadline::AfterMs(static_cast<int64_t>(std::ceil(seconds * 1000)));
 }
@@ -221,17 +232,6 @@ void PrintTarget(const TargetDescription& t) {
   if (!t.device_infos.empty()) return;
   for (const std::string& device : t.devices) fmt::print("         device: {}\n", device);
   if (t.devices.empty()) fmt::print("         no device\n");
-}
-
-bool WriteFile(const std::string& path, const std::string& bytes) {
-  if (path == "-") {
-    std::cout << bytes << std::flush;
-    return std::cout.good();
-  }
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << bytes;
-  file.close();
-  return file.good();
 }
 
 std::string DefaultOutput(const Arguments& a) {

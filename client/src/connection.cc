@@ -73,6 +73,7 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
                  fmt::format("the arguments take {} bytes, more than the {} of a message of the farm at {}; pass less",
                              call.frame.size(), channel_->most_sent(), peer()));
   if (wants_ring_ != 0) OpenRing(std::exchange(wants_ring_, 0), deadline);
+  sent_ = false;  // whatever became of that: this call has not begun
   if (broken_) return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} broke", peer()));
   if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
   EncodeCall(call, ++sequence_, out_);
@@ -94,9 +95,10 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
 }
 
 Expected<CallAnswer> Connection::CallOverSocket(const Deadline& deadline) {
-  posted_ = false;
   broken_ = true;  // until the reply is here and whole
-  RBC_RETURN_IF_ERROR(socket_.Send(out_, deadline));
+  const Status written = socket_.Send(out_, deadline);
+  sent_ = socket_.sent() != 0;
+  if (!written) return written.error();
   RBC_ASSIGN_OR_RETURN(const std::string_view reply, socket_.Receive(deadline));
   auto answer = DecodeCallReply(reply, sequence_);
   broken_ = !answer.has_value();
@@ -104,7 +106,7 @@ Expected<CallAnswer> Connection::CallOverSocket(const Deadline& deadline) {
 }
 
 Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
-  posted_ = true;
+  sent_ = true;
   broken_ = true;
   std::string_view reply;
   switch (ring_->Exchange(out_, deadline, [this] { return Alive(); })) {
@@ -117,6 +119,7 @@ Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
         client.ring_reply(framed);
         return framed;
       });
+      sent_ = true;                      // the call, whatever became of the question
       if (ring_->dead()) ring_.reset();  // the next call goes over the socket, and a new ring is asked for
       if (!fetched) return std::move(fetched).error();
       ring_reply_ = *std::move(fetched);

@@ -36,6 +36,7 @@ class Connection {
       }
     } catch (...) {
       error = Caught();
+      sent_ = socket_.sent() != 0;
     }
     return error;
   }
@@ -46,7 +47,7 @@ class Connection {
   // True after an error that was not the farm's answer: the connection is of no more use.
   bool broken() const { return broken_; }
   // Whether any byte of the last request left this process.
-  bool sent() const { return posted_ || socket_.sent() != 0; }
+  bool sent() const { return sent_; }
   bool Alive() const { return socket_.Alive(); }
   int fd() const { return socket_.fd(); }
   const std::string& peer() const { return socket_.peer(); }
@@ -72,7 +73,7 @@ class Connection {
   int32_t sequence_ = 0;
   bool broken_ = false;
   bool ring_allowed_ = false;
-  bool posted_ = false;  // the last request lies in the ring
+  bool sent_ = false;
   std::unique_ptr<Ring> ring_;
   RingUse ring_use_;
   int64_t wants_ring_ = 0;  // for this function

@@ -26,7 +26,14 @@ enum class Abi : uint8_t {
 enum class Emit : uint8_t { kObject = 0, kAssembly = 1, kIr = 2, kPtx = 3, kCubin = 4 };
 
 // Which entries are made of the declared functions. Those with Abi::kKernel are entries by themselves, always.
-enum class EntryKind : uint8_t { kCall = 0, kMap = 1, kReduce = 2, kKernel = 3 };
+enum class EntryKind : uint8_t { kCall = 0, kMap = 1, kReduce = 2, kKernel = 3, kScan = 4 };
+
+// Of exp, log, sin, ... in maps on host. Calls always have libm's. Numbers travel on the wire: only add.
+enum class MathAccuracy : uint8_t {
+  kFast = 0,      // vector functions, at most 4 ulp
+  kAccurate = 1,  // vector functions, at most 1 ulp
+  kPrecise = 2,   // libm's results, row by row
+};
 
 // What Artifact::code is.
 enum class CodeFormat : uint8_t {
@@ -61,7 +68,11 @@ struct CompileOptions {
   bool debug = false;                  // keep DWARF
   bool allow_contract = false;         // a*b+c may be fused
   bool allow_inline_asm = false;       // the operator's leave, never the client's
-  EntryKind entry = EntryKind::kCall;  // kCall, kMap or kReduce
+  EntryKind entry = EntryKind::kCall;  // kCall, kMap, kReduce or kScan
+  // kMap on host: how rows of each column lie, result last: 'c' side by side, 'b' one value for all, 's' any stride.
+  // Empty: any. Entries of other patterns than their columns' must not be run.
+  std::string map_pattern;
+  MathAccuracy accuracy = MathAccuracy::kFast;  // kMap and kReduce on host
   // cuda and cuda32 only; of the device that will run it, or of the client's wish for emit.
   uint32_t sm = 0;           // 75, 80, 90, ...; 0: TargetInfo::cpu
   uint32_t ptx_version = 0;  // 78 is PTX 7.8; 0: the least that the SM needs

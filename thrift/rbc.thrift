@@ -205,6 +205,17 @@ struct MapReply {
   4: optional binary output
 }
 
+// An n-dimensional array: elements as they lie in a frame (a bool is a byte), at byte offset + sum(index[d] *
+// strides[d]) of a buffer of the session or, without one, of `data`. Strides may be 0 or negative.
+struct ArrayRef {
+  1: string dtype                    // "float64"
+  2: list<i64> shape                 // empty: one value
+  3: list<i64> strides               // bytes; as many as shape
+  4: optional i64 buffer             // id
+  5: i64 offset = 0                  // of the element with index 0, 0, ...
+  6: optional binary data
+}
+
 // A grid of threads that run a function with abi Kernel. Grid and block have 1 to 3 dimensions.
 struct LaunchRequest {
   1: i64 request_id

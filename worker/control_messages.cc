@@ -186,6 +186,8 @@ std::string Serialize(const CompileJob& job) {
   writer.Put(job.options.sm);
   writer.Put(job.options.ptx_version);
   PutFlag(writer, job.options.simulate);
+  writer.PutBytes(job.options.map_pattern);
+  writer.Put(job.options.accuracy);
   writer.PutBytes(job.ir);
   return writer.Take();
 }
@@ -209,6 +211,8 @@ Expected<CompileJob> ParseCompileJob(std::string_view bytes) {
   job.options.sm = reader.Get<uint32_t>();
   job.options.ptx_version = reader.Get<uint32_t>();
   job.options.simulate = reader.GetBool();
+  job.options.map_pattern = reader.GetString();
+  job.options.accuracy = reader.Get<MathAccuracy>();
   job.ir = reader.GetBytes();
   if (!reader.AtEnd()) return Malformed("compile job");
   return job;

@@ -89,6 +89,7 @@ Digest ArtifactKey(const std::string& domain, const Digest& handle, const Target
   hasher.Add(uint64_t{options.debug} | uint64_t{options.allow_contract} << 1 | uint64_t{options.allow_inline_asm} << 2 |
              uint64_t{serial} << 3 | uint64_t{options.simulate} << 4);
   hasher.Add(static_cast<uint64_t>(options.entry)).Add(uint64_t{options.sm}).Add(uint64_t{options.ptx_version});
+  hasher.Add(options.map_pattern).Add(static_cast<uint64_t>(options.accuracy));
   return hasher.Finish();
 }
 

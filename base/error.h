@@ -38,7 +38,8 @@ namespace rbc {
   X(Unavailable, 23)        /* the device or the farm is not there now */            \
   X(ConnectionLost, 24)     /* client side: the farm cannot be reached */            \
   X(NoMatch, 25)            /* client side: no signature takes these arguments */    \
-  X(Internal, 26)           /* a defect of the farm: report it */
+  X(Internal, 26)           /* a defect of the farm: report it */                    \
+  X(BufferLost, 27)         /* the buffer is gone: make it anew */
 
 enum class ErrorKind : int32_t {
 #define RBC_X(name, number) k##name = number,

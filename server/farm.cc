@@ -114,11 +114,16 @@ void Farm::Housekeep() {
     lock.unlock();
     sessions_.Expire();
     if (tick % 25 == 0) names_.Expire();
+    if (tick % 5 == 0) TrimData();
     // Nobody waits for a compile whose client has gone. Calls go on: the client may ask for their outcome.
     for (const uint64_t connection : loop_.GoneWhileServed())
       for (const auto& session : sessions_.All()) session->CancelOf(connection);
     lock.lock();
   }
+}
+
+void Farm::TrimData() const {
+  for (const auto& session : sessions_.All()) session->data().Trim();
 }
 
 int64_t Farm::uptime_ms() const {

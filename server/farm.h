@@ -80,6 +80,7 @@ class Farm final : public Service {
   void CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker);
   bool AllIdle() const;
   bool FreeADevice() const;
+  void TrimData() const;
   void Housekeep();
 
   const FarmConfig config_;

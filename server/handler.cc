@@ -87,6 +87,18 @@ wire::FunctionInfo FunctionInfoOf(const SessionModule& module, size_t index) {
   return out;
 }
 
+wire::BufferInfo ToWire(const Buffer& buffer) {
+  wire::BufferInfo out;
+  out.id = static_cast<int64_t>(buffer.id());
+  out.name = buffer.spec().name;
+  out.dtype = buffer.spec().dtype;
+  out.shape = buffer.spec().shape;
+  out.strides = buffer.strides();
+  out.offset = static_cast<int64_t>(buffer.offset());
+  out.bytes = static_cast<int64_t>(buffer.bytes());
+  return out;
+}
+
 std::vector<wire::Timing> ToWire(const std::vector<std::pair<std::string, uint32_t>>& timings) {
   std::vector<wire::Timing> out(timings.size());
   for (size_t i = 0; i < timings.size(); ++i) {
@@ -179,6 +191,11 @@ class Handler final : public wire::FarmIf {
   void status(wire::FarmStatus& reply) override;
   void ring(wire::RingReply& reply, const int64_t function_id) override;
   void ring_reply(std::string& reply) override;
+  void buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) override;
+  void buffer_free(const int64_t id) override;
+  void buffers(std::vector<wire::BufferInfo>& reply) override;
+  void buffer_info(wire::BufferInfo& reply, const int64_t id) override;
+  void arena(wire::ArenaReply& reply) override;
 
  private:
   std::shared_ptr<Session> session() const { return OrThrow(farm_->SessionOf(*connection_)); }
@@ -629,6 +646,30 @@ void Handler::ring(wire::RingReply& reply, const int64_t function_id) {
 void Handler::ring_reply(std::string& reply) {
   if (connection_->ring_worker == nullptr) Throw(ErrorKind::kInvalidArgument, "this connection has no ring");
   OrThrow(connection_->ring_worker->DirectReply(connection_->id, &reply));
+}
+
+void Handler::buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) {
+  reply = ToWire(*OrThrow(session()->data().Create({spec.name, spec.dtype, spec.shape, spec.fortran})));
+}
+
+void Handler::buffer_free(const int64_t id) { OrThrow(session()->data().Free(static_cast<uint64_t>(id))); }
+
+void Handler::buffers(std::vector<wire::BufferInfo>& reply) {
+  for (const auto& buffer : session()->data().All()) reply.push_back(ToWire(*buffer));
+}
+
+void Handler::buffer_info(wire::BufferInfo& reply, const int64_t id) {
+  reply = ToWire(*OrThrow(session()->data().Find(static_cast<uint64_t>(id))));
+}
+
+void Handler::arena(wire::ArenaReply& reply) {
+  const auto mine = session();
+  if (!farm_->config().direct) Throw(ErrorKind::kUnsupported, "this farm shares no memory (sessions.direct)");
+  if (!connection_->peer.local)
+    Throw(ErrorKind::kUnsupported, "arrays are shared with clients on this machine only; connect by the Unix socket");
+  connection_->sent_arena = OrThrow(mine->data().Arena());
+  connection_->send_fd = connection_->sent_arena->memory().fd();
+  reply.size = static_cast<int64_t>(connection_->sent_arena->memory().size());
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 namespace cpp rbc.wire
 
 const i32 PROTOCOL_MAJOR = 1
-const i32 PROTOCOL_MINOR = 1
+const i32 PROTOCOL_MINOR = 2
 const i32 DEFAULT_PORT = 11530
 
 // What the caller does next; base/error.h says it kind by kind.
@@ -13,7 +13,7 @@ enum ErrorKind {
   CompileFailed = 6, CompileCrash = 7, Quarantined = 8, DeadlineExceeded = 9, RemoteCrash = 10, WorkerLost = 11,
   StateLost = 12, UnknownModule = 13, UnknownName = 14, UnknownTarget = 15, UnknownSession = 16, WrongFarm = 17,
   Busy = 18, ResourceExhausted = 19, ProtocolMismatch = 20, PermissionDenied = 21, Cancelled = 22, Unavailable = 23,
-  ConnectionLost = 24, NoMatch = 25, Internal = 26
+  ConnectionLost = 24, NoMatch = 25, Internal = 26, BufferLost = 27
 }
 
 enum Severity { Error = 0, Warning = 1, Remark = 2, Note = 3 }
@@ -216,6 +216,29 @@ struct ArrayRef {
   6: optional binary data
 }
 
+// An array that stays between calls, in the session's data arena: docs/data.md.
+struct BufferSpec {
+  1: string dtype                    // "float64"; a plain value without pointers
+  2: list<i64> shape                 // empty: one value
+  3: bool fortran = false            // the first dimension is innermost, else the last
+  4: optional string name            // for people
+}
+
+struct BufferInfo {
+  1: i64 id
+  2: string name
+  3: string dtype
+  4: list<i64> shape
+  5: list<i64> strides               // bytes
+  6: i64 offset                      // in the arena
+  7: i64 bytes
+}
+
+// The session's data arena. The descriptor to map comes with the reply.
+struct ArenaReply {
+  1: i64 size                        // bytes to map
+}
+
 // A grid of threads that run a function with abi Kernel. Grid and block have 1 to 3 dimensions.
 struct LaunchRequest {
   1: i64 request_id
@@ -297,4 +320,12 @@ service Farm {
   RingReply ring(1: i64 function_id) throws (1: FarmError error)
   // What the connection's lane cannot hold: the framed reply of its call, or why the call ended.
   binary ring_reply() throws (1: FarmError error)
+  // Its bytes are what they happen to be.
+  BufferInfo buffer_create(1: BufferSpec spec) throws (1: FarmError error)
+  // Its memory goes to others as soon as nothing works on it.
+  void buffer_free(1: i64 id) throws (1: FarmError error)
+  list<BufferInfo> buffers() throws (1: FarmError error)
+  BufferInfo buffer_info(1: i64 id) throws (1: FarmError error)
+  // Over Unix sockets: the memory of all buffers of the session. Unsupported where the farm shares none.
+  ArenaReply arena() throws (1: FarmError error)
 }

@@ -18,6 +18,7 @@
 #include "worker/call_context.h"
 #include "worker/control_messages.h"
 #include "worker/control_socket.h"
+#include "worker/data_arena.h"
 #include "worker/fault.h"
 #include "worker/lane.h"
 #include "worker/module_instance.h"
@@ -134,6 +135,7 @@ class ExecuteRole {
     LoadBody load;
     ModuleBody unload;
     LaneBody lend;
+    DataArenaBody arena;
     switch (receiver_.type()) {
       case MessageType::kLoad:
         return receiver_.As(&load) && Load(load);
@@ -141,6 +143,8 @@ class ExecuteRole {
         return receiver_.As(&unload) && Unload(unload.module_id);
       case MessageType::kLend:
         return receiver_.As(&lend) && Lend(lend.lane);
+      case MessageType::kDataArena:
+        return receiver_.As(&arena) && MapDataArena(arena.size);
       default:
         return false;
     }
@@ -209,6 +213,16 @@ class ExecuteRole {
     if (lane >= lanes_.size() || !fd || !lanes_[lane]->Lend(fd.get())) return false;
     fd.Release();
     return true;
+  }
+
+  // The mapping keeps the memory; the descriptor goes.
+  bool MapDataArena(uint64_t size) {
+    const UniqueFd fd = std::move(receiver_.fds()[0]);
+    if (!fd || !DataArena().empty()) return false;
+    void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (memory != MAP_FAILED) DataArena() = {static_cast<uint8_t*>(memory), size};
+    return SendPacket(kWorkerControlFd, MessageType::kDataArenaMapped,
+                      DataArenaMappedBody{memory == MAP_FAILED ? 1u : 0u, 0});
   }
 
   WorkerProcess& process_;

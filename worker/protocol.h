@@ -65,6 +65,10 @@ enum class MessageType : uint32_t {
   kCompiled = 14,  // JobBody; the result lies in the arena at `offset`
   // probe -> daemon, once
   kProbed = 15,  // JobBody; job_id 0: devices (device_description.h) lie in the arena, 1: an error
+  // daemon -> execution worker
+  kDataArena = 16,  // DataArenaBody; descriptor: the session's data arena, a sealed memfd. At most once
+  // execution worker -> daemon
+  kDataArenaMapped = 17,  // DataArenaMappedBody
 };
 
 struct MessageHeader {
@@ -122,6 +126,13 @@ struct ModuleBody {
 };
 struct LaneBody {
   uint32_t lane;
+  uint32_t unused;
+};
+struct DataArenaBody {
+  uint64_t size;
+};
+struct DataArenaMappedBody {
+  uint32_t failed;
   uint32_t unused;
 };
 struct JobBody {
@@ -261,7 +272,8 @@ inline constexpr int kFaultExitStatus = 71;
 
 // ---- Which message is allowed when -------------------------------------------------------------------------------
 //   nursery, before NurseryReady: none; after: Spawn
-//   worker, before WorkerReady: none; then execute: Load, Unload, Lend; compile: Compile, one at a time
+//   worker, before WorkerReady: none; then execute: Load, Unload, Lend, DataArena (once); compile: Compile, one at a
+//   time
 //   lane kIdle: daemon may set kCall or, for one of the last lent_lanes, send Lend; any other state belongs to the
 //   other side until it changes it
 // A message out of turn, malformed or of unknown type ends the worker (daemon's side: kills it).

@@ -43,6 +43,9 @@ Condition Equals(unsigned argument, uint32_t value) {
   return {LoadArgument(argument), IfEqual(value, 0, kToTrap), LoadArgument(argument, true), IfEqual(0, 0, kToTrap)};
 }
 // Of the low 32 bits, which are all that the kernel looks at in these arguments.
+[[maybe_unused]] Condition HasOneOf(unsigned argument, uint32_t bits) {
+  return {LoadArgument(argument), And(bits), IfEqual(0, kToTrap, 0)};
+}
 Condition HasNone(unsigned argument, uint32_t bits) {
   return {LoadArgument(argument), And(bits), IfEqual(0, 0, kToTrap)};
 }
@@ -100,10 +103,10 @@ class Filter {
   std::vector<sock_filter> program_;
 };
 
-// Memory without a way to make it executable.
-[[maybe_unused]] void AllowMemory(Filter& filter) {
+// Memory without a way to make it executable. `kinds`: of mappings, of which one is needed.
+[[maybe_unused]] void AllowMemory(Filter& filter, uint32_t kinds) {
   filter.Allow(SYS_brk);
-  filter.Allow(SYS_mmap, {HasNone(2, PROT_EXEC), HasAll(3, MAP_ANONYMOUS)});
+  filter.Allow(SYS_mmap, {HasNone(2, PROT_EXEC), HasOneOf(3, kinds)});
   filter.Allow(SYS_munmap);
   filter.Allow(SYS_mremap);
   filter.Allow(SYS_madvise, {IsOneOf(2, 0, {MADV_DONTNEED, MADV_FREE})});
@@ -204,7 +207,7 @@ std::vector<sock_filter> GpuFilter() { return WideFilter(); }
 #else
 std::vector<sock_filter> CompileFilter() {
   Filter filter;
-  AllowMemory(filter);
+  AllowMemory(filter, MAP_ANONYMOUS);
   filter.Allow(SYS_mprotect, {HasNone(2, PROT_EXEC)});
   AllowSockets(filter);
   AllowFutex(filter);
@@ -226,7 +229,7 @@ std::vector<sock_filter> ExecuteFilter() {
   filter.Allow(SYS_poll);
   filter.Allow(SYS_sched_getaffinity, {Equals(0, 0)});  // its own thread only: see base/step_aside.h
   filter.Allow(SYS_sched_setaffinity, {Equals(0, 0)});
-  AllowMemory(filter);
+  AllowMemory(filter, MAP_ANONYMOUS | MAP_SHARED);  // shared: of what the daemon sent, the session's arrays
   filter.Allow(SYS_mprotect, {LacksOne(2, PROT_WRITE | PROT_EXEC)});
   AllowThreadsAndClocks(filter);
   filter.Allow(SYS_close);

@@ -64,6 +64,10 @@ struct FarmConfig {
   uint64_t capture_limit = 64 * 1024;
   uint64_t call_deadline_ms = 60'000;
   uint64_t load_deadline_ms = 10'000;
+  // [data]
+  uint64_t data_session_bytes = 4ull << 30;
+  uint64_t data_max_bytes = 0;  // half of this machine's memory
+  uint64_t data_max_buffers = 16'384;
   // [compile]
   uint64_t compile_workers = 2;
   uint64_t jobs_per_worker = 500;

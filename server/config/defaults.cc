@@ -48,6 +48,8 @@ Status Complete(FarmConfig* config) {
   if (config->state_dir.empty())
     return {ErrorKind::kInvalidArgument, "server.state_dir is not set and neither XDG_STATE_HOME nor HOME is; set it"};
   if (config->worker_path.empty()) config->worker_path = DefaultWorkerPath();
+  if (config->data_max_bytes == 0)
+    config->data_max_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(getpagesize()) / 2;
   if (config->lent_lanes >= config->lanes)
     return {ErrorKind::kInvalidArgument,
             fmt::format("workers.lent_lanes ({}) is not below workers.lanes ({}); leave a lane for the daemon",

@@ -17,6 +17,7 @@
 namespace rbc::server {
 
 class Session;
+class SessionArena;
 
 // Who may touch a connection: the loop's wait (kArmed: nobody), the one thread that serves it, or a worker.
 enum class Holder : uint8_t { kArmed, kServing, kLent };
@@ -45,6 +46,7 @@ struct Connection {
   std::chrono::steady_clock::time_point lent_at;
   std::shared_ptr<ExecutionWorker> ring_worker;  // a lane of it is the client's
   int send_fd = -1;                              // goes with the next reply; its owner keeps it open
+  std::shared_ptr<SessionArena> sent_arena;      // such an owner
 
   std::atomic<Holder> holder{Holder::kServing};
   std::atomic<bool> in_request{false};

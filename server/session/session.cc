@@ -29,13 +29,21 @@ worker::LoadBlob MakeBlob(const SessionModule& module, const ModulePayload& payl
   return blob;
 }
 
+DataLimits LimitsOf(const FarmConfig& config) {
+  return {config.data_session_bytes, config.data_max_bytes, config.data_max_buffers};
+}
+
+// The first of ids that are not taken for those of another session.
+uint64_t RandomStart() { return (RandomNumber() >> 17) + 1; }
+
 }  // namespace
 
 Session::Session(SessionIdentity identity, SessionHost& host)
     : identity_(std::move(identity)),
       host_(host),
       slots_(std::make_shared<SlotTable>()),
-      next_module_((RandomNumber() >> 17) + 1) {}
+      data_(LimitsOf(host.config), host.data, RandomStart()),
+      next_module_(RandomStart()) {}
 
 Session::~Session() { End(); }
 
@@ -168,6 +176,12 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::WorkerFor(const std::string&
   return Ended();
 }
 
+Status Session::EnsureArena(ExecutionWorker& worker) {
+  if (worker.has_arena()) return {};
+  RBC_ASSIGN_OR_RETURN(const auto arena, data_.Arena());
+  return worker.ShareArena(arena->memory());
+}
+
 std::vector<std::shared_ptr<ExecutionWorker>> Session::IdleOnDevices() const {
   std::vector<std::shared_ptr<ExecutionWorker>> out;
   const std::lock_guard lock(mutex_);
@@ -247,6 +261,7 @@ void Session::End() {
     worker->Kill(Ended());
     --host_.workers;
   }
+  data_.End();
   for (const auto& [id, module] : modules) slots_->Withdraw(*module);
   host_.modules -= modules.size();
 }

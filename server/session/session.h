@@ -14,6 +14,7 @@
 #include "base/expected.h"
 #include "server/backend.h"
 #include "server/config/config.h"
+#include "server/data/session_data.h"
 #include "server/session/outcomes.h"
 #include "server/session/session_module.h"
 #include "server/store/module_store.h"
@@ -29,6 +30,7 @@ struct SessionHost {
   std::function<bool()> free_a_device;        // ends the device worker that was idle for longest; false: there is none
   std::atomic<uint64_t> modules{0};
   std::atomic<uint64_t> workers{0};
+  DataTotals data{};
 };
 
 struct SessionIdentity {
@@ -74,6 +76,13 @@ class Session {
   // Workers on a device that may go: idle, and without a module that would lose its globals.
   std::vector<std::shared_ptr<ExecutionWorker>> IdleOnDevices() const;
 
+  // Its arrays.
+  SessionData& data() { return data_; }
+  const SessionData& data() const { return data_; }
+  // Brings the session's arena to a worker of it, once. Due before a call that names places in it
+  // (worker::kInDataArena). kWorkerLost, kResourceExhausted, kDeadlineExceeded.
+  Status EnsureArena(ExecutionWorker& worker);
+
   OutcomeTable& outcomes() { return outcomes_; }
   // Kills the workers, cancels what waits, forgets the modules. Later requests get kUnknownSession.
   void End();
@@ -106,6 +115,7 @@ class Session {
   SessionHost& host_;
   const std::shared_ptr<SlotTable> slots_;
   OutcomeTable outcomes_;
+  SessionData data_;
   std::atomic<bool> ended_{false};
 
   mutable std::mutex mutex_;

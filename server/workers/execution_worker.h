@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/expected.h"
+#include "server/data/shared_memory.h"
 #include "worker/call_message.h"
 #include "worker/control_messages.h"
 
@@ -49,6 +50,11 @@ class ExecutionWorker {
   virtual Status Load(uint64_t module_id, const worker::LoadBlob& blob) = 0;
   // Waits until no call is inside, then releases. Dead workers: nothing to do.
   virtual void Unload(uint64_t module_id) = 0;
+
+  // Gives it the session's arena of arrays, which it maps before this returns. Once: more of it does nothing. Blocks;
+  // errors: kWorkerLost, kResourceExhausted, kDeadlineExceeded (the worker is then ended).
+  virtual Status ShareArena(const SharedMemory& arena) = 0;
+  virtual bool has_arena() const = 0;
 
   // Runs one call: `framed` is the whole framed message that `call` was parsed from, its function loaded here. Blocks;
   // on success *reply is the whole framed reply (also when that reply is an exception the worker sent). An error is

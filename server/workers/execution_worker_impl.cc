@@ -178,6 +178,45 @@ void ExecutionWorkerImpl::OnLoaded(const Packet& packet) {
   changed_.notify_all();
 }
 
+// ---- The session's arrays ----------------------------------------------------------------------------------------
+
+Status ExecutionWorkerImpl::ShareArena(const SharedMemory& arena) {
+  std::unique_lock lock(mutex_);
+  if (!dead_ && arena_use_ == ArenaUse::kNone) {
+    arena_use_ = ArenaUse::kSent;
+    lock.unlock();
+    const int fds[] = {arena.fd()};
+    if (!SendPacket(control_.get(), MessageType::kDataArena, worker::DataArenaBody{arena.size()}, fds))
+      process_->Kill();
+    lock.lock();
+  }
+  const auto answered = [&] { return dead_ || arena_use_ == ArenaUse::kMapped || arena_use_ == ArenaUse::kRefused; };
+  if (!changed_.wait_for(lock, host_.options().load_deadline, answered)) {
+    lock.unlock();
+    const Error late(ErrorKind::kDeadlineExceeded, fmt::format("the worker does not map the session's arrays in {} ms",
+                                                               host_.options().load_deadline.count()));
+    KillFor(worker::kNoLane, late);
+    return late;
+  }
+  if (arena_use_ == ArenaUse::kMapped) return {};
+  if (arena_use_ == ArenaUse::kRefused)
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("the worker cannot map the session's arrays, {} bytes of address space", arena.size()));
+  return WorkerLost("the worker ended before the call began: " + WhyDead(), false);
+}
+
+void ExecutionWorkerImpl::OnArenaMapped(const Packet& packet) {
+  worker::DataArenaMappedBody body{};
+  const std::lock_guard lock(mutex_);
+  if (!packet.As(&body) || arena_use_ != ArenaUse::kSent) {
+    kill_reason_ = Violation("DataArenaMapped");
+    process_->Kill();
+    return;
+  }
+  arena_use_ = body.failed != 0 ? ArenaUse::kRefused : ArenaUse::kMapped;
+  changed_.notify_all();
+}
+
 // ---- Relayed calls -----------------------------------------------------------------------------------------------
 
 Expected<uint32_t> ExecutionWorkerImpl::TakeLane(Clock::time_point until, int64_t request_id) {
@@ -551,6 +590,8 @@ void ExecutionWorkerImpl::OnPacket(const Packet& packet) {
       return OnLoaded(packet);
     case MessageType::kLaneReturned:
       return OnReturned(packet);
+    case MessageType::kDataArenaMapped:
+      return OnArenaMapped(packet);
     case MessageType::kUnloaded:
       return;
     default:

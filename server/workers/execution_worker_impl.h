@@ -26,6 +26,8 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   bool dead() const override { return dead_.load(std::memory_order_acquire); }
   Status Load(uint64_t module_id, const worker::LoadBlob& blob) override;
   void Unload(uint64_t module_id) override;
+  Status ShareArena(const SharedMemory& arena) override;
+  bool has_arena() const override { return arena_use_.load(std::memory_order_acquire) == ArenaUse::kMapped; }
   Status Call(std::string_view framed, const worker::CallView& call, std::string* reply) override;
   bool Lend(int fd, uint64_t cookie) override;
   std::optional<DirectLane> OpenDirect(uint64_t cookie) override;
@@ -47,6 +49,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
  private:
   // kDirect: a client has the daemon's end. kClosing: the client is gone, its call still runs.
   enum class Use : uint8_t { kFree, kRelay, kLent, kDirect, kClosing };
+  enum class ArenaUse : uint8_t { kNone, kSent, kMapped, kRefused };
   struct LaneUse {
     Use use = Use::kFree;
     uint64_t cookie = 0;      // kLent, kDirect
@@ -89,6 +92,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   std::string WhyDead() const;                                                      // REQUIRES: mutex_ held
   void OnLoaded(const Packet& packet);
   void OnReturned(const Packet& packet);
+  void OnArenaMapped(const Packet& packet);
 
   WorkerHost& host_;
   const std::shared_ptr<ChildProcess> process_;
@@ -109,6 +113,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   uint32_t waiting_ = 0;
   Clock::time_point last_used_ = Clock::now();
   std::atomic<bool> dead_{false};
+  std::atomic<ArenaUse> arena_use_{ArenaUse::kNone};  // changed with mutex_ held
   bool explained_ = false;
   int exit_status_ = 0;
   std::optional<Fault> fault_;

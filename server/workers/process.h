@@ -1,4 +1,4 @@
-// A worker process seen from the daemon: shared memory, control socket, death.
+// A worker process seen from the daemon: control socket, death.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -18,33 +18,12 @@
 
 #include "base/expected.h"
 #include "base/unique_fd.h"
+#include "server/data/shared_memory.h"
 #include "worker/protocol.h"
 
 namespace rbc::server {
 
 using Clock = std::chrono::steady_clock;
-
-// A sealed memfd, mapped here: a worker cannot shrink it under the daemon. Move-only.
-class SharedMemory {
- public:
-  static Expected<SharedMemory> Create(const char* name, size_t size);
-  SharedMemory() = default;
-  SharedMemory(SharedMemory&& other) noexcept
-      : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  SharedMemory& operator=(SharedMemory&& other) noexcept;
-  ~SharedMemory();
-
-  int fd() const { return fd_.get(); }
-  char* data() const { return static_cast<char*>(data_); }
-  size_t size() const { return size_; }
-  // Gives the pages of a range back to the system; it reads as zero afterwards.
-  void Discard(size_t offset, size_t size);
-
- private:
-  UniqueFd fd_;
-  void* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 // One control packet.
 struct Packet {

@@ -332,6 +332,33 @@ void FakeFarm::status(wire::FarmStatus& out) {
 void FakeFarm::ring(wire::RingReply&, int64_t) { Throw(wire::ErrorKind::Unsupported, "this farm shares no lanes"); }
 void FakeFarm::ring_reply(std::string&) { Throw(wire::ErrorKind::InvalidArgument, "this connection has no ring"); }
 
+void FakeFarm::buffer_create(wire::BufferInfo& out, const wire::BufferSpec& spec) {
+  const std::lock_guard lock(mutex_);
+  out.id = next_++;
+  out.name = spec.name;
+  out.dtype = spec.dtype;
+  out.shape = spec.shape;
+  buffers_[out.id] = out;
+}
+
+void FakeFarm::buffer_free(int64_t id) {
+  const std::lock_guard lock(mutex_);
+  if (buffers_.erase(id) == 0) Throw(wire::ErrorKind::BufferLost, "no such buffer");
+}
+
+void FakeFarm::buffers(std::vector<wire::BufferInfo>& out) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, info] : buffers_) out.push_back(info);
+}
+
+void FakeFarm::buffer_info(wire::BufferInfo& out, int64_t id) {
+  const std::lock_guard lock(mutex_);
+  if (!buffers_.contains(id)) Throw(wire::ErrorKind::BufferLost, "no such buffer");
+  out = buffers_.at(id);
+}
+
+void FakeFarm::arena(wire::ArenaReply&) { Throw(wire::ErrorKind::Unsupported, "this farm shares no memory"); }
+
 // ---- a server without manners ----------------------------------------------------------------------------------
 
 RudeServer::RudeServer(std::string path, std::function<void(int fd)> serve) : path_(std::move(path)) {

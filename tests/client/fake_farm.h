@@ -82,6 +82,11 @@ class FakeFarm : public wire::FarmIf {
   void status(wire::FarmStatus& out) override;
   void ring(wire::RingReply& out, int64_t function_id) override;  // none here: Unsupported
   void ring_reply(std::string& out) override;
+  void buffer_create(wire::BufferInfo& out, const wire::BufferSpec& spec) override;
+  void buffer_free(int64_t id) override;
+  void buffers(std::vector<wire::BufferInfo>& out) override;
+  void buffer_info(wire::BufferInfo& out, int64_t id) override;
+  void arena(wire::ArenaReply& out) override;  // none here: Unsupported
 
  private:
   struct Module {
@@ -97,6 +102,7 @@ class FakeFarm : public wire::FarmIf {
   std::set<int64_t> sessions_;
   std::map<int64_t, Module> modules_;  // by id
   std::map<int64_t, wire::CallReply> ran_;
+  std::map<int64_t, wire::BufferInfo> buffers_;
   std::map<std::string, std::pair<int64_t, int64_t>> names_;  // module, function
   Reply reply_;
   int64_t next_ = 1;

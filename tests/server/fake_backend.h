@@ -48,6 +48,11 @@ class FakeWorker final : public ExecutionWorker {
   bool dead() const override { return dead_; }
   Status Load(uint64_t module_id, const worker::LoadBlob& blob) override;
   void Unload(uint64_t module_id) override;
+  Status ShareArena(const SharedMemory&) override {
+    has_arena_ = true;
+    return {};
+  }
+  bool has_arena() const override { return has_arena_; }
   Status Call(std::string_view framed, const worker::CallView& call, std::string* reply) override;
   bool Lend(int fd, uint64_t cookie) override;
   bool Cancel(int64_t request_id) override;
@@ -73,6 +78,7 @@ class FakeWorker final : public ExecutionWorker {
   const uint64_t session_;
   const std::function<void(LentReturn)> on_return_;
   std::atomic<bool> dead_{false};
+  std::atomic<bool> has_arena_{false};
   std::atomic<uint64_t> calls_{0};
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -386,6 +386,46 @@ TEST(Golden, RingMethods) {
   Reply("ring_reply", reply);
 }
 
+TEST(Golden, BufferMethods) {
+  wire::Farm_buffer_create_args create;
+  create.spec.dtype = "float64";
+  create.spec.shape = {3, 4};
+  create.spec.fortran = true;
+  create.spec.__set_name("prices");
+  Request("buffer_create", create);
+  wire::BufferInfo info;
+  info.id = 77;
+  info.name = "prices";
+  info.dtype = "float64";
+  info.shape = {3, 4};
+  info.strides = {8, 24};
+  info.offset = 4096;
+  info.bytes = 96;
+  wire::Farm_buffer_create_result created;
+  Succeed(&created, info);
+  Reply("buffer_create", created);
+  wire::Farm_buffer_info_args ask;
+  ask.id = 77;
+  Request("buffer_info", ask);
+  wire::Farm_buffer_info_result told;
+  Succeed(&told, info);
+  Reply("buffer_info", told);
+  Request("buffers", wire::Farm_buffers_args());
+  wire::Farm_buffers_result list;
+  Succeed(&list, std::vector<wire::BufferInfo>{info, info});
+  Reply("buffers", list);
+  wire::Farm_buffer_free_args free;
+  free.id = 77;
+  Request("buffer_free", free);
+  Reply("buffer_free", wire::Farm_buffer_free_result());
+  Request("arena", wire::Farm_arena_args());
+  wire::ArenaReply shared;
+  shared.size = int64_t{4} << 30;
+  wire::Farm_arena_result arena;
+  Succeed(&arena, shared);
+  Reply("arena", arena);
+}
+
 // The handle is part of the protocol too: clients compute it.
 TEST(Golden, Handle) {
   const auto request = MakeRequest("define double @f(double %x) { ret double %x }");

@@ -171,7 +171,9 @@ TEST(Sandbox, ArgumentsAreChecked) {
   EXPECT_TRUE(calls.Try(0, SYS_mmap, 0, 4096, 3, kAnonymous).alive);
   EXPECT_FALSE(calls.Try(0, SYS_mmap, 0, 4096, 7, kAnonymous).alive);  // executable
   EXPECT_FALSE(calls.Try(0, SYS_mmap, 0, 4096, 4, kAnonymous).alive);
-  EXPECT_FALSE(calls.Try(0, SYS_mmap, 0, 4096, 3, 1).alive);   // of a descriptor
+  EXPECT_FALSE(calls.Try(0, SYS_mmap, 0, 4096, 3, 2).alive);   // private, of a descriptor
+  EXPECT_TRUE(calls.Try(0, SYS_mmap, 0, 4096, 3, 1).alive);    // shared, of a descriptor: how arrays come here
+  EXPECT_FALSE(calls.Try(0, SYS_mmap, 0, 4096, 5, 1).alive);   // and executable
   EXPECT_FALSE(calls.Try(0, SYS_mprotect, 0, 4096, 7).alive);  // writable and executable
   EXPECT_FALSE(calls.Try(0, SYS_madvise, 0, 0, 12).alive);
   EXPECT_FALSE(calls.Try(0, SYS_recvmsg, 5, 0, 0).alive);

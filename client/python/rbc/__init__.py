@@ -17,7 +17,7 @@ SPDX-License-Identifier: Apache-2.0
 
 from ._core import version as __version__
 from ._errors import (  # noqa: F401
-    Busy, Cancelled, CompileCrash, CompileError, ConnectionLost, DeadlineExceeded, Error, InternalError,
+    BufferLost, Busy, Cancelled, CompileCrash, CompileError, ConnectionLost, DeadlineExceeded, Error, InternalError,
     InvalidArgument, InvalidModule, MissingSymbol, NoMatch, PermissionDenied, ProtocolMismatch, Quarantined,
     RemoteCrash, RemoteException, ResourceExhausted, StateLost, TypingError, Unavailable, UnknownName,
     UnknownSession, UnknownTarget, UnsupportedFeature, WorkerLost,
@@ -37,7 +37,7 @@ def __getattr__(name):
 
 
 __all__ = [
-    "Busy", "Caller", "Cancelled", "CompileCrash", "CompileError", "ConnectionLost", "DeadlineExceeded", "Error",
+    "BufferLost", "Busy", "Caller", "Cancelled", "CompileCrash", "CompileError", "ConnectionLost", "DeadlineExceeded", "Error",
     "InternalError", "InvalidArgument", "InvalidModule", "MissingSymbol", "NoMatch", "PermissionDenied",
     "ProtocolMismatch", "Quarantined", "RemoteCrash", "RemoteException", "RemoteJIT", "ResourceExhausted", "Signature",
     "StateLost", "Target", "Type", "TypingError", "Unavailable", "UnknownName", "UnknownSession", "UnknownTarget",

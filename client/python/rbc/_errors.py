@@ -157,6 +157,12 @@ class NoMatch(Error, TypeError):
     kind = "NoMatch"
 
 
+class BufferLost(Error, LookupError):
+    """The buffer was freed, or went with its session."""
+
+    kind = "BufferLost"
+
+
 class InternalError(Error):
     """A defect of the farm: report it."""
 
@@ -169,7 +175,7 @@ _CLASSES = {
         InvalidArgument, UnsupportedFeature, CompileError, CompileCrash, InvalidModule, MissingSymbol, Quarantined,
         DeadlineExceeded, RemoteCrash, WorkerLost, StateLost, UnknownName, UnknownTarget, UnknownSession, Busy,
         ResourceExhausted, ProtocolMismatch, PermissionDenied, Cancelled, Unavailable, ConnectionLost, NoMatch,
-        InternalError,
+        BufferLost, InternalError,
     )
 }
 _CLASSES["UnsupportedProducer"] = UnsupportedFeature

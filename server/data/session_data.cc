@@ -1,0 +1,135 @@
+// The buffers of one session.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/data/session_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "types/array_extent.h"
+
+namespace rbc::server {
+namespace {
+
+Error Lost(uint64_t id) {
+  return {ErrorKind::kBufferLost,
+          fmt::format("this session has no buffer {} (any more); it was freed, or went with another session", id)};
+}
+
+Status CheckAlignment(const Buffer& buffer, const wire::ArrayRef& array, uint64_t alignment) {
+  const auto wrong = [&](int64_t value) { return value % static_cast<int64_t>(alignment) != 0; };
+  if (!wrong(array.offset) && std::none_of(array.strides.begin(), array.strides.end(), wrong)) return {};
+  return {ErrorKind::kInvalidArgument,
+          fmt::format("an array of `{}` in buffer {} has an offset or stride that is no multiple of {}; copy it into a "
+                      "buffer of its own",
+                      array.dtype, buffer.id(), alignment)};
+}
+
+}  // namespace
+
+SessionData::SessionData(const DataLimits& limits, DataTotals& totals, uint64_t first_id)
+    : limits_(limits), totals_(totals), next_id_(first_id) {}
+
+Expected<std::shared_ptr<SessionArena>> SessionData::ArenaLocked() {
+  if (ended_) return Error(ErrorKind::kUnknownSession, "the session has ended; say hello again");
+  if (arena_ == nullptr) {
+    RBC_ASSIGN_OR_RETURN(arena_, SessionArena::Create(limits_, totals_));
+  }
+  return arena_;
+}
+
+Expected<std::shared_ptr<SessionArena>> SessionData::Arena() {
+  const std::lock_guard lock(mutex_);
+  return ArenaLocked();
+}
+
+Expected<std::shared_ptr<const Buffer>> SessionData::Create(BufferSpec spec) {
+  const std::lock_guard lock(mutex_);
+  RBC_ASSIGN_OR_RETURN(auto arena, ArenaLocked());
+  if (buffers_.size() >= limits_.max_buffers)
+    return Error(ErrorKind::kResourceExhausted,
+                 fmt::format("the buffers of this session are used up: {} in use, 1 asked for, {} allowed; free some",
+                             buffers_.size(), limits_.max_buffers));
+  RBC_ASSIGN_OR_RETURN(auto buffer, Buffer::Create(next_id_, std::move(spec), std::move(arena)));
+  ++next_id_;
+  ++totals_.buffers;
+  buffers_.emplace(buffer->id(), buffer);
+  return buffer;
+}
+
+Status SessionData::Free(uint64_t id) {
+  std::shared_ptr<const Buffer> gone;  // without the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = buffers_.find(id);
+  if (found == buffers_.end()) return Lost(id);
+  gone = std::move(found->second);
+  buffers_.erase(found);
+  --totals_.buffers;
+  return {};
+}
+
+Expected<std::shared_ptr<const Buffer>> SessionData::Find(uint64_t id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = buffers_.find(id);
+  if (found == buffers_.end()) return Lost(id);
+  return found->second;
+}
+
+std::vector<std::shared_ptr<const Buffer>> SessionData::All() const {
+  std::vector<std::shared_ptr<const Buffer>> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, buffer] : buffers_) out.push_back(buffer);
+  return out;
+}
+
+Expected<ResolvedArray> SessionData::Resolve(const wire::ArrayRef& array) const {
+  if (!array.__isset.buffer)
+    return Error(ErrorKind::kInvalidArgument, "the array names no buffer; give one of this session");
+  ResolvedArray out;
+  RBC_ASSIGN_OR_RETURN(out.buffer, Find(static_cast<uint64_t>(array.buffer)));
+  RBC_ASSIGN_OR_RETURN(out.type, types::Type::Parse(array.dtype));
+  RBC_ASSIGN_OR_RETURN(const auto element, types::ElementLayout(out.type));
+  RBC_ASSIGN_OR_RETURN(const auto extent, types::ExtentOf(array.shape, array.strides, element.size));
+  RBC_RETURN_IF_ERROR(CheckAlignment(*out.buffer, array, element.alignment));
+  const __int128 first = static_cast<__int128>(array.offset) + extent.low;
+  const __int128 last = static_cast<__int128>(array.offset) + extent.high;
+  if (array.offset < 0 || first < 0 || last > static_cast<__int128>(out.buffer->bytes()))
+    return Error(ErrorKind::kInvalidArgument,
+                 fmt::format("an array of {} elements at offset {} reaches beyond buffer {} of {} bytes",
+                             extent.elements, array.offset, out.buffer->id(), out.buffer->bytes()));
+  out.offset = out.buffer->offset() + static_cast<uint64_t>(array.offset);
+  out.element_size = element.size;
+  out.elements = extent.elements;
+  return out;
+}
+
+uint64_t SessionData::used() const {
+  const std::lock_guard lock(mutex_);
+  return arena_ == nullptr ? 0 : arena_->used();
+}
+
+size_t SessionData::buffers() const {
+  const std::lock_guard lock(mutex_);
+  return buffers_.size();
+}
+
+void SessionData::Trim() {
+  std::shared_ptr<SessionArena> arena;
+  {
+    const std::lock_guard lock(mutex_);
+    arena = arena_;
+  }
+  if (arena != nullptr) arena->Trim();
+}
+
+void SessionData::End() {
+  std::map<uint64_t, std::shared_ptr<const Buffer>> gone;  // without the lock, and their memory with the last
+  std::shared_ptr<SessionArena> arena;
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  totals_.buffers -= buffers_.size();
+  gone.swap(buffers_);
+  arena.swap(arena_);
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,62 @@
+// The buffers of one session.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "gen/rbc_types.h"
+#include "server/data/buffer.h"
+#include "types/type.h"
+
+namespace rbc::server {
+
+// An array that a request names, found and checked: each of its elements lies in the buffer, aligned as its type asks.
+struct ResolvedArray {
+  std::shared_ptr<const Buffer> buffer;  // keeps its place until the work is done
+  uint64_t offset = 0;                   // in the arena, of the element with index 0, 0, ...
+  types::Type type;
+  uint64_t element_size = 0;
+  int64_t elements = 0;
+};
+
+// Thread-safe.
+class SessionData {
+ public:
+  // Ids begin at `first_id`, a random number: those of another session are not taken for ours.
+  SessionData(const DataLimits& limits, DataTotals& totals, uint64_t first_id);
+  ~SessionData() { End(); }
+
+  // kResourceExhausted, kInvalidArgument, kUnsupported.
+  Expected<std::shared_ptr<const Buffer>> Create(BufferSpec spec);
+  // kBufferLost: no such buffer (any more).
+  Status Free(uint64_t id);
+  Expected<std::shared_ptr<const Buffer>> Find(uint64_t id) const;
+  std::vector<std::shared_ptr<const Buffer>> All() const;
+  // Of an array in a buffer. kBufferLost, kInvalidArgument.
+  Expected<ResolvedArray> Resolve(const wire::ArrayRef& array) const;
+
+  // Made at its first use.
+  Expected<std::shared_ptr<SessionArena>> Arena();
+  uint64_t used() const;
+  size_t buffers() const;
+  void Trim();
+  // Drops all of it; later requests get kUnknownSession.
+  void End();
+
+ private:
+  Expected<std::shared_ptr<SessionArena>> ArenaLocked();  // REQUIRES: mutex_ held
+
+  const DataLimits limits_;
+  DataTotals& totals_;
+  mutable std::mutex mutex_;
+  bool ended_ = false;
+  uint64_t next_id_;
+  std::shared_ptr<SessionArena> arena_;
+  std::map<uint64_t, std::shared_ptr<const Buffer>> buffers_;
+};
+
+}  // namespace rbc::server

@@ -1,0 +1,321 @@
+// Buffers of sessions over real sockets: the directory, quotas, the shared arena, lifetimes.
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <random>
+
+#include "server/data/range_allocator.h"
+#include "tests/server/farm_fixture.h"
+
+namespace rbc::server::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+wire::BufferSpec Spec(std::vector<int64_t> shape, const std::string& dtype = "float64") {
+  wire::BufferSpec spec;
+  spec.dtype = dtype;
+  spec.shape = std::move(shape);
+  return spec;
+}
+
+wire::BufferInfo Create(Client& client, const wire::BufferSpec& spec) {
+  wire::BufferInfo info;
+  client->buffer_create(info, spec);
+  return info;
+}
+
+wire::FarmError CreateError(Client& client, const wire::BufferSpec& spec) {
+  return ErrorOf([&] { Create(client, spec); });
+}
+
+// Asks for the arena over a socket of its own making: generated clients take no descriptors.
+struct RawArena {
+  std::string reply;
+  UniqueFd fd;
+  std::shared_ptr<void> keep;  // the connection
+};
+RawArena AskArena(const std::string& address, const wire::HelloReply& session) {
+  RawArena out;
+  const int fd = RawConnect(address);
+  out.keep = std::shared_ptr<void>(nullptr, [fd](void*) { close(fd); });
+  wire::Farm_attach_args attach;
+  attach.request.session_id = session.session_id;
+  attach.request.secret = session.secret;
+  attach.request.farm_id = session.farm_id;
+  const auto hello = FrameRequest("attach", 1, attach);
+  EXPECT_EQ(send(fd, hello.data(), hello.size(), 0), static_cast<ssize_t>(hello.size()));
+  EXPECT_FALSE(ReadFrame(fd).empty());
+  const auto ask = FrameRequest("arena", 2, wire::Farm_arena_args());
+  EXPECT_EQ(send(fd, ask.data(), ask.size(), 0), static_cast<ssize_t>(ask.size()));
+  char bytes[4096];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  iovec piece{bytes, sizeof bytes};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  if (got > 0) out.reply.assign(bytes, static_cast<size_t>(got));
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int received;
+    std::memcpy(&received, CMSG_DATA(header), sizeof received);
+    out.fd.Reset(received);
+  }
+  return out;
+}
+
+uint64_t PagesOf(int fd) {
+  struct stat info {};
+  return fstat(fd, &info) == 0 ? static_cast<uint64_t>(info.st_blocks) * 512 : 0;
+}
+
+class DataTest : public FarmTest {};
+
+TEST_F(DataTest, BuffersAreListedAndFreed) {
+  StartFarm();
+  auto client = Connect();
+  client.Hello();
+  auto spec = Spec({3, 4});
+  spec.__set_name("prices");
+  const auto info = Create(client, spec);
+  EXPECT_EQ(info.name, "prices");
+  EXPECT_EQ(info.bytes, 96);
+  EXPECT_THAT(info.strides, ElementsAre(32, 8));
+  EXPECT_EQ(info.offset % 64, 0);
+  spec.fortran = true;
+  EXPECT_THAT(Create(client, spec).strides, ElementsAre(8, 24));
+  const auto large = Create(client, Spec({100'000}, "int8"));
+  EXPECT_EQ(large.offset % 4096, 0) << "from a page on they begin at a page";
+  EXPECT_EQ(Create(client, Spec({})).bytes, 8) << "one value";
+  EXPECT_EQ(Create(client, Spec({0, 5})).bytes, 0);
+
+  std::vector<wire::BufferInfo> all;
+  client->buffers(all);
+  EXPECT_EQ(all.size(), 5u);
+  EXPECT_EQ(all.front(), info);
+  wire::BufferInfo again;
+  client->buffer_info(again, info.id);
+  EXPECT_EQ(again, info);
+  client->buffer_free(info.id);
+  for (const auto& error :
+       {ErrorOf([&] { client->buffer_free(info.id); }), ErrorOf([&] { client->buffer_info(again, info.id); })}) {
+    EXPECT_EQ(error.kind, wire::ErrorKind::BufferLost);
+    EXPECT_THAT(error.message, HasSubstr(std::to_string(info.id))) << "by name";
+  }
+  client->buffers(all);
+}
+
+TEST_F(DataTest, WhatIsNoArrayIsRefused) {
+  StartFarm();
+  auto client = Connect();
+  EXPECT_EQ(CreateError(client, Spec({1})).kind, wire::ErrorKind::UnknownSession);
+  client.Hello();
+  EXPECT_EQ(CreateError(client, Spec({-1})).kind, wire::ErrorKind::InvalidArgument);
+  EXPECT_EQ(CreateError(client, Spec({1}, "float64*")).kind, wire::ErrorKind::Unsupported);
+  EXPECT_EQ(CreateError(client, Spec({1}, "{{{")).kind, wire::ErrorKind::InvalidArgument);
+  EXPECT_EQ(CreateError(client, Spec({1ll << 40, 1ll << 40})).kind, wire::ErrorKind::InvalidArgument);
+  EXPECT_EQ(CreateError(client, Spec(std::vector<int64_t>(40, 1))).kind, wire::ErrorKind::InvalidArgument);
+  auto named = Spec({1});
+  named.__set_name(std::string(300, 'n'));
+  EXPECT_EQ(CreateError(client, named).kind, wire::ErrorKind::InvalidArgument);
+}
+
+TEST_F(DataTest, QuotasSayUsedAskedAndLimit) {
+  config_.data_session_bytes = 1 << 20;
+  config_.data_max_bytes = 3 << 19;
+  config_.data_max_buffers = 3;
+  StartFarm();
+  auto client = Connect();
+  client.Hello();
+  const auto most = Create(client, Spec({1 << 20}, "int8"));
+  const auto full = CreateError(client, Spec({1}, "int8"));
+  EXPECT_EQ(full.kind, wire::ErrorKind::ResourceExhausted);
+  EXPECT_THAT(full.message,
+              AllOf(HasSubstr("1048576 bytes in use"), HasSubstr("1 are asked for"), HasSubstr("1048576 allowed")));
+
+  auto other = Connect();
+  other.Hello();
+  const auto farm_full = CreateError(other, Spec({1 << 20}, "int8"));
+  EXPECT_EQ(farm_full.kind, wire::ErrorKind::ResourceExhausted);
+  EXPECT_THAT(farm_full.message, HasSubstr("farm"));
+  client->buffer_free(most.id);
+  EXPECT_EQ(Create(other, Spec({1 << 20}, "int8")).bytes, 1 << 20) << "what one frees is another's";
+
+  for (int i = 0; i < 3; ++i) Create(client, Spec({1}));
+  EXPECT_THAT(CreateError(client, Spec({1})).message, HasSubstr("3 allowed"));
+}
+
+TEST_F(DataTest, TheArenaIsSharedWithLocalClientsOnly) {
+  StartFarm();
+  auto remote = ConnectTcp();
+  remote.Hello();
+  wire::ArenaReply reply;
+  EXPECT_EQ(ErrorOf([&] { remote->arena(reply); }).kind, wire::ErrorKind::Unsupported);
+
+  auto client = Connect();
+  const auto session = client.Hello();
+  const auto info = Create(client, Spec({1024}));
+  const auto shared = AskArena(unix_address_, session);
+  ASSERT_TRUE(shared.fd);
+  struct stat about {};
+  ASSERT_EQ(fstat(shared.fd.get(), &about), 0);
+  EXPECT_EQ(about.st_size, static_cast<off_t>(config_.data_session_bytes));
+  EXPECT_NE(ftruncate(shared.fd.get(), 0), 0) << "sealed: nobody shrinks it under the farm";
+  EXPECT_LT(PagesOf(shared.fd.get()), 1u << 20) << "pages come when touched";
+  (void)info;
+}
+
+TEST_F(DataTest, SharingCanBeTurnedOff) {
+  config_.direct = false;
+  StartFarm();
+  auto client = Connect();
+  client.Hello();
+  wire::ArenaReply reply;
+  EXPECT_EQ(ErrorOf([&] { client->arena(reply); }).kind, wire::ErrorKind::Unsupported);
+}
+
+TEST_F(DataTest, PagesWithoutABufferGoBack) {
+  StartFarm();
+  auto client = Connect();
+  const auto session = client.Hello();
+  const auto kept = Create(client, Spec({4 << 20}, "int8"));
+  const auto freed = Create(client, Spec({8 << 20}, "int8"));
+  const auto shared = AskArena(unix_address_, session);
+  ASSERT_TRUE(shared.fd);
+  const std::string ones(8 << 20, 'x');
+  const auto write_at = [&](int64_t offset, size_t bytes) {
+    EXPECT_EQ(pwrite(shared.fd.get(), ones.data(), bytes, offset), static_cast<ssize_t>(bytes));
+  };
+  write_at(kept.offset, 4 << 20);
+  write_at(freed.offset, 8 << 20);
+  write_at(int64_t{1} << 30, 8 << 20);  // where no buffer is
+  EXPECT_GE(PagesOf(shared.fd.get()), 20u << 20);
+  client->buffer_free(freed.id);
+  EXPECT_TRUE(Eventually([&] { return PagesOf(shared.fd.get()) <= (5u << 20); }));
+  char byte = 0;
+  EXPECT_EQ(pread(shared.fd.get(), &byte, 1, kept.offset + (4 << 20) - 1), 1);
+  EXPECT_EQ(byte, 'x') << "what is a buffer's stays";
+}
+
+TEST_F(DataTest, BuffersEndWithTheirSession) {
+  config_.data_session_bytes = config_.data_max_bytes = 1 << 20;
+  config_.lease_ms = 100;
+  StartFarm();
+  auto other = Connect();
+  other.Hello();
+  {
+    auto local = Connect();
+    local.Hello();
+    Create(local, Spec({1 << 20}, "int8"));
+    EXPECT_EQ(CreateError(other, Spec({1}, "int8")).kind, wire::ErrorKind::ResourceExhausted);
+    local.Close();
+  }
+  const auto is_free = [&] {
+    try {
+      wire::BufferInfo info = Create(other, Spec({1 << 20}, "int8"));
+      other->buffer_free(info.id);
+      return true;
+    } catch (const wire::FarmError&) {
+      return false;
+    }
+  };
+  EXPECT_TRUE(Eventually(is_free));
+
+  auto remote = ConnectTcp();
+  const auto session = remote.Hello();
+  const auto info = Create(remote, Spec({1 << 20}, "int8"));
+  remote.Close();
+  auto back = ConnectTcp();
+  back.Attach(session);
+  wire::BufferInfo again;
+  back->buffer_info(again, info.id);
+  EXPECT_EQ(again, info) << "a remote session keeps its buffers for its lease";
+  back.Close();
+  EXPECT_TRUE(Eventually(is_free)) << "and no longer";
+}
+
+TEST_F(DataTest, SessionsDoNotSeeEachOthersBuffers) {
+  StartFarm();
+  auto one = Connect(), two = Connect();
+  one.Hello();
+  two.Hello();
+  const auto info = Create(one, Spec({8}));
+  wire::BufferInfo reply;
+  EXPECT_EQ(ErrorOf([&] { two->buffer_info(reply, info.id); }).kind, wire::ErrorKind::BufferLost);
+  EXPECT_EQ(ErrorOf([&] { two->buffer_free(info.id); }).kind, wire::ErrorKind::BufferLost);
+}
+
+TEST(SessionDataTest, ResolveChecksEveryElement) {
+  DataTotals totals;
+  SessionData data(DataLimits{.session_bytes = 1 << 20}, totals, 1000);
+  const auto buffer = *data.Create({"", "float64", {10, 10}, false});
+  wire::ArrayRef array;
+  array.dtype = "float64";
+  array.__set_buffer(static_cast<int64_t>(buffer->id()));
+  const auto resolve = [&](std::vector<int64_t> shape, std::vector<int64_t> strides, int64_t offset) {
+    array.shape = std::move(shape);
+    array.strides = std::move(strides);
+    array.offset = offset;
+    return data.Resolve(array);
+  };
+  const auto whole = resolve({10, 10}, {80, 8}, 0);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->offset, buffer->offset());
+  EXPECT_EQ(whole->elements, 100);
+  EXPECT_TRUE(resolve({10}, {-80}, 720)) << "backwards";
+  EXPECT_EQ(resolve({5}, {16}, 8)->offset, buffer->offset() + 8);
+  EXPECT_TRUE(resolve({0}, {8}, 800)) << "nothing lies at the end";
+  for (const auto& bad :
+       {resolve({101}, {8}, 0), resolve({100}, {8}, 8), resolve({2}, {-8}, 0), resolve({1}, {8}, -8),
+        resolve({1}, {8}, 4), resolve({2}, {12}, 0), resolve({2}, {8, 8}, 0), resolve({-1}, {8}, 0),
+        resolve({int64_t{1} << 61}, {8}, 0), resolve({1}, {0}, std::numeric_limits<int64_t>::max())}) {
+    ASSERT_FALSE(bad);
+    EXPECT_EQ(bad.error().kind, ErrorKind::kInvalidArgument) << bad.error().message;
+  }
+  EXPECT_TRUE(resolve({200}, {4}, 0).error().kind == ErrorKind::kInvalidArgument);
+  array.dtype = "float32";
+  EXPECT_TRUE(resolve({200}, {4}, 0)) << "bytes may be seen as another type";
+
+  const auto held = *resolve({10}, {8}, 0);
+  const uint64_t used = data.used();
+  EXPECT_TRUE(data.Free(buffer->id()));
+  EXPECT_EQ(data.Resolve(array).error().kind, ErrorKind::kBufferLost);
+  EXPECT_EQ(data.used(), used) << "what somebody works on keeps its place";
+}
+
+// Against a map of what is taken.
+TEST(RangeAllocatorTest, NeverGivesTheSameTwice) {
+  constexpr uint64_t kSize = 1 << 20;
+  RangeAllocator allocator(kSize);
+  std::vector<Range> taken;
+  std::mt19937 random(11);
+  for (int step = 0; step < 20'000; ++step) {
+    if (random() % 2 == 0 && !taken.empty()) {
+      std::swap(taken[random() % taken.size()], taken.back());
+      allocator.Release(taken.back());
+      taken.pop_back();
+      continue;
+    }
+    const uint64_t bytes = random() % (random() % 4 == 0 ? 100'000 : 3'000);
+    const auto range = allocator.Take(bytes);
+    if (!range) continue;
+    EXPECT_GE(range->size, bytes);
+    EXPECT_EQ(range->offset % (bytes < 4096 ? 64 : 4096), 0u);
+    ASSERT_LE(range->offset + range->size, kSize);
+    for (const Range& other : taken)
+      ASSERT_TRUE(range->offset + range->size <= other.offset || other.offset + other.size <= range->offset);
+    taken.push_back(*range);
+  }
+  for (const Range& range : taken) allocator.Release(range);
+  EXPECT_EQ(allocator.free().size(), 1u);
+  EXPECT_EQ(allocator.Largest(), kSize);
+}
+
+}  // namespace
+}  // namespace rbc::server::testing

@@ -70,7 +70,8 @@ struct CompileOptions {
   bool allow_inline_asm = false;       // the operator's leave, never the client's
   EntryKind entry = EntryKind::kCall;  // kCall, kMap, kReduce or kScan
   // kMap on host: how rows of each column lie, result last: 'c' side by side, 'b' one value for all, 's' any stride.
-  // Empty: any. Entries of other patterns than their columns' must not be run.
+  // Empty: any. Entries of other patterns than their columns' must not be run. Columns that share bytes share all of
+  // them, row by row (in place), or the results are anybody's guess: rows run side by side.
   std::string map_pattern;
   MathAccuracy accuracy = MathAccuracy::kFast;  // kMap and kReduce on host
   // cuda and cuda32 only; of the device that will run it, or of the client's wish for emit.

@@ -14,6 +14,7 @@
 #include "targets/host/emit.h"
 #include "targets/host/machine.h"
 #include "targets/host/optimize.h"
+#include "targets/ir/bulk_entry.h"
 #include "targets/ir/check_module.h"
 #include "targets/ir/check_symbols.h"
 #include "targets/ir/constructors.h"
@@ -118,13 +119,14 @@ class Compilation {
 
   // The entries take the place of the client's functions, which become internal and mostly vanish into them.
   Status MakeEntries(const std::vector<ir::MatchedFunction>& matches) {
+    if (IsBulk()) ir::DropHints(*module_, options_.debug);
     for (size_t i = 0; i < matches.size(); ++i) {
       // An entry has no lines of source: for a debugger the function stays a frame of its own.
       if (options_.debug && !matches[i].function->hasFnAttribute(llvm::Attribute::AlwaysInline)) {
         matches[i].function->addFnAttr(llvm::Attribute::NoInline);
       }
       if (options_.entry == EntryKind::kMap) {
-        RBC_ASSIGN_OR_RETURN(auto entry, ir::MakeMapEntry(matches[i], i, input_.functions[i]));
+        RBC_ASSIGN_OR_RETURN(auto entry, ir::MakeMapEntry(matches[i], i, input_.functions[i], options_.map_pattern));
         artifact_.entries.push_back(std::move(entry));
         continue;
       }
@@ -137,9 +139,11 @@ class Compilation {
     return {};
   }
 
+  bool IsBulk() const { return options_.entry != EntryKind::kCall; }
+
   Status Optimize() {
     phases_.Begin("optimize");
-    tools_.optimizer.Run(*module_, progress_);
+    tools_.optimizer.Run(*module_, progress_, IsBulk() ? Optimizer::Strides::kAny : Optimizer::Strides::kOften1);
     artifact_.stateful = ir::HasWritableGlobals(*module_);
     artifact_.repeatable = !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, library_);
     return Refused();

@@ -7,6 +7,7 @@
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/PassInstrumentation.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Target/TargetMachine.h"
 #include "targets/target.h"
 
@@ -33,6 +34,35 @@ llvm::OptimizationLevel LevelOf(uint8_t level) {
       return llvm::OptimizationLevel::O3;
   }
 }
+
+}  // namespace
+
+namespace {
+
+// LLVM writes a loop for strides of one byte and leaves all others scalar, unless this option of its command line is
+// off, which is the process's: it is set for one run. Rows of a map are never one byte apart unless they are bytes.
+class SpeculationOnStrides {
+ public:
+  explicit SpeculationOnStrides(bool wanted) : option_(Find()) {
+    if (option_ == nullptr) return;
+    before_ = option_->getValue();
+    option_->setValue(wanted && before_);
+  }
+  ~SpeculationOnStrides() {
+    if (option_ != nullptr) option_->setValue(before_);
+  }
+  SpeculationOnStrides(const SpeculationOnStrides&) = delete;
+
+ private:
+  static llvm::cl::opt<bool>* Find() {
+    const auto& options = llvm::cl::getRegisteredOptions();
+    const auto found = options.find("enable-mem-access-versioning");
+    return found == options.end() ? nullptr : static_cast<llvm::cl::opt<bool>*>(found->second);
+  }
+
+  llvm::cl::opt<bool>* const option_;
+  bool before_ = true;
+};
 
 }  // namespace
 
@@ -73,7 +103,8 @@ Optimizer::Optimizer(llvm::TargetMachine& machine, const llvm::TargetLibraryInfo
 
 Optimizer::~Optimizer() = default;
 
-void Optimizer::Run(llvm::Module& module, CompileProgress* progress) {
+void Optimizer::Run(llvm::Module& module, CompileProgress* progress, Strides strides) {
+  const SpeculationOnStrides speculation(strides == Strides::kOften1);
   state_->progress = progress;
   state_->MakePipeline().run(module, state_->modules);
   state_->progress = nullptr;

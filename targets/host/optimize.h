@@ -25,7 +25,9 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  void Run(llvm::Module& module, CompileProgress* progress);
+  // What loops whose strides are known only at run time are made for. kAny: gathers and scatters.
+  enum class Strides : uint8_t { kOften1, kAny };
+  void Run(llvm::Module& module, CompileProgress* progress, Strides strides = Strides::kOften1);
 
  private:
   struct State;

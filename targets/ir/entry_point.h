@@ -24,7 +24,9 @@ std::vector<EntryPoint::Parameter> ColumnsOf(const MatchedFunction& match);
 
 // Adds `int32_t entry(void* frame, void* result)` that runs the function for each row of a map. frame: u64 rows, 8
 // bytes unused, then {pointer to row 0, i64 stride} for each column. Returns the status of the first row that failed
-// and writes the row to *result (u64), else 0; all rows run. kUnsupported: pointers and strings are no columns.
-Expected<EntryPoint> MakeMapEntry(const MatchedFunction& match, size_t index, const FunctionDeclaration& declaration);
+// and writes the row to *result (u64), else 0; all rows run. `pattern` is CompileOptions::map_pattern.
+// kUnsupported: pointers and strings are no columns. kInvalidArgument: the pattern is not one of this function.
+Expected<EntryPoint> MakeMapEntry(const MatchedFunction& match, size_t index, const FunctionDeclaration& declaration,
+                                  const std::string& pattern);
 
 }  // namespace rbc::ir

@@ -8,9 +8,9 @@ namespace rbc {
 namespace {
 
 constexpr TargetFactory kTargets[] = {
-    {"host", host::Initialize, host::CreateHostTarget},
-    {"cuda", cuda::Initialize, cuda::CreateCudaTarget},
-    {"cuda32", cuda::Initialize, cuda::CreateCuda32Target},
+    {"host", host::Initialize, nullptr, host::CreateHostTarget},
+    {"cuda", cuda::Initialize, cuda::OpenToolkit, cuda::CreateCudaTarget},
+    {"cuda32", cuda::Initialize, cuda::OpenToolkit, cuda::CreateCuda32Target},
 };
 
 }  // namespace

@@ -53,6 +53,7 @@ struct TargetInfo {
   std::string llvm_version;  // "22.1.8"
   std::vector<std::string> devices;
   bool simulated = false;
+  bool compiler_on_demand = false;  // its compile workers want TargetFactory::prepare_compiler
 };
 
 // A function of the module that the client wants to call.
@@ -237,10 +238,13 @@ class Target {
 inline constexpr int kSimulatedDevice = -1;
 
 // Listing is free. `initialize` runs once in the nursery, before any fork: process-wide set-up that all share
-// (LLVM's target tables). `create` runs in the worker.
+// (LLVM's target tables). `prepare_compiler`, which may be null, runs there too, but only before the first fork of a
+// compile worker for this target: files and libraries that are too dear for every start. May be called again.
+// `create` runs in the worker.
 struct TargetFactory {
   const char* name;
   void (*initialize)();
+  void (*prepare_compiler)();
   std::unique_ptr<Target> (*create)(const RuntimeSymbols& symbols);
 };
 

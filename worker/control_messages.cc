@@ -83,6 +83,7 @@ std::string Serialize(const NurseryReady& ready) {
     writer.Put(t.pointer_bits);
     PutStrings(writer, t.devices);
     PutFlag(writer, t.simulated);
+    PutFlag(writer, t.compiler_on_demand);
   }
   writer.PutBytes(ready.notes);
   writer.Put(ready.sandbox);
@@ -93,12 +94,13 @@ Expected<NurseryReady> ParseNurseryReady(std::string_view bytes) {
   Reader reader(bytes);
   NurseryReady ready;
   ready.build_id = reader.GetString();
-  ready.targets.resize(reader.GetCount(29));
+  ready.targets.resize(reader.GetCount(30));
   for (auto& t : ready.targets) {
     for (auto* text : {&t.name, &t.triple, &t.data_layout, &t.cpu, &t.llvm_version}) *text = reader.GetString();
     t.pointer_bits = reader.Get<uint32_t>();
     t.devices = GetStrings(reader);
     t.simulated = reader.GetBool();
+    t.compiler_on_demand = reader.GetBool();
   }
   ready.notes = reader.GetString();
   ready.sandbox = reader.Get<uint32_t>();

@@ -93,7 +93,14 @@ class Nursery {
   }
 
  private:
+  static void PrepareCompiler(const SpawnBody& spawn) {
+    const std::string_view target(spawn.target, strnlen(spawn.target, sizeof spawn.target));
+    const TargetFactory* factory = FindTarget(target);
+    if (factory != nullptr && factory->prepare_compiler != nullptr) factory->prepare_compiler();
+  }
+
   bool Spawn(const SpawnBody& spawn, std::array<UniqueFd, 4>& fds) {
+    if (spawn.role == Role::kCompile) PrepareCompiler(spawn);
     pid_t pid = ForkWorker(state_.sandbox.pid_namespaces);
     if (pid < 0 && state_.sandbox.pid_namespaces) pid = ForkWorker(false);
     if (pid == 0) RunWorker(spawn, state_, std::move(fds[0]), std::move(fds[1]), std::move(fds[2]));

@@ -83,7 +83,7 @@ struct SpawnBody {
   uint32_t lanes;       // execute: 1..kMaxLanes
   uint32_t lent_lanes;  // of these the last so many are for lent connections, the others for relayed calls
   int32_t device;       // execute: of the target; kSimulatedDevice (targets/target.h): none is needed
-  char target[16];      // execute: name of the target, NUL-terminated
+  char target[16];      // NUL-terminated. execute: of the device; compile: whose compiler must be prepared, or empty
   uint64_t ring_size;
   uint64_t arena_size;
   uint64_t memory_limit;  // bytes of private memory (RLIMIT_DATA); 0: none

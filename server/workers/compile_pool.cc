@@ -32,9 +32,12 @@ constexpr size_t kMostQuarantined = 4096;
 // One compile worker. Used by one job at a time, the job's own thread drives it.
 class CompileWorker final : public WorkerEvents {
  public:
-  CompileWorker(SpawnedWorker worker, std::string domain) : worker_(std::move(worker)), domain_(std::move(domain)) {}
+  // `prepared`: for targets whose compilers are prepared on demand; such a worker serves the others too.
+  CompileWorker(SpawnedWorker worker, std::string domain, bool prepared)
+      : worker_(std::move(worker)), domain_(std::move(domain)), prepared_(prepared) {}
 
   const std::string& domain() const { return domain_; }
+  bool prepared() const { return prepared_; }
   uint32_t jobs() const { return jobs_.load(std::memory_order_relaxed); }
   bool exited() const { return worker_.process->exited(); }
   void Kill() { worker_.process->Kill(); }
@@ -66,6 +69,7 @@ class CompileWorker final : public WorkerEvents {
 
   SpawnedWorker worker_;
   const std::string domain_;
+  const bool prepared_;
   std::atomic<uint32_t> jobs_{0};
   std::atomic<bool> busy_{false};
 };
@@ -155,7 +159,8 @@ class CompilePoolImpl final : public CompilePool {
   Status Enter(const CompileTask& task);
   void Leave(uint64_t client);
   void GrantNext();  // REQUIRES: mutex_ held
-  Expected<std::shared_ptr<CompileWorker>> TakeWorker(const std::string& domain);
+  bool IsPreparedOnDemand(const std::string& target) const;
+  Expected<std::shared_ptr<CompileWorker>> TakeWorker(const std::string& domain, const std::string& target);
   void GiveBack(std::shared_ptr<CompileWorker> worker);
   Expected<Artifact> RunOnce(const CompileTask& task, const std::string& job, bool fresh, bool* retry);
   std::optional<Error> InQuarantine(const Digest& key);
@@ -236,17 +241,25 @@ void CompilePoolImpl::Leave(uint64_t client) {
 
 // ---- Workers -----------------------------------------------------------------------------------------------------
 
-Expected<std::shared_ptr<CompileWorker>> CompilePoolImpl::TakeWorker(const std::string& domain) {
+bool CompilePoolImpl::IsPreparedOnDemand(const std::string& target) const {
+  const auto& all = host_.targets();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const TargetInfo& info) { return info.name == target && info.compiler_on_demand; });
+}
+
+Expected<std::shared_ptr<CompileWorker>> CompilePoolImpl::TakeWorker(const std::string& domain,
+                                                                     const std::string& target) {
+  const bool prepared = IsPreparedOnDemand(target);
   {
     const std::lock_guard lock(mutex_);
     idle_.remove_if([](const auto& worker) { return worker->exited(); });
     for (auto it = idle_.begin(); it != idle_.end(); ++it) {
-      if ((*it)->domain() != domain) continue;
+      if ((*it)->domain() != domain || (prepared && !(*it)->prepared())) continue;
       auto worker = std::move(*it);
       idle_.erase(it);
       return worker;
     }
-    // Idle workers of other domains make room.
+    // Idle workers that cannot take the job make room.
     while (!idle_.empty() && idle_.size() + running_ > options().compile_workers) {
       idle_.back()->Kill();
       idle_.pop_back();
@@ -258,8 +271,9 @@ Expected<std::shared_ptr<CompileWorker>> CompilePoolImpl::TakeWorker(const std::
   spawn.lanes = 1;
   spawn.memory_limit = options().compile_memory_limit;
   spawn.strict = options().strict_sandbox;
+  if (prepared) target.copy(spawn.target, sizeof spawn.target - 1);
   RBC_ASSIGN_OR_RETURN(auto spawned, host_.Spawn(domain, spawn, worker::RingSize(1), kJobArea));
-  auto worker = std::make_shared<CompileWorker>(std::move(spawned), domain);
+  auto worker = std::make_shared<CompileWorker>(std::move(spawned), domain, prepared);
   host_.Watch(worker->process(), -1, worker);
   return worker;
 }
@@ -303,10 +317,10 @@ void CompilePoolImpl::Suspicious(const Digest& key, const Error& error) {
 
 Expected<Artifact> CompilePoolImpl::RunOnce(const CompileTask& task, const std::string& job, bool fresh, bool* retry) {
   *retry = false;
-  RBC_ASSIGN_OR_RETURN(auto worker, TakeWorker(task.domain));
+  RBC_ASSIGN_OR_RETURN(auto worker, TakeWorker(task.domain, task.job->target));
   if (fresh && worker->jobs() != 0) {
     worker->Kill();
-    auto next = TakeWorker(task.domain);
+    auto next = TakeWorker(task.domain, task.job->target);
     if (!next) return std::move(next).error();
     worker = *std::move(next);
   }

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace rbc::server {
 namespace {
@@ -17,25 +19,42 @@ using std::chrono::seconds;
 // A fork takes a millisecond. One that takes so long never comes: the nursery is stopped or stuck, and while it holds
 // `mutex_` first calls of other sessions wait too.
 constexpr seconds kForkLimit{2};
+constexpr seconds kPrepareLimit{15};  // of a target's compiler: files of 100 MB from a slow disk
 constexpr seconds kLockDownLimit{10};
 constexpr seconds kStartLimit{20};
 
+// Where the operator says that NVIDIA's files and devices are. Nothing else of the daemon's environment goes to
+// workers.
+constexpr const char* kPassedOn[] = {"CUDA_HOME",       "CUDA_PATH",     "CUDA_VISIBLE_DEVICES",
+                                     "LD_LIBRARY_PATH", "RBC_LIBDEVICE", "RBC_NVJITLINK"};
+
+std::vector<std::string> PassedOnEnvironment() {
+  std::vector<std::string> out;
+  for (const char* name : kPassedOn) {
+    if (const char* value = std::getenv(name)) out.push_back(std::string(name) + "=" + value);
+  }
+  return out;
+}
+
 // In the child of a vfork: only system calls, nothing that allocates.
-[[noreturn]] void ExecNursery(int program, int control, char* const* argv) {
+[[noreturn]] void ExecNursery(int program, int control, char* const* argv, char* const* environment) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
-  static char* const kNoEnvironment[] = {nullptr};
   // The program's descriptor must survive the move of the control socket to its place.
   const int kept = fcntl(program, F_DUPFD_CLOEXEC, 16);
   if (kept >= 0 && dup2(control, worker::kNurseryControlFd) >= 0) {
     // Everything else of the daemon is close-on-exec; the range is closed all the same.
     syscall(SYS_close_range, worker::kNurseryControlFd + 1, kept - 1, 0);
     syscall(SYS_close_range, kept + 1, ~0u, 0);
-    syscall(SYS_execveat, kept, "", argv, kNoEnvironment, AT_EMPTY_PATH);
+    syscall(SYS_execveat, kept, "", argv, environment, AT_EMPTY_PATH);
   }
   _exit(127);
+}
+
+seconds LimitOf(const worker::SpawnBody& spawn) {
+  return spawn.role == worker::Role::kCompile && spawn.target[0] != 0 ? kPrepareLimit : kForkLimit;
 }
 
 }  // namespace
@@ -44,8 +63,12 @@ Expected<std::shared_ptr<Nursery>> Nursery::Start(int program, const std::string
   RBC_ASSIGN_OR_RETURN(auto pair, ControlPair());
   std::string name = "rbc-worker", flag = "--nursery", id = build_id;
   char* argv[] = {name.data(), flag.data(), id.data(), nullptr};
+  std::vector<std::string> environment = PassedOnEnvironment();
+  std::vector<char*> pointers;
+  for (std::string& variable : environment) pointers.push_back(variable.data());
+  pointers.push_back(nullptr);
   const pid_t pid = vfork();
-  if (pid == 0) ExecNursery(program, pair.second.get(), argv);
+  if (pid == 0) ExecNursery(program, pair.second.get(), argv, pointers.data());
   if (pid < 0) return Error(ErrorKind::kResourceExhausted, std::string("vfork fails: ") + std::strerror(errno));
   pair.second.Reset();
   RBC_ASSIGN_OR_RETURN(auto process, ChildProcess::Open(pid));
@@ -87,8 +110,8 @@ Expected<SpawnedWorker> Nursery::Spawn(worker::SpawnBody spawn, size_t ring_size
     Packet packet;
     worker::SpawnedBody spawned{};
     if (!SendPacket(control_.get(), worker::MessageType::kSpawn, spawn, fds) ||
-        AwaitPacket(control_.get(), Clock::now() + kForkLimit, &packet) != Receive::kPacket || !packet.As(&spawned) ||
-        spawned.worker_id != spawn.worker_id) {
+        AwaitPacket(control_.get(), Clock::now() + LimitOf(spawn), &packet) != Receive::kPacket ||
+        !packet.As(&spawned) || spawned.worker_id != spawn.worker_id) {
       process_->Kill();
       return Error(ErrorKind::kUnavailable, "the nursery of domain " + domain_ + " does not answer");
     }

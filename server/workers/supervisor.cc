@@ -69,6 +69,7 @@ class Supervisor::Impl final : public WorkerHost {
   void Watch(std::shared_ptr<ChildProcess> process, int control, std::shared_ptr<WorkerEvents> events) override;
   void AddTickUser(int change) override;
   DevicePool& devices() override { return devices_; }
+  const std::vector<TargetInfo>& targets() const override { return ready_.targets; }
   const std::string& device_notes() const { return device_notes_; }
 
   std::vector<WorkerStatus> Describe() const;

@@ -34,6 +34,7 @@ class WorkerHost {
   // While the count is above zero the workers get ticks.
   virtual void AddTickUser(int change) = 0;
   virtual DevicePool& devices() = 0;
+  virtual const std::vector<TargetInfo>& targets() const = 0;
 };
 
 std::unique_ptr<CompilePool> MakeCompilePool(WorkerHost& host);

@@ -304,6 +304,7 @@ class CudaTarget : public Target {
     info.cpu = fmt::format("sm_{}", kDefaultSm);
     info.pointer_bits = is_32_bit_ ? 32 : 64;
     info.llvm_version = LLVM_VERSION_STRING;
+    info.compiler_on_demand = true;
     return info;
   }
 
@@ -342,8 +343,9 @@ class CudaTarget : public Target {
 
 }  // namespace
 
-void Initialize() {
-  InitializeNvptx();
+void Initialize() { InitializeNvptx(); }
+
+void OpenToolkit() {
   static const bool once = [] {
     LoadLibdevice();
     LoadNvJitLink();

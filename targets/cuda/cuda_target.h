@@ -9,6 +9,8 @@
 namespace rbc::cuda {
 
 void Initialize();
+// libdevice and nvJitLink, once: NVIDIA's files take longer to open than the rest of the nursery's start.
+void OpenToolkit();
 std::unique_ptr<Target> CreateCudaTarget(const RuntimeSymbols& symbols);
 std::unique_ptr<Target> CreateCuda32Target(const RuntimeSymbols& symbols);
 

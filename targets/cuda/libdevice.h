@@ -17,7 +17,7 @@ class Module;
 
 namespace rbc::cuda {
 
-// Reads the file, once, in the nursery: workers inherit its bytes and could open nothing. In order: the environment's
+// Reads the file, in the nursery: workers inherit its bytes and could open nothing. In order: the environment's
 // RBC_LIBDEVICE, share/rbc beside the program, CUDA_HOME, /usr/local/cuda, the newest /usr/local/cuda-*, Debian's
 // toolkit, the packages of Python below /usr and /usr/local.
 void LoadLibdevice();

@@ -9,7 +9,7 @@
 
 namespace rbc::cuda {
 
-// Opens the library, once, in the nursery: workers can open nothing. In order: the environment's RBC_NVJITLINK ("off":
+// Opens the library, in the nursery: workers can open nothing. In order: the environment's RBC_NVJITLINK ("off":
 // none), the loader's path, CUDA_HOME, /usr/local/cuda, the newest /usr/local/cuda-*, the packages of Python.
 void LoadNvJitLink();
 // Of the library in use; "" if there is none.

@@ -64,6 +64,7 @@ Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& 
     case EntryKind::kKernel:
       return PackKernel(entry, invocation, addresses.memory);
     case EntryKind::kReduce:
+    case EntryKind::kScan:
       break;
   }
   return Error(ErrorKind::kUnsupported, "reductions are not launched yet");

@@ -51,6 +51,27 @@ TEST_F(CudaEmit, CubinFromWithinTheSandbox) {
                                   "ELF"));
 }
 
+// NVIDIA's files take longer to open than all the rest of a nursery's start: nobody waits for them who asks for host.
+TEST_F(CudaEmit, TheToolkitIsOpenedForTheFirstModuleForGpus) {
+  const auto opened = [&] {
+    const auto nurseries = farm().WorkersOf("nursery");
+    return ReadWholeFile("/proc/" + std::to_string(nurseries.at(0).pid) + "/maps").find("nvJitLink") !=
+           std::string::npos;
+  };
+  const auto compile = [&](const std::string& target) {
+    const auto run = Rbc({"compile", WriteModule(kMaths), "--target", target, "--emit", "ir", "-o", "-"});
+    EXPECT_EQ(run.exit_code, 0) << run.ToString();
+  };
+  compile("host");
+  EXPECT_FALSE(opened());
+  compile("cuda");
+  EXPECT_TRUE(opened());
+  EXPECT_EQ(farm().WorkersOf("compile").size(), 2u);
+  compile("host");
+  compile("cuda");
+  EXPECT_EQ(farm().WorkersOf("compile").size(), 2u) << "both serve on";
+}
+
 TEST_F(CudaEmit, IrAsTheBackEndGetsIt) {
   const auto run = Rbc({"compile", WriteModule(kMaths), "--target", "cuda", "--emit", "ir", "-o", "-"});
   EXPECT_EQ(run.exit_code, 0) << run.ToString();

@@ -59,6 +59,7 @@ const RuntimeSymbols& Engine() {
 std::unique_ptr<Target> Create(const char* name) {
   const TargetFactory* factory = FindTarget(name);
   factory->initialize();
+  factory->prepare_compiler();
   return factory->create(Engine());
 }
 

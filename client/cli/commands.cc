@@ -149,9 +149,12 @@ Result<Source> ReadSource(const Arguments& a, const Budget& budget) {
 
 namespace {
 
-// From C or C++, which clang lowers to the platform's ABI.
-bool IsLowered(const Arguments& a) {
-  return a.file == "-" ? a.language == "c" || a.language == "c++" : client::LanguageOf(a.file) != nullptr;
+// How clang lowers C and C++: to the platform's ABI. Of CUDA source kernels are what is wanted.
+CallAbi AbiOfSource(const Arguments& a) {
+  const char* const by_name = client::LanguageOf(a.file);
+  const std::string_view language = a.file == "-" ? std::string_view(a.language) : by_name == nullptr ? "ir" : by_name;
+  if (language == "cuda") return CallAbi::kKernel;
+  return language == "c" || language == "c++" ? CallAbi::kSysv : CallAbi::kDirect;
 }
 
 }  // namespace
@@ -160,7 +163,7 @@ FunctionOptions ToOptions(const Arguments& a) {
   FunctionOptions out;
   out.target = a.target;
   out.opt_level = a.opt_level;
-  out.abi = IsLowered(a) ? CallAbi::kSysv : CallAbi::kDirect;
+  out.abi = AbiOfSource(a);
   for (const auto& [name, abi] : kAbis)
     if (a.abi == name) out.abi = abi;
   return out;

@@ -25,9 +25,9 @@ constexpr char kFooter[] =
     "  rbc compile kernel.ll --emit asm -o -";
 
 constexpr char kFileHelp[] =
-    ".ll or .bc: LLVM IR, also from older LLVMs. .c, .cpp, .cc, .cxx: lowered here by clang. -: standard input, IR "
-    "text or "
-    "bitcode, or what --lang says";
+    ".ll or .bc: LLVM IR, also from older LLVMs. .c, .cpp, .cc, .cxx, .cu: lowered here by clang. -: standard input, "
+    "IR "
+    "text or bitcode, or what --lang says";
 
 constexpr char kCallFooter[] =
     "Prints the result as Python would: 3, 3.5, (2+1j), True. What the function prints comes before it. A result of a "
@@ -56,12 +56,13 @@ void AddCode(CLI::App& app, Arguments& a) {
          "--abi", a.abi,
          "How functions take their arguments: direct (as LLVM first-class values; default for IR), sysv (as clang "
          "makes them of C; "
-         "default for .c and .cpp), status_retptr (status returned, result through the first parameter), kernel")
+         "default for .c and .cpp), status_retptr (status returned, result through the first parameter), kernel "
+         "(default for .cu)")
       ->type_name("ABI")
       ->check(CLI::IsMember({"direct", "sysv", "status_retptr", "kernel"}));
-  app.add_option("--lang", a.language, "What standard input holds where FILE is '-': ir (default), c, c++")
+  app.add_option("--lang", a.language, "What standard input holds where FILE is '-': ir (default), c, c++, cuda")
       ->type_name("LANG")
-      ->check(CLI::IsMember({"ir", "c", "c++"}));
+      ->check(CLI::IsMember({"ir", "c", "c++", "cuda"}));
   app.add_option("-O", a.opt_level, "Optimisation on the farm, -O0 to -O3; default -O2")
       ->type_name("LEVEL")
       ->check(CLI::Range(0, 3));

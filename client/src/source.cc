@@ -1,4 +1,4 @@
-// IR from files, and from C and C++ by the machine's clang.
+// IR from files, and from C, C++ and CUDA by the machine's clang.
 // SPDX-License-Identifier: Apache-2.0
 #include "rbc/source.h"
 
@@ -15,6 +15,9 @@
 
 namespace rbc {
 namespace client {
+
+std::string_view CudaPrelude();  // made of cuda_prelude.cuh
+
 namespace {
 
 constexpr int kNewestClang = 22, kOldestClang = 11;  // what the farm's LLVM reads
@@ -70,13 +73,21 @@ std::vector<Diagnostic> ParseDiagnostics(std::string_view text) {
   return out;
 }
 
-Error ClangFailed(const Finished& finished) {
+Error ClangFailed(const Finished& finished, bool is_cuda) {
   Error error(ErrorKind::kCompileFailed, "clang refuses the source");
   error.role = "client";
+  if (finished.error.find("No available targets are compatible") != std::string::npos) {
+    error.kind = ErrorKind::kUnavailable;
+    error.message =
+        "this clang was built without NVPTX and cannot lower CUDA source; install your distribution's clang";
+    return error;
+  }
   error.diagnostics = ParseDiagnostics(finished.error);
   for (const Diagnostic& d : error.diagnostics)
     if (d.severity == Severity::kError) {
       error.message += fmt::format(": {}", d.message);
+      if (is_cuda && finished.error.find("cuda_") != std::string::npos)
+        error.message += "; CUDA source is lowered without NVIDIA's headers, leave them out of the kernels' file";
       return error;
     }
   const std::string_view text = finished.error;
@@ -87,24 +98,67 @@ Error ClangFailed(const Finished& finished) {
   return error;
 }
 
+// Any GPU of the farm's runs what is lowered for its oldest: the farm compiles for the device.
+const std::vector<std::string> kCudaFlags = {"--cuda-device-only",
+                                             "--cuda-gpu-arch=sm_75",
+                                             "-nocudainc",
+                                             "-nocudalib",
+                                             "-Wno-unknown-cuda-version",
+                                             "-fdeclspec",
+                                             "-ffp-contract=off",  // as C is lowered
+                                             "-Xclang",
+                                             "-target-feature",
+                                             "-Xclang",
+                                             "+ptx64"};
+
+std::string Quoted(const std::string& path) {
+  std::string out;
+  for (const char c : path) out += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
+  return '"' + out + '"';
+}
+
+// The prelude and the source behind it, whose lines keep their numbers.
+Expected<std::string> WithCudaPrelude(const std::string& path, std::string_view code) {
+  std::string source;
+  if (!path.empty()) {
+    RBC_ASSIGN_OR_RETURN(source, ReadFile(path));
+    code = source;
+  }
+  return fmt::format("{}\n#line 1 {}\n{}", CudaPrelude(), Quoted(path.empty() ? "<stdin>" : path), code);
+}
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
 }  // namespace
 
 Expected<std::string> LowerWithClang(const char* language, const std::string& path, std::string_view code,
                                      const std::vector<std::string>& flags, const Deadline& deadline) {
   const std::string clang = FindClang();
   if (clang.empty()) {
-    Error error(ErrorKind::kUnavailable, "no clang is on PATH to lower C and C++ source; install the package clang");
+    Error error(ErrorKind::kUnavailable,
+                "no clang is on PATH to lower C, C++ and CUDA source; install the package clang");
     error.role = "client";
     return error;
   }
   std::vector<std::string> arguments = {clang, "-O1", "-S", "-emit-llvm", "-fno-exceptions", "-fno-color-diagnostics"};
+  const bool is_cuda = std::string_view(language) == "cuda";
+  if (is_cuda) arguments.insert(arguments.end(), kCudaFlags.begin(), kCudaFlags.end());
   arguments.insert(arguments.end(), flags.begin(), flags.end());
+  std::string cuda;
+  if (is_cuda) {
+    RBC_ASSIGN_OR_RETURN(cuda, WithCudaPrelude(path, code));
+    code = cuda;
+    if (!path.empty()) arguments.insert(arguments.end(), {"-iquote", FolderOf(path)});
+  }
   arguments.insert(arguments.end(), {"-o", "-", "-x", language,
-                                     path.empty()            ? "-"
+                                     is_cuda || path.empty() ? "-"
                                      : path.starts_with('-') ? "./" + path
                                                              : path});
   RBC_ASSIGN_OR_RETURN(Finished finished, Run(arguments, code, kMostOutput, deadline));
-  if (!WIFEXITED(finished.status) || WEXITSTATUS(finished.status) != 0) return ClangFailed(finished);
+  if (!WIFEXITED(finished.status) || WEXITSTATUS(finished.status) != 0) return ClangFailed(finished, is_cuda);
   return std::move(finished.out);
 }
 
@@ -112,6 +166,7 @@ const char* LanguageOf(std::string_view path) {
   const size_t dot = path.rfind('.');
   const std::string_view ending = dot == std::string_view::npos ? "" : path.substr(dot + 1);
   if (ending == "c") return "c";
+  if (ending == "cu") return "cuda";
   if (ending == "cpp" || ending == "cc" || ending == "cxx") return "c++";
   return nullptr;
 }
@@ -149,12 +204,17 @@ Result<Source> Source::TryCxx(std::string_view code, const std::vector<std::stri
   return Source(std::move(ir), CallAbi::kSysv);
 }
 
+Result<Source> Source::TryCuda(std::string_view code, const std::vector<std::string>& flags) {
+  RBC_ASSIGN_OR_RETURN(std::string ir, Lower("cuda", "", code, flags));
+  return Source(std::move(ir), CallAbi::kKernel);
+}
+
 Result<Source> Source::TryFile(const std::string& path, const std::vector<std::string>& flags) {
   RBC_ASSIGN_OR_RETURN(std::string bytes, client::ReadFile(path));
   const char* const language = client::LanguageOf(path);
   if (language == nullptr) return Ir(std::move(bytes));
   RBC_ASSIGN_OR_RETURN(std::string ir, Lower(language, path, "", flags));
-  return Source(std::move(ir), CallAbi::kSysv);
+  return Source(std::move(ir), std::string_view(language) == "cuda" ? CallAbi::kKernel : CallAbi::kSysv);
 }
 
 bool Source::is_bitcode() const { return client::IsBitcode(ir_); }

@@ -1,4 +1,4 @@
-// The code that a user brings: LLVM IR, or C and C++ that the machine's own clang lowers to it.
+// The code that a user brings: LLVM IR, or C, C++ and CUDA that the machine's own clang lowers to it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -30,7 +30,10 @@ class RBC_API Source {
   // none; kCompileFailed: with its diagnostics. `flags` go to clang as they are.
   static Result<Source> TryC(std::string_view code, const std::vector<std::string>& flags = {});
   static Result<Source> TryCxx(std::string_view code, const std::vector<std::string>& flags = {});
-  // .ll, .bc, .c, .cpp, .cc, .cxx, by their names.
+  // CUDA source: its __global__ functions are kernels, `abi` is kKernel. Lowered by the same clang without NVIDIA's
+  // headers; docs/cuda.md lists what is declared. kUnavailable also for a clang that knows no GPUs.
+  static Result<Source> TryCuda(std::string_view code, const std::vector<std::string>& flags = {});
+  // .ll, .bc, .c, .cpp, .cc, .cxx, .cu, by their names.
   static Result<Source> TryFile(const std::string& path, const std::vector<std::string>& flags = {});
   // The same, throwing.
   static Source C(std::string_view code, const std::vector<std::string>& flags = {}) {
@@ -39,13 +42,16 @@ class RBC_API Source {
   static Source Cxx(std::string_view code, const std::vector<std::string>& flags = {}) {
     return ValueOrThrow(TryCxx(code, flags));
   }
+  static Source Cuda(std::string_view code, const std::vector<std::string>& flags = {}) {
+    return ValueOrThrow(TryCuda(code, flags));
+  }
   static Source File(const std::string& path, const std::vector<std::string>& flags = {}) {
     return ValueOrThrow(TryFile(path, flags));
   }
 
   const std::string& ir() const { return ir_; }
   bool is_bitcode() const;
-  // What its functions take unless something else is said: sysv for C and C++, direct for IR.
+  // What its functions take unless something else is said: sysv for C and C++, kernel for CUDA, direct for IR.
   CallAbi abi() const { return abi_; }
 
  private:

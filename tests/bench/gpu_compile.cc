@@ -1,7 +1,6 @@
 // How long a function takes to PTX and to a cubin, against NVIDIA's run-time compiler on the same function (goal 9):
 // both warm, in this process, by turns. gpu_compile [--rounds N] [--sm SM]
 // SPDX-License-Identifier: Apache-2.0
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "targets/cuda/libdevice.h"
 #include "targets/cuda/nvjitlink.h"
+#include "tests/bench/nvrtc.h"
 #include "tests/targets/clang.h"
 #include "tests/targets/cuda_harness.h"
 #include "tests/targets/harness.h"
@@ -20,50 +20,6 @@
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// The few declarations of NVRTC's interface that are used.
-struct Nvrtc {
-  int (*create)(void**, const char*, const char*, int, const char* const*, const char* const*) = nullptr;
-  int (*destroy)(void**) = nullptr;
-  int (*compile)(void*, int, const char* const*) = nullptr;
-  int (*ptx_size)(void*, size_t*) = nullptr;
-  int (*ptx)(void*, char*) = nullptr;
-  int (*cubin_size)(void*, size_t*) = nullptr;
-  int (*cubin)(void*, char*) = nullptr;
-
-  bool Open() {
-    void* library = nullptr;
-    for (const char* path :
-         {"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.12"}) {
-      if (library == nullptr) library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    }
-    const auto find = [&](const char* name, auto* function) {
-      *function = reinterpret_cast<std::remove_reference_t<decltype(*function)>>(
-          library == nullptr ? nullptr : dlsym(library, name));
-      return *function != nullptr;
-    };
-    return find("nvrtcCreateProgram", &create) && find("nvrtcDestroyProgram", &destroy) &&
-           find("nvrtcCompileProgram", &compile) && find("nvrtcGetPTXSize", &ptx_size) && find("nvrtcGetPTX", &ptx) &&
-           find("nvrtcGetCUBINSize", &cubin_size) && find("nvrtcGetCUBIN", &cubin);
-  }
-
-  // "" if it does not compile.
-  std::string Run(const std::string& source, int sm, bool to_cubin) const {
-    void* program = nullptr;
-    if (create(&program, source.c_str(), "module.cu", 0, nullptr, nullptr) != 0) return "";
-    // Without fused products, as the farm's default is.
-    const std::string architecture = fmt::format("--gpu-architecture={}_{}", to_cubin ? "sm" : "compute", sm);
-    const char* options[] = {architecture.c_str(), "--fmad=false"};
-    std::string out;
-    size_t size = 0;
-    if (compile(program, 2, options) == 0 && (to_cubin ? cubin_size : ptx_size)(program, &size) == 0) {
-      out.resize(size);
-      if ((to_cubin ? cubin : ptx)(program, out.data()) != 0) out.clear();
-    }
-    destroy(&program);
-    return out;
-  }
-};
 
 struct Function {
   const char* name;
@@ -107,7 +63,7 @@ int main(int argc, char** argv) {
     if (std::string_view(argv[i]) == "--rounds") rounds = std::max(5, std::atoi(argv[i + 1]));
     if (std::string_view(argv[i]) == "--sm") sm = std::atoi(argv[i + 1]);
   }
-  Nvrtc nvrtc;
+  rbc::bench::Nvrtc nvrtc;
   if (!nvrtc.Open()) {
     std::fputs("no libnvrtc here: it comes with CUDA's toolkit\n", stderr);
     return 1;
@@ -131,7 +87,7 @@ int main(int argc, char** argv) {
       };
       std::vector<double> mine, theirs;
       for (int i = -2; i < rounds; ++i) {
-        const double a = Milliseconds(ours), b = Milliseconds([&] { return nvrtc.Run(cuda, sm, cubin); });
+        const double a = Milliseconds(ours), b = Milliseconds([&] { return nvrtc.Run(cuda, sm, cubin, false); });
         if (i < 0) continue;  // warm
         mine.push_back(a);
         theirs.push_back(b);

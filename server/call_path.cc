@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "server/farm.h"
+#include "server/wire_reply.h"
 #include "worker/call_message.h"
 
 namespace rbc::server {
@@ -86,6 +87,7 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
     status = loaded ? (*loaded)->Call(framed, Remaining(call, begin, config_.call_deadline_ms), reply) : loaded.error();
     if (status) {
       *worker = *loaded;
+      if (call.profile) *reply = WithQueueTime(std::move(*reply), std::chrono::steady_clock::now() - begin, config_);
       return {};
     }
     if (status.error().kind != ErrorKind::kWorkerLost || status.error().may_have_run) break;

@@ -109,4 +109,24 @@ Expected<wire::CallOutcome> ParseCallReply(const std::string& framed, const Farm
   return {ErrorKind::kInternal, "the execution worker's reply is malformed"};
 }
 
+std::string WithQueueTime(std::string framed, std::chrono::nanoseconds in_farm, const FarmConfig& config) {
+  auto outcome = ParseCallReply(framed, config);
+  if (!outcome || !outcome->__isset.reply) return framed;
+  wire::CallReply& reply = outcome->reply;
+  int64_t left = in_farm.count();
+  for (const int64_t told : {reply.upload_ns, reply.kernel_ns, reply.download_ns})
+    left -= std::clamp<int64_t>(told, 0, left);
+  reply.__set_queue_ns(left);
+  const auto buffer = std::make_shared<TMemoryBuffer>();
+  TBinaryProtocol protocol(buffer);
+  constexpr size_t kSequenceAt = 4 + 4 + 4 + 4;  // length, version, the name's length, "call"
+  protocol.writeMessageBegin("call", TMessageType::T_REPLY, static_cast<int32_t>(BigEndianAt(framed, kSequenceAt)));
+  wire::Farm_call_result result;
+  result.success = std::move(reply);
+  result.__isset.success = true;
+  result.write(&protocol);
+  protocol.writeMessageEnd();
+  return Framed(*buffer);
+}
+
 }  // namespace rbc::server

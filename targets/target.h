@@ -154,6 +154,13 @@ struct GridShape {
   uint32_t shared_bytes = 0;
 };
 
+// Where the time of one use of an entry went, in nanoseconds.
+struct EntryTimes {
+  uint64_t upload = 0;    // of its memory to the device
+  uint64_t kernel = 0;    // the code itself
+  uint64_t download = 0;  // of what comes back
+};
+
 // A column of a map: rows of `size` bytes, `stride` bytes apart (0: one value for all), row 0 at `offset` of the call's
 // memory.
 struct MapColumn {
@@ -171,6 +178,7 @@ struct Invocation {
   uint64_t rows = 0;                   // kMap
   std::span<const MapColumn> columns;  // kMap: the parameters', then the result's unless it is void
   uint64_t failed_row = 0;             // kMap: set with a status other than 0
+  EntryTimes* times = nullptr;         // asked for: a device waits between its steps to tell them apart
 };
 
 // Code in this process that can be called until it is destroyed. Thread-safe to call into; destroyed by its owner

@@ -173,6 +173,7 @@ struct CallRequest {
   4: optional i32 deadline_ms        // relative; absent: the farm's call deadline
   5: optional i32 out_bytes          // zero bytes behind `frame`
   6: optional i32 return_from        // memory from this offset on comes back as `data`; absent: none
+  7: optional bool profile           // the reply says where the time went
 }
 
 struct CallReply {
@@ -180,6 +181,11 @@ struct CallReply {
   2: optional i32 status             // of a status_retptr function; absent: 0
   3: optional binary data            // returned memory, then a returned string
   4: optional binary output          // what the function printed
+  // Nanoseconds, where the request asked for them.
+  5: optional i64 queue_ns           // in the farm before and after the rest; absent: the worker read the call itself
+  6: optional i64 upload_ns          // to a device
+  7: optional i64 kernel_ns          // the function itself
+  8: optional i64 download_ns        // from a device
 }
 
 // A column of a map: one value of each row, as they lie in a frame (a bool is a byte). Row r begins at byte r * stride

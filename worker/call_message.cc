@@ -100,6 +100,8 @@ bool ParseFields(In& in, CallView* call) {
       call->out_bytes = in.U32();
     else if (id == 6 && type == kI32)
       call->return_from = in.U32();
+    else if (id == 7 && type == kBool)
+      call->profile = in.Byte() != 0;
     else if (!in.Skip(type))
       return false;
     if (!in.ok()) return true;
@@ -181,6 +183,14 @@ void PutDiagnostic(Out& out, const Diagnostic& diagnostic) {
   out.Byte(kStop);
 }
 
+void PutTimes(Out& out, const EntryTimes& times) {
+  uint16_t id = 6;
+  for (const uint64_t ns : {times.upload, times.kernel, times.download}) {
+    out.Field(kI64, id++);
+    out.U64(ns);
+  }
+}
+
 void PutErrorFields(Out& out, const Error& error) {
   out.Field(kI32, 1);
   out.U32(static_cast<uint32_t>(error.kind));
@@ -239,7 +249,7 @@ CallParse ParseCall(std::string_view message, CallView* call) {
 }
 
 size_t WriteReply(uint8_t* begin, int32_t seqid, std::string_view result, int32_t status, std::string_view data,
-                  std::string_view output) {
+                  std::string_view output, const EntryTimes* times) {
   Out out(begin + 4);
   PutHeader(out, seqid);
   out.Field(kStruct, 0);
@@ -257,6 +267,7 @@ size_t WriteReply(uint8_t* begin, int32_t seqid, std::string_view result, int32_
     out.Field(kString, 4);
     out.String(output);
   }
+  if (times != nullptr) PutTimes(out, *times);
   out.Byte(kStop);
   out.Byte(kStop);
   return Finish(begin, out.at());

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "targets/target.h"
 
 namespace rbc::worker {
 
@@ -20,6 +21,7 @@ struct CallView {
   uint32_t deadline_ms = 0;  // 0: none given
   uint32_t out_bytes = 0;
   uint32_t return_from = 0xffffffff;  // none
+  bool profile = false;               // the reply shall have times
 };
 
 enum class CallParse : uint8_t {
@@ -32,13 +34,13 @@ enum class CallParse : uint8_t {
 // of fixed size or strings, else kOther.
 CallParse ParseCall(std::string_view message, CallView* call);
 
-// Bytes of a framed successful reply around its parts, at most: result, status, data, output.
-inline constexpr size_t kReplyOverhead = 96;
+// Bytes of a framed successful reply around its parts, at most: result, status, data, output, times.
+inline constexpr size_t kReplyOverhead = 144;
 
 // Writes a whole framed reply (with its 4-byte length) to `out` of at least kReplyOverhead + the sizes of the parts.
-// Empty data and output and a zero status are left out. Returns the bytes written.
+// Empty data and output, a zero status and absent times (nullptr) are left out. Returns the bytes written.
 size_t WriteReply(uint8_t* out, int32_t seqid, std::string_view result, int32_t status, std::string_view data,
-                  std::string_view output);
+                  std::string_view output, const EntryTimes* times = nullptr);
 
 // A whole framed reply of `call` that throws FarmError.
 std::string ErrorReply(int32_t seqid, const Error& error);

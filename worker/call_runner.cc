@@ -3,6 +3,7 @@
 #include "worker/call_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -22,6 +23,10 @@ struct Cell {
 };
 constexpr uint32_t kNullOffset = 0xffffffff;
 constexpr uint32_t kNoReturn = 0xffffffff;  // CallView::return_from
+
+uint64_t Nanoseconds() {
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+}
 
 size_t RoundUp(size_t size, size_t to) { return (size + to - 1) / to * to; }
 
@@ -158,7 +163,8 @@ Expected<int32_t> CallRunner::EnterHostMap(const LoadedFunction& function, const
   return function.entry(frame.data(), memory.result);
 }
 
-Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from) {
+Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from,
+                                    EntryTimes* times) {
   std::unique_lock<std::mutex> lock;
   if (auto* serial = function.module->serial()) lock = std::unique_lock(*serial);
   context_.function = &function;
@@ -166,6 +172,7 @@ Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory
   context_.phase = "call";
   function.module->ShowConstructorOutput(context_.capture);
   Expected<int32_t> status = 0;
+  const uint64_t begin = times != nullptr ? Nanoseconds() : 0;
   if (function.entry != nullptr && function.point.kind == EntryKind::kMap) {
     status = EnterHostMap(function, memory);
   } else if (function.entry != nullptr) {
@@ -177,10 +184,13 @@ Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory
     invocation.result = memory.result;
     invocation.shape = &shape_;
     invocation.rows = rows_;
+    invocation.times = times;
     if (function.point.kind == EntryKind::kMap) invocation.columns = columns_;
     status = function.module->code().Run(function.index, invocation);
     if (function.point.kind == EntryKind::kMap) std::memcpy(memory.result, &invocation.failed_row, sizeof(uint64_t));
   }
+  // Devices that tell nothing of their steps are all kernel.
+  if (times != nullptr && times->kernel == 0) times->kernel = Nanoseconds() - begin;
   ResetFloatingPoint();
   if (!status && IsSticky(status.error())) EndByDevice(status.error());
   return status;
@@ -227,7 +237,8 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     memory_.Trim();
     return Refuse(call, memory.error(), small);
   }
-  auto entered = Enter(function, *memory, call.return_from);
+  EntryTimes times;
+  auto entered = Enter(function, *memory, call.return_from, call.profile ? &times : nullptr);
   const int32_t status = entered ? *entered : 0;
   std::string_view data;
   if (call.return_from != kNoReturn)
@@ -265,7 +276,7 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     reply = Refuse(call, outcome.error(), small);
   } else {
     uint8_t* out = size <= small.size() ? small.data() : reply_.Get(size);
-    reply = {out, WriteReply(out, call.seqid, result, status, data, output)};
+    reply = {out, WriteReply(out, call.seqid, result, status, data, output, call.profile ? &times : nullptr)};
   }
   context_.capture.Reset();  // the reply has a copy; should the worker die between calls, none of it is theirs
   memory_.Trim();

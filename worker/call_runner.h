@@ -40,7 +40,8 @@ class CallRunner {
   Status TakeHead(const LoadedFunction& function, std::string_view* frame);
   Expected<Memory> Prepare(const CallView& call, std::string_view frame, const LoadedFunction& function);
   Status CheckColumns(const LoadedFunction& function, const Memory& memory) const;
-  Expected<int32_t> Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from);
+  Expected<int32_t> Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from,
+                          EntryTimes* times);
   Expected<int32_t> EnterHostMap(const LoadedFunction& function, const Memory& memory);
   Expected<std::string_view> TakeString(const LoadedFunction& function, const Memory& memory, std::string_view tail);
 

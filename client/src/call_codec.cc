@@ -16,8 +16,8 @@ using namespace thrift_binary;
 
 constexpr char kMethod[] = "call";
 constexpr size_t kMethodSize = sizeof kMethod - 1;
-// Everything of the longest request but its frame: length, header, five scalar fields, the frame's head, two stops.
-constexpr size_t kMostOverhead = 4 + 12 + kMethodSize + 3 + 2 * 11 + 3 * 7 + 7 + 2;
+// Everything of the longest request but its frame: length, header, six scalar fields, the frame's head, two stops.
+constexpr size_t kMostOverhead = 4 + 12 + kMethodSize + 3 + 2 * 11 + 3 * 7 + 7 + 4 + 2;
 constexpr int kDepth = 16;
 
 char* Put32(char* p, uint32_t value) {
@@ -156,6 +156,11 @@ void ReadReply(Cursor& in, CallAnswer& answer) {
     if (id == 2 && type == kI32) return answer.status = static_cast<int32_t>(in.Get32()), true;
     if (id == 3 && type == kString) return answer.data = in.GetString(), true;
     if (id == 4 && type == kString) return answer.output = in.GetString(), true;
+    if (type != kI64) return false;
+    if (id == 5) return answer.times.queue = static_cast<int64_t>(in.Get64()), true;
+    if (id == 6) return answer.times.upload = static_cast<int64_t>(in.Get64()), true;
+    if (id == 7) return answer.times.kernel = static_cast<int64_t>(in.Get64()), true;
+    if (id == 8) return answer.times.download = static_cast<int64_t>(in.Get64()), true;
     return false;
   });
 }
@@ -233,6 +238,10 @@ void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out) {
   if (call.deadline_ms > 0) p = PutI32(p, 4, call.deadline_ms);
   if (call.out_bytes > 0) p = PutI32(p, 5, call.out_bytes);
   if (call.return_from >= 0) p = PutI32(p, 6, call.return_from);
+  if (call.profile) {
+    p = PutField(p, kBool, 7);
+    *p++ = 1;
+  }
   *p++ = kStop;
   *p++ = kStop;
   Put32(start, static_cast<uint32_t>(p - start - 4));

@@ -19,6 +19,15 @@ struct CallMessage {
   int32_t deadline_ms = 0;
   int32_t out_bytes = 0;
   int32_t return_from = -1;
+  bool profile = false;
+};
+
+// Where the farm's time went, in nanoseconds.
+struct CallTimes {
+  int64_t queue = 0;
+  int64_t upload = 0;
+  int64_t kernel = 0;
+  int64_t download = 0;
 };
 
 // CallReply, or the error in its place. The views point into the message that was decoded.
@@ -27,6 +36,7 @@ struct CallAnswer {
   int32_t status = 0;
   std::string_view data;
   std::string_view output;
+  CallTimes times;  // of a request with `profile`
   std::unique_ptr<Error> error;
 };
 

@@ -96,10 +96,17 @@ struct Answer {
   int status = 0;
   std::string output;
 };
-// Calls overload number `index` of `prepared` with values that fit its parameters. `request_id` may be nullptr.
+// Where the time and the bytes of one call went.
+struct CallProfile {
+  client::CallTimes times;
+  int64_t bytes_out = 0;
+  int64_t bytes_in = 0;
+};
+// Calls overload number `index` of `prepared` with values that fit its parameters. `request_id` may be nullptr;
+// with a `profile` the farm is asked for its times.
 Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared, size_t index,
                             std::span<const types::Value> values, int64_t timeout_ms,
-                            std::atomic<int64_t>* request_id = nullptr);
+                            std::atomic<int64_t>* request_id = nullptr, CallProfile* profile = nullptr);
 // The same for many rows of values, in one message. An error of a row does not stop the others; an error of the whole
 // is that of the message. At most once, as every call.
 Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, const Prepared& prepared, size_t index,

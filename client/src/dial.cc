@@ -13,12 +13,15 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "client/src/interrupt.h"
 
 namespace rbc::client {
 namespace {
@@ -58,6 +61,22 @@ void LookUp(Lookup& lookup, const std::string& host, const std::string& port, in
   lookup.done_changed.notify_all();
 }
 
+Error Interrupted(const Address& address) {
+  return Error(ErrorKind::kCancelled, fmt::format("connecting to the farm at {} was interrupted", address.text));
+}
+
+// False: the deadline has passed, or the thread gives up.
+bool Wait(Lookup& lookup, const Deadline& deadline) {
+  for (;;) {
+    {
+      std::unique_lock lock(lookup.mutex);
+      const auto step = std::chrono::milliseconds(PatientMs(deadline.RemainingMs()));
+      if (lookup.done_changed.wait_for(lock, step, [&] { return lookup.done; })) return true;
+    }
+    if (deadline.Expired() || ThisThreadGivesUp()) return false;
+  }
+}
+
 // Names are looked up on a thread of their own: the resolver knows no deadline.
 Expected<std::vector<SocketAddress>> Resolve(const Address& address, const Deadline& deadline) {
   const auto lookup = std::make_shared<Lookup>();
@@ -68,17 +87,22 @@ Expected<std::vector<SocketAddress>> Resolve(const Address& address, const Deadl
   if (lookup->code != 0) {
     lookup->done = false;
     std::thread([lookup, host, port] { LookUp(*lookup, host, port, 0); }).detach();
-    std::unique_lock lock(lookup->mutex);
-    if (!lookup->done_changed.wait_until(lock, deadline.when(), [&] { return lookup->done; }))
+    if (!Wait(*lookup, deadline)) {
+      if (!deadline.Expired()) return Interrupted(address);
       return Error(ErrorKind::kDeadlineExceeded,
                    fmt::format("the name of the farm at {} is not resolved within {} ms; give its address in numbers",
                                address.text, deadline.GivenMs()));
+    }
   }
   const std::lock_guard lock(lookup->mutex);
-  if (lookup->code != 0)
-    return Error(ErrorKind::kConnectionLost,
-                 fmt::format("the host of the farm at {} is not known: {}; check the address", address.text,
-                             ::gai_strerror(lookup->code)));
+  if (lookup->code != 0) {
+    Error error(ErrorKind::kConnectionLost,
+                fmt::format("the host of the farm at {} is not known: {}; check the address", address.text,
+                            ::gai_strerror(lookup->code)));
+    error.role = "client";
+    error.cause = "unknown host";
+    return error;
+  }
   return lookup->found;
 }
 
@@ -98,6 +122,7 @@ Error CannotConnect(const Address& address, int code) {
   Error error(ErrorKind::kConnectionLost,
               fmt::format("the farm at {} cannot be reached: {}; {}", address.text, std::strerror(code), advice));
   error.role = "client";
+  if (code == ECONNREFUSED || code == ENOENT) error.cause = "no farm there";
   error.retry_safe = true;
   return error;
 }
@@ -119,7 +144,8 @@ bool IsLoopback(const SocketAddress& to) {
          IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(to.storage).sin6_addr);
 }
 
-// 0, or the errno. A full backlog of a Unix socket answers EAGAIN at once: try again until the deadline.
+// 0, or the errno; EINTR: the thread gives up. A full backlog of a Unix socket answers EAGAIN at once: try again until
+// the deadline.
 int Connect(int fd, const SocketAddress& to, const Deadline& deadline) {
   for (;;) {
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0) return 0;
@@ -128,12 +154,14 @@ int Connect(int fd, const SocketAddress& to, const Deadline& deadline) {
     const int ms = deadline.RemainingMs();
     if (ms == 0) return ETIMEDOUT;
     ::poll(nullptr, 0, std::min(ms, 5));
+    if (ThisThreadGivesUp()) return EINTR;
   }
   for (;;) {
     const int ms = deadline.RemainingMs();
     if (ms == 0) return ETIMEDOUT;
     pollfd wait{fd, POLLOUT, 0};
-    if (::poll(&wait, 1, ms) > 0) break;
+    if (::poll(&wait, 1, PatientMs(ms)) > 0) break;
+    if (ThisThreadGivesUp()) return EINTR;
   }
   int code = 0;
   socklen_t size = sizeof code;
@@ -160,6 +188,7 @@ Expected<Dialed> Dial(const Address& address, const Deadline& deadline) {
       return Error(ErrorKind::kResourceExhausted,
                    fmt::format("no socket can be made: {}; raise the limit of open files", std::strerror(errno)));
     code = Connect(fd.get(), to, deadline);
+    if (code == EINTR) return Interrupted(address);
     if (code == ETIMEDOUT && deadline.Expired()) return TooSlow(address, deadline);
     if (code != 0) continue;
     MakeBlocking(fd.get());

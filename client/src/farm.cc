@@ -161,10 +161,18 @@ Expected<Farm::Lease> Farm::Connect(const Deadline& deadline) {
     std::shared_ptr<const wire::HelloReply> session;
     {
       std::unique_lock lock(mutex_);
-      if (!state_->connected.wait_until(lock, deadline.when(), [&] { return !state_->connecting; }))
+      while (!state_->connected.wait_for(lock, std::chrono::milliseconds(PatientMs(deadline.RemainingMs())),
+                                         [&] { return !state_->connecting; })) {
+        if (!deadline.Expired()) {
+          lock.unlock();
+          if (ThisThreadGivesUp()) return Error(ErrorKind::kCancelled, "connecting to the farm was interrupted");
+          lock.lock();
+          continue;
+        }
         return Error(ErrorKind::kDeadlineExceeded,
                      fmt::format("the farm at {} is not connected within {} ms; see whether it is stopped",
                                  endpoint_.address.text, deadline.GivenMs()));
+      }
       epoch = state_->epoch;
       session = state_->session;
       state_->connecting = session == nullptr;
@@ -210,6 +218,7 @@ Expected<std::unique_ptr<Connection>> Farm::Open(const Address& address, const D
     auto dialed = Dial(address, attempt);
     if (!dialed && dialed.error().kind == ErrorKind::kConnectionLost && patience.RemainingMs() > pause_ms) {
       ::poll(nullptr, 0, pause_ms);
+      if (ThisThreadGivesUp()) return Error(ErrorKind::kCancelled, "connecting to the farm was interrupted");
       continue;
     }
     if (!dialed) return std::move(dialed).error();
@@ -557,6 +566,7 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
                     .status = reply->status,
                     .data = reply->data,
                     .output = reply->output,
+                    .times = {},
                     .error = nullptr};
     return Answered{Lease(), std::move(kept), std::move(reply)};
   }

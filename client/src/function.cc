@@ -163,17 +163,22 @@ Expected<Answer> Unpack(const Overload& overload, const types::PackedCall& packe
 }  // namespace
 
 Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared, size_t index,
-                            std::span<const types::Value> values, int64_t timeout_ms,
-                            std::atomic<int64_t>* request_id) {
+                            std::span<const types::Value> values, int64_t timeout_ms, std::atomic<int64_t>* request_id,
+                            CallProfile* profile) {
   if (!prepared.declared[index]) return prepared.declared[index].error();
   const Overload& overload = *prepared.overloads[index];
   RBC_ASSIGN_OR_RETURN(const types::PackedCall packed, types::PackArguments(overload.layout, values));
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
-  RBC_ASSIGN_OR_RETURN(const client::Farm::Answered answered,
-                       caller.core->farm->Call(*prepared.module, *prepared.declared[index], MessageOf(packed), deadline,
-                                               is_explicit, request_id));
+  client::CallMessage message = MessageOf(packed);
+  message.profile = profile != nullptr;
+  RBC_ASSIGN_OR_RETURN(
+      const client::Farm::Answered answered,
+      caller.core->farm->Call(*prepared.module, *prepared.declared[index], message, deadline, is_explicit, request_id));
   const client::CallAnswer& answer = answered.answer;
+  if (profile != nullptr)
+    *profile = {answer.times, static_cast<int64_t>(message.frame.size()),
+                static_cast<int64_t>(answer.result.size() + answer.data.size() + answer.output.size())};
   return Unpack(overload, packed, answer.result, answer.status, answer.data, answer.output);
 }
 

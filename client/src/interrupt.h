@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace rbc::client {
@@ -30,6 +31,14 @@ inline bool ThisThreadLeaves() {
   const Waiting& waiting = ThisWaiting();
   return waiting.impatience != nullptr && waiting.impatience->Ask(waiting.request_id) == Impatience::Wish::kLeave;
 }
+
+// The same where nothing has been sent that the farm could stop: the first wish to end is the last.
+inline bool ThisThreadGivesUp() {
+  Impatience* const impatience = ThisWaiting().impatience;
+  return impatience != nullptr && impatience->Ask(0) != Impatience::Wish::kWait;
+}
+// How long such a thread may sleep before it asks.
+inline int PatientMs(int ms) { return ThisWaiting().impatience == nullptr ? ms : std::min(ms, kImpatienceMs); }
 
 // Sets the thread's impatience and takes it back.
 class WithImpatience {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -39,6 +40,7 @@ class TrackLease {
     if (track_ != nullptr) gpu_->Give(std::move(track_));
   }
   Track* operator->() const { return track_.get(); }
+  Track& operator*() const { return *track_; }
 
  private:
   TrackLease(Gpu* gpu, std::unique_ptr<Track> track) : gpu_(gpu), track_(std::move(track)) {}
@@ -68,6 +70,24 @@ class DeviceOutput {
  private:
   explicit DeviceOutput(int end) : end_(end) {}
   const int end_;
+};
+
+// Waits for the device after each step of a call whose times are asked for; else does nothing.
+class StepClock {
+ public:
+  explicit StepClock(EntryTimes* times) : times_(times), begin_(Clock::now()) {}
+  Status EndStep(Track& track, uint64_t EntryTimes::*step) {
+    if (times_ == nullptr) return {};
+    RBC_RETURN_IF_ERROR(track.Finish());
+    const auto now = Clock::now();
+    times_->*step = static_cast<uint64_t>((now - std::exchange(begin_, now)) / std::chrono::nanoseconds(1));
+    return {};
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  EntryTimes* const times_;
+  Clock::time_point begin_;
 };
 
 // Where a call's parts lie on the device: status and outcome, result, memory.
@@ -109,7 +129,9 @@ class GpuModule : public LoadedModule {
     std::memset(staging, 0, layout.memory);
     std::memcpy(staging + Layout::kOutcome, &kAllRowsFine, sizeof kAllRowsFine);
     std::memcpy(staging + layout.memory, invocation.memory.data(), invocation.memory.size());
+    StepClock clock(invocation.times);
     RBC_RETURN_IF_ERROR(track->CopyIn(0, layout.size));
+    RBC_RETURN_IF_ERROR(clock.EndStep(*track, &EntryTimes::upload));
     KernelLaunch launch;
     launch.function = functions_[index];
     RBC_RETURN_IF_ERROR(Shape(entry, invocation, &launch));
@@ -118,10 +140,12 @@ class GpuModule : public LoadedModule {
     RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry, invocation, addresses));
     launch.parameters = parameters;
     RBC_RETURN_IF_ERROR(track->Launch(launch));
+    RBC_RETURN_IF_ERROR(clock.EndStep(*track, &EntryTimes::kernel));
     RBC_RETURN_IF_ERROR(track->CopyOut(0, layout.memory));
     const size_t from = layout.memory + invocation.returned_from;
     RBC_RETURN_IF_ERROR(track->CopyOut(from, layout.size - from));
-    auto finished = track->Finish();
+    auto finished = clock.EndStep(*track, &EntryTimes::download);
+    if (finished) finished = track->Finish();
     output_.Forward();
     RBC_RETURN_IF_ERROR(std::move(finished));
     return TakeResults(entry, layout, staging, invocation);

@@ -130,6 +130,7 @@ void EraseNamedMetadata(llvm::Module& module, bool keep_debug) {
   for (auto& metadata : llvm::make_early_inc_range(module.named_metadata())) {
     const auto name = metadata.getName();
     if (keep_debug && name.starts_with("llvm.dbg.")) continue;
+    if (name == "rbc.exceptions") continue;  // text for callers of a published function; no pass knows it
     metadata.eraseFromParent();
   }
 }

@@ -134,6 +134,31 @@ TEST(CallCodec, WeReadGeneratedReplies) {
   EXPECT_FALSE(DecodeCallReply(message, 10)) << "another request's reply";
 }
 
+TEST(CallCodec, TimesAreAskedForAndRead) {
+  std::string out;
+  int32_t sequence = 0;
+  CallMessage asking = FullCall("frame bytes");
+  asking.profile = true;
+  EncodeCall(asking, 1, out);
+  EXPECT_TRUE(Decoded(out, &sequence).profile);
+  EncodeCall(FullCall("frame bytes"), 1, out);
+  EXPECT_FALSE(Decoded(out, &sequence).__isset.profile);
+
+  wire::Farm_call_result result = FullReply();
+  result.success.__set_queue_ns(1);
+  result.success.__set_upload_ns(2);
+  result.success.__set_kernel_ns(1LL << 40);
+  result.success.__set_download_ns(4);
+  const std::string message = test::EncodeReply("call", 9, result);
+  const auto answer = DecodeCallReply(message, 9);
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->times.queue, 1);
+  EXPECT_EQ(answer->times.upload, 2);
+  EXPECT_EQ(answer->times.kernel, 1LL << 40);
+  EXPECT_EQ(answer->times.download, 4);
+  EXPECT_EQ(answer->output, "printed\n");
+}
+
 TEST(CallCodec, WeReadGeneratedErrors) {
   const std::string message = test::EncodeReply("call", 1, FullError());
   const auto answer = DecodeCallReply(message, 1);

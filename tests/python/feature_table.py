@@ -151,7 +151,7 @@ def f(seed):
 def f(n, x):
     print("n =", n, x, n > 3, complex(n, x), (n, x))
 """, (7, 0.5)),
-    ("print", "`print(..., sep=, end=)`", "void(int64)", "def f(n):\n    print(n, n, sep=', ')\n", (7,)),
+    ("print", "`print(..., sep=, end=)`", "void(int64)", "def f(n):\n    print(n, n, sep=', ', end='.\\n')\n", (7,)),
     ("arguments", "scalars, complex, bool, text, bytes, tuples, dataclasses, records, memory behind pointers", "float64({int32, float64}, float64*)", """
 def f(t, p):
     p[0] += t[0]

@@ -3,6 +3,8 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import contextlib
+import json
 import math
 import os
 import signal
@@ -216,7 +218,7 @@ def test_what_the_farm_cannot_have_is_refused_by_name(rjit):
     def roll():
         return np.random.random()
 
-    with pytest.raises(rbc.TypingError, match="random"):
+    with pytest.raises(rbc.TypingError, match="random numbers .* seeded by an argument, as examples/python/monte_carlo.py"):
         roll()
 
     @rjit("int64(int64)")
@@ -245,6 +247,26 @@ def test_print(rjit, capsys):
         want = expected(n, x)
         assert say(n, x) == n
         assert capsys.readouterr().out == want
+
+
+def test_print_keywords(rjit, capsys):
+    @rjit("void(int64, float64)")
+    def say(n, x):
+        print(n, x, sep=", ")
+        print(n, x, (n, x), sep="", end=";\n%d")
+        print("a", "b", end="")
+        print(sep="-")
+        print("c", 1.5, True, None, sep=None, end=None, flush=True)
+        print(x, n, sep=" \\ 'ö' ")
+
+    say.local(3, 0.5)
+    wanted = capsys.readouterr().out
+    say(3, 0.5)
+    assert capsys.readouterr().out == wanted
+    with pytest.raises(rbc.TypingError, match="run time"):
+        rjit("void(string)")(lambda s: print(1, sep=s))("x")
+    with pytest.raises(rbc.TypingError, match="file"):
+        rjit("void(int64)")(lambda n: print(n, file=None))(1)
 
 
 def test_floats_print_as_python_prints_them(rjit, capsys):
@@ -298,6 +320,82 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_connection(rjit):
         forever(1)
     assert time.monotonic() - started < 10
     assert forever(0) == 0
+
+
+@pytest.mark.parametrize("kind", ["takes no connection", "says nothing"])
+def test_ctrl_c_while_connecting_ends_at_once(kind):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        if kind == "takes no connection":
+            for _ in range(4):  # more than the backlog holds: further ones are not answered
+                filler = stack.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(listener.getsockname())
+        client = rbc.RemoteJIT("127.0.0.1", listener.getsockname()[1], connect_timeout=60)
+        timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            client.targets
+        assert time.monotonic() - started < 30
+
+
+def test_a_host_that_nobody_knows_is_an_error_that_says_what_to_do():
+    nobody = rbc.RemoteJIT("no-such-host.invalid", connect_timeout=30)
+    with pytest.raises(rbc.ConnectionLost, match="is not known.*ping") as caught:
+        nobody.targets
+    assert "start_server" not in str(caught.value)
+
+
+def test_exceptions_of_published_functions(rjit, farm, capsys):
+    @rjit("int64(int64, int64)")
+    def share(a, b):
+        if a == 1:
+            raise CustomError("one", (2, 3.5))
+        if a == 2:
+            raise KeyError("missing \"key\" \\ ö")
+        if a == 3:
+            raise ValueError("at run time", b, b * 0.5)
+        return a // b
+
+    share.publish("share")
+    try:
+        host, port = farm.address.rsplit(":", 1)
+        code = textwrap.dedent("""
+            import json, sys, rbc
+            share = rbc.connect("share", host=sys.argv[1], port=int(sys.argv[2]))
+            out = []
+            for args in ((7, 0), (1, 0), (2, 0), (3, 8)):
+                try:
+                    share(*args)
+                except Exception as error:
+                    out.append([type(error).__name__, getattr(error, "class_name", ""), list(map(repr, error.args)),
+                                error.rbc_location])
+            print(json.dumps([share(7, 2), out, "numba" in sys.modules]))
+        """)
+        done = subprocess.run([sys.executable, "-c", code, host, port], capture_output=True, text=True, check=True)
+        result, raised, has_numba = json.loads(done.stdout)
+    finally:
+        rjit.withdraw("share")
+    assert result == 3 and not has_numba
+    assert [kind for kind, *_ in raised] == ["ZeroDivisionError", "RemoteException", "KeyError", "ValueError"]
+    assert raised[1][1].endswith("CustomError") and raised[1][2] == [repr(raised[1][1] + ": one, (2, 3.5)")]
+    assert raised[2][2] == [repr("missing \"key\" \\ ö")] and raised[3][2] == ["'at run time'", "8", "4.0"]
+    first = share.py_func.__code__.co_firstlineno
+    assert [where for *_, where in raised] == [["share", "<published share>", first + line] for line in (8, 3, 5, 7)]
+    assert __file__ not in share.get_IR()
+
+
+def test_values_that_a_function_prints_are_never_run(rjit):
+    from rbc import _exceptions
+
+    text, values = _exceptions.take_raised(
+        "x\x1b]rbc-raise;\x1fv__import__('os').getpid()\x1fv(1, -inf)\x1fv(nan+2j)\x1fv" + "(" * 500 + "\x07y")
+    assert text == "xy" and values[0] == "__import__('os').getpid()" and values[1] == (1, -math.inf)
+    assert math.isnan(values[2].real) and values[2].imag == 2 and values[3] == "(" * 500
+    table = "!rbc.exceptions = !{!0}\n" + '!0 = !{!"[2000, \\22builtins\\22, \\22SystemExit\\22, [], \\22f\\22, 1]"}\n'
+    assert _exceptions.read_table(table)[2000][1] is None
 
 
 def test_errors_pickle(rjit):

@@ -60,7 +60,7 @@ def test_what_is_no_map_is_refused(any_target):
     f = rjit("float64(float64, float64)", target=target)(lambda a, b: a + b)
     with pytest.raises(rbc.InvalidArgument, match="at least one array"):
         f.map(1.0, 2.0)
-    with pytest.raises(rbc.InvalidArgument, match="one shape"):
+    with pytest.raises(rbc.InvalidArgument, match="could not be broadcast together with shapes"):
         f.map(np.zeros(3), np.zeros(4))
     with pytest.raises(rbc.NoMatch):
         f.map(np.zeros(3))

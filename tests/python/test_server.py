@@ -3,12 +3,15 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import io
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import rbc
@@ -145,3 +148,68 @@ def test_profile(farm, capsys):
         assert [f(i) for i in range(200)] == [12345 + i for i in range(200)]
     assert len(second.rows) == 200 and second.rows[0].cached is None and "batch" in second.advice
     assert f(2) == 12347 and len(second.rows) == 200
+
+
+@pytest.mark.parametrize("target", ["host", "cuda"])
+def test_profile_tells_the_parts(simulated, target):
+    @simulated("float64(float64*, int64)", target=target)
+    def work(p, n):
+        x = p[0]
+        for i in range(n):
+            x = math.sin(x + i)
+        p[0] = x
+        if n < 0:
+            raise ValueError("negative")
+        return x
+
+    values = np.array([1.0, 2.0])
+    work(values, 1)
+    with simulated.profile() as p:
+        work(values, 3_000_000)
+        with pytest.raises(ValueError):
+            work(values, -1)
+    row, raised = p.rows
+    assert row.kernel_s > 0.005 and row.kernel_s < row.call_s
+    parts = [row.queue_s, row.upload_s, row.kernel_s, row.download_s, row.wire_s]
+    assert min(parts) >= 0 and sum(parts) == pytest.approx(row.call_s) and raised.kernel_s > 0
+    assert row.bytes_out >= 16 + 16 and row.bytes_in >= 8 + 16
+    assert "the function's own" in p.advice and "kernel us" in str(p) and "download us" in p._repr_html_()
+    with simulated.profile() as p:
+        work.batch([(values, 2), (values, 3)])
+    assert [row.calls for row in p.rows] == [2] and p.rows[0].kernel_s is None and "one round trip" in p.advice
+
+
+def test_what_takes_long_says_so(rjit, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    @rjit("int64(int64)")
+    def spin(n):
+        x = n
+        for i in range(n):
+            x = x * 6364136223846793005 + i
+            if x == 12345:
+                x += 1
+        return x
+
+    spin(1)
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    spin(2)
+    assert shown.getvalue() == ""
+    n = 2 * 10**9
+    while "waiting for the farm (1 s)" not in shown.getvalue() and n < 10**12:
+        spin(n)
+        n *= 2
+    assert "waiting for the farm (1 s)" in shown.getvalue() and shown.getvalue().endswith("\r\x1b[K")
+    silent = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", silent)
+    spin(n // 2)
+    assert silent.getvalue() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", shown)
+        patch.setattr(rbc._progress, "AFTER_S", 0.05)
+        with rbc._progress.of("lowering f"):
+            time.sleep(0.5)
+    assert "lowering f (0 s)" in shown.getvalue()

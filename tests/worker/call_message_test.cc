@@ -131,11 +131,30 @@ TEST(CallMessage, TheGeneratedClientReadsOurReply) {
   EXPECT_EQ(reply.output, "printed\n");
 }
 
+TEST(CallMessage, TimesAreSentWhereTheyAreAskedFor) {
+  auto request = FullRequest();
+  request.__set_profile(true);
+  CallView call;
+  ASSERT_EQ(ParseCall(Encode(request), &call), CallParse::kCall);
+  EXPECT_TRUE(call.profile);
+  const EntryTimes times{.upload = 1, .kernel = uint64_t{1} << 40, .download = 3};
+  const std::string large(500, 'x');
+  std::string out(kReplyOverhead + 3 * large.size(), '\xee');
+  out.resize(WriteReply(reinterpret_cast<uint8_t*>(out.data()), 0, large, -7, large, large, &times));
+  EXPECT_LE(out.size(), kReplyOverhead + 3 * large.size());
+  const auto reply = Decode(out);
+  EXPECT_EQ(reply.upload_ns, 1);
+  EXPECT_EQ(reply.kernel_ns, int64_t{1} << 40);
+  EXPECT_EQ(reply.download_ns, 3);
+  EXPECT_FALSE(reply.__isset.queue_ns) << "the farm's affair";
+  EXPECT_EQ(reply.output, large);
+}
+
 TEST(CallMessage, EmptyPartsAreLeftOut) {
   std::string out(kReplyOverhead, '\xee');
   out.resize(WriteReply(reinterpret_cast<uint8_t*>(out.data()), 0, "", 0, "", ""));
   const auto reply = Decode(out);
-  EXPECT_FALSE(reply.__isset.status || reply.__isset.data || reply.__isset.output);
+  EXPECT_FALSE(reply.__isset.status || reply.__isset.data || reply.__isset.output || reply.__isset.kernel_ns);
 }
 
 TEST(CallMessage, TheGeneratedClientThrowsOurError) {

@@ -98,9 +98,11 @@ class RemoteCrash(Error):
 
 
 class RemoteException(Error):
-    """The function raised something that this client cannot name, such as one of somebody else's published function."""
+    """A published function raised something that is none of Python's own exceptions, or that this client cannot name.
+    `class_name` is the class as its publisher calls it."""
 
     kind = "RemoteException"
+    class_name = ""
 
 
 class WorkerLost(Error):
@@ -184,16 +186,22 @@ _CLASSES["WrongFarm"] = ConnectionLost
 
 # The next command to type, where there is one.
 _ADVICE = {
-    "ConnectionLost": "start a farm with rjit.start_server(background=True), or with `rbc-farm` on that machine",
     "ProtocolMismatch": "`pip install --upgrade rbc` here, or update the farm",
     "UnsupportedProducer": "update the farm, or install an older numba here",
+}
+
+
+# Of a ConnectionLost, by its cause.
+_CONNECTION_ADVICE = {
+    "no farm there": "start one with rjit.start_server(background=True), or with `rbc-farm` on that machine",
+    "unknown host": "`ping` that name, or give rbc.RemoteJIT() the address in numbers",
 }
 
 
 def from_farm(kind, message, fields):
     """The exception for an error of the library; called by rbc._core."""
     cls = _CLASSES.get(kind, InternalError)
-    advice = _ADVICE.get(kind)
+    advice = _CONNECTION_ADVICE.get(fields["cause"]) if kind == "ConnectionLost" else _ADVICE.get(kind)
     if advice:
         message = f"{message} - {advice}"
     lines = [

@@ -8,7 +8,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import contextlib
-import hashlib
 import re
 import sys
 import threading
@@ -18,13 +17,15 @@ import types as pytypes
 import llvmlite.binding as ll
 import numba
 from llvmlite import ir
+from numba.core import ir as numba_ir
 from numba.core import byteflow, callconv, cgutils, codegen, config, cpu, dispatcher, errors, registry, sigutils, ssa
 from numba.core import target_extension, types, typing
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.descriptors import TargetDescriptor
 from numba.core.imputils import builtin_registry
+from numba.core.rewrites import ir_print
 
-from . import _core, _numba_types, _runtime, cuda
+from . import _core, _exceptions, _numba_types, _runtime, cuda
 from ._errors import Error, TypingError, UnsupportedFeature
 
 NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
@@ -34,46 +35,12 @@ OLDEST, NEWEST = (0, 57), (0, 68)
 _NO_WRAP = re.compile(r"(= (?:add|sub|mul|shl)) nsw ")
 _BYTES, _INT = ir.IntType(8).as_pointer(), ir.IntType(32)
 NONE_STATUS = -2  # numba's code for "the result is None"
-_FIRST_CODE = 1024  # codes below are numba's own
 
 _state = threading.local()
 _lock = threading.RLock()
 
 
-# ---- exceptions: a status code each, the same in every process -------------------------------------------------------
-
-_exceptions = {}  # code -> (class, arguments, (function, file, line) or None)
-
-
-class AtRunTime:
-    """Stands in an exception's arguments for a value that only the farm knows; it comes with what the call printed."""
-
-    def __init__(self, position):
-        self.position = position
-
-    def __repr__(self):
-        return f"<value {self.position}>"
-
-
-def _code_of(exc, args, location):
-    """The status that stands for this exception. No path takes part, so that the IR is the same wherever it lies."""
-    where = (location[0], location[2]) if location else None
-    name = (exc.__module__, exc.__qualname__) if exc is not None else None
-    text = repr((name, args, where))
-    for salt in range(16):
-        digest = hashlib.blake2s(f"{salt}{text}".encode(), digest_size=8).digest()
-        code = _FIRST_CODE + int.from_bytes(digest, "little") % (2**31 - 1 - _FIRST_CODE)
-        known = _exceptions.get(code)
-        if known is None or known[3] == text:
-            _exceptions[code] = (exc, args, location, text)
-            return code
-    raise AssertionError("no free status code")
-
-
-def exception_of(code):
-    """(class, arguments, (function, file, line) or None) of a status, or None for a code that is not known here."""
-    known = _exceptions.get(code)
-    return known[:3] if known else None
+# ---- exceptions -----------------------------------------------------------------------------------------------------
 
 
 def _line_being_lowered():
@@ -110,7 +77,7 @@ class _CallConv(callconv.MinimalCallConv):
             location = _line_being_lowered()
         if exc is None:
             exc, exc_args = RuntimeError, ("No active exception to reraise",)
-        return ir.Constant(callconv.errcode_t, _code_of(exc, exc_args, location))
+        return ir.Constant(callconv.errcode_t, _exceptions.code_of(exc, exc_args, location))
 
     def set_static_user_exc(self, builder, exc, exc_args=None, loc=None, func_name=None):
         builder.store(self._constant_code(exc, exc_args, loc, func_name), self._try_state(builder)[1])
@@ -124,7 +91,7 @@ class _CallConv(callconv.MinimalCallConv):
         builder.branch(handler["target"])
 
     def return_dynamic_user_exc(self, builder, exc, exc_args, nb_types, loc=None, func_name=None):
-        kept = tuple(AtRunTime(i) if isinstance(arg, ir.Value) else arg for i, arg in enumerate(exc_args or ()))
+        kept = tuple(_exceptions.AtRunTime(i) if isinstance(arg, ir.Value) else arg for i, arg in enumerate(exc_args or ()))
         values = [(ty, arg) for ty, arg in zip(nb_types, exc_args or ()) if isinstance(arg, ir.Value)]
         _runtime.print_raised(self.context, builder, values)
         self.return_user_exc(builder, exc, kept, loc, func_name)
@@ -444,10 +411,59 @@ def _violators_in_order(*args, find=ssa._find_defs_violators):
     return sorted(find(*args))
 
 
-# What would show in the IR: settings of the user's environment, and the order of sets of texts, which Python's hash seed
-# decides.
+# numba's print() takes no keywords. Constant `sep` and `end` travel as one more argument, which _runtime takes off.
+
+
+def _match_prints(self, func_ir, block, typemap, calltypes):
+    self.prints, self.block, self.func_ir = {}, block, func_ir
+    for inst in block.find_insts(numba_ir.Assign):
+        if isinstance(inst.value, numba_ir.Expr) and inst.value.op == "call":
+            if _constant(func_ir, inst.value.func) is print:
+                self.prints[inst] = inst.value
+    return bool(self.prints)
+
+
+def _constant(func_ir, variable):
+    try:
+        return func_ir.infer_constant(variable)
+    except errors.ConstantInferenceError:
+        return _Unknown
+
+
+class _Unknown:
+    pass
+
+
+def _apply_prints(self, apply=ir_print.RewritePrintCalls.apply):
+    block = apply(self)
+    prints = [inst for inst in block.body if isinstance(inst, numba_ir.Print)]
+    for node, call in zip(prints, [inst.value for inst in self.block.body if inst in self.prints]):
+        if call.kws:
+            _add_keywords(node, self.func_ir, dict(call.kws))
+    return block
+
+
+def _add_keywords(node, func_ir, keywords):
+    values = {name: _constant(func_ir, variable) for name, variable in keywords.items()}
+    for name, value in values.items():
+        if name not in ("sep", "end", "flush"):
+            raise errors.UnsupportedError(f"print({name}=...); sep and end can be set", node.loc)
+        if name != "flush" and not (value is None or isinstance(value, str)):
+            raise errors.UnsupportedError(f"print({name}=...) with a value known at run time only; give constant text",
+                                          node.loc)
+    node.args = (next(iter(keywords.values())), *node.args)
+    node.consts = {0: _runtime.print_keywords(values.get("sep"), values.get("end"))}
+    for i, variable in enumerate(node.args[1:], 1):
+        value = _constant(func_ir, variable)
+        if value is not _Unknown:
+            node.consts[i] = value
+
+
+# What would show in the IR (settings of the user's environment, and the order of sets of texts, which Python's hash seed
+# decides), and what numba's own targets must not see of ours.
 _FOR_LOWERING = (
     (config, "DEBUGINFO_DEFAULT", 0), (config, "BOUNDSCHECK", None),
+    (ir_print.RewritePrintCalls, "match", _match_prints), (ir_print.RewritePrintCalls, "apply", _apply_prints),
     (byteflow.Flow, "_prune_phis", _prune_phis_in_order), (ssa, "_find_defs_violators", _violators_in_order),
 )
 
@@ -557,7 +573,7 @@ def _text_entry(context, cres, name):
     entry = ir.Function(module, ir.FunctionType(callconv.errcode_t, [result_pointer, *sum(flat, [])]), name)
     builder = ir.IRBuilder(entry.append_basic_block("entry"))
     taken, values, texts = list(entry.args[1:]), [], []
-    refused = ir.Constant(callconv.errcode_t, _code_of(TypeError, ("a text argument is None",), None))
+    refused = ir.Constant(callconv.errcode_t, _exceptions.code_of(TypeError, ("a text argument is None",), None))
     for ty, text, packer, parts in zip(args, is_text, packers, flat):
         mine, taken = taken[:len(parts)], taken[len(parts):]
         if not text:
@@ -628,6 +644,9 @@ def _link(job, name, libraries, entries, results):
     _hide(whole, entries)
     _prune(whole)
     _rename(whole, entries)
+    table = _exceptions.table_for(str(whole))
+    if table:
+        whole.link_in(ll.parse_assembly(table))
     whole.verify()
     text = str(whole)
     _drop_value_names(whole)

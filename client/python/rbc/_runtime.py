@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import ast
 import functools
 import os
 import re
@@ -11,6 +12,8 @@ import llvmlite.binding as ll
 from llvmlite import ir
 from numba.core import cgutils, errors, types
 from numba.core.imputils import Registry
+
+from . import _exceptions
 
 print_registry = Registry("rbc print")
 
@@ -47,7 +50,8 @@ def module_for(names, triple, data_layout):
 # Of numba's C helpers that are not ours: what the user asked for.
 _REFUSED = (
     (r"numba_(rnd|get_np_random|get_py_random|random|poisson|binomial)|^(numba_)?(np|py)_random", "random numbers "
-     "whose state lives in the interpreter; write the generator into the function, seeded by an argument"),
+     "whose state lives in the interpreter; write the generator into the function, seeded by an argument, as "
+     "examples/python/monte_carlo.py does"),
     (r"numba_dict|NRT_adapt|numba_unicode|numba_(hash|siphash)", "dictionaries, sets or hashes of text"),
     (r"numba_gettyperecord|PyUnicode", "Python's tables of characters, as upper() and isalpha() of text do"),
     (r"numba_(xx|ez|gesv|dgemm|cblas|raw)", "LAPACK or BLAS"),
@@ -161,40 +165,33 @@ def _print_text(context, builder, ty, value, template):
     builder.call(release, [utf8])
 
 
-# The values of an exception travel with what the call prints, in a control sequence that terminals skip: a client that
-# does not know it shows nothing odd.
-_RAISED = re.compile(r"\x1b\]rbc-raise;([^\x07]*)\x07")
-
-
 def print_raised(context, builder, values):
-    _literal(context, builder, "\x1b]rbc-raise;")
+    _literal(context, builder, _exceptions.RAISED_BEGIN)
     for ty, value in values:
         _literal(context, builder, "\x1fs" if isinstance(ty, types.UnicodeType) else "\x1fv")
         _print_value(context, builder, ty, value)
-    _literal(context, builder, "\x07")
+    _literal(context, builder, _exceptions.RAISED_END)
 
 
-def take_raised(text):
-    """(what is left of the text, the values of the last exception in it)."""
-    found = _RAISED.findall(text)
-    values = []
-    for part in found[-1].split("\x1f")[1:] if found else ():
-        value = part[1:]
-        if part[0] == "v":
-            try:
-                value = eval(value, {"__builtins__": {}}, {"nan": float("nan"), "inf": float("inf"), "nanj": 1j * float("nan"),
-                                                           "infj": 1j * float("inf")})
-            except Exception:
-                pass  # as text
-        values.append(value)
-    return _RAISED.sub("", text), values
+_KEYWORDS = "\x1brbc-print;"
+
+
+def print_keywords(sep, end):
+    """The constant that stands for print's keywords, before its arguments."""
+    return _KEYWORDS + repr((" " if sep is None else sep, "\n" if end is None else end))
 
 
 @print_registry.lower(print, types.VarArg(types.Any))
 def _print(context, builder, sig, args):
-    for i, (ty, value) in enumerate(zip(sig.args, args)):
-        if i:
-            _literal(context, builder, " ")
+    values, sep, end = list(zip(sig.args, args)), " ", "\n"
+    first = values[0][0] if values else None
+    if isinstance(first, types.StringLiteral) and first.literal_value.startswith(_KEYWORDS):
+        sep, end = ast.literal_eval(first.literal_value[len(_KEYWORDS):])
+        del values[0]
+    for i, (ty, value) in enumerate(values):
+        if i and sep:
+            _literal(context, builder, sep)
         _print_value(context, builder, ty, value)
-    _literal(context, builder, "\n")
+    if end:
+        _literal(context, builder, end)
     return context.get_dummy_value()

@@ -8,16 +8,13 @@ import html
 import inspect
 import sys
 import threading
-import time
 import warnings
 
-from . import _core
-from ._errors import InvalidArgument, NoMatch, RemoteException, UnsupportedFeature
+from . import _core, _exceptions, _progress
+from ._errors import Error, InvalidArgument, NoMatch, RemoteException, UnsupportedFeature
 from .typesystem import Type
 
 __all__ = ["Caller"]
-
-_SLOW_S = 1.0  # what takes longer says so
 
 
 class Caller(_core.CallerBase):
@@ -27,7 +24,8 @@ class Caller(_core.CallerBase):
     f(*args, **kwargs)      the call: the signature with the lowest penalty takes the arguments
     f.submit(*args)         the same on another thread: a concurrent.futures.Future, which can also be awaited
     f.batch(rows)           many calls in one round trip
-    f.map(x, y)             a call for each row of NumPy arrays
+    f(x, y, out=, where=)   on NumPy arrays: the function of each element, by NumPy's rules
+    f.reduce(x, axis=0)     an array's elements combined; f.accumulate(x, axis=0) with all steps on the way
     f.local(*args)          the same function in this process
     f.target('cuda')        where it runs from now on
     f.add_signature(sig)    one more signature
@@ -45,6 +43,7 @@ class Caller(_core.CallerBase):
         self._target = target or rjit.default_target
         self._lock = threading.RLock()
         self._raised = threading.local()  # values of the exception whose output was just taken
+        self._table = None  # of a published function's exceptions, once asked for
         self._lowered = {}  # index -> _numba.Lowered
         self._declared, self._annotated, self._added = [], [], []
         self._python_signature = None
@@ -125,6 +124,14 @@ class Caller(_core.CallerBase):
 
         return _profile.profiled_call(self, args, kwargs)
 
+    def _profiled_work(self, calls, work):
+        """work(), which makes so many calls at once, seen by the profiles that are on."""
+        if not self._rjit._profiles or not calls:
+            return work()
+        from . import _profile
+
+        return _profile.timed(self, lambda: 0 if len(self._signature_texts()) == 1 else None, calls, work)
+
     def submit(self, *args, **kwargs):
         """The call on a thread of its own: a Future with result(), and awaitable."""
         return self._rjit._submit(self, args, kwargs)
@@ -132,21 +139,63 @@ class Caller(_core.CallerBase):
     def batch(self, rows, return_exceptions=False):
         """A call for each tuple of arguments in `rows`, all in one round trip; the list of results. What a row raises is
         raised, or with return_exceptions put in its place."""
-        results = self._batch(list(rows))
+        rows = list(rows)
+        results = self._profiled_work(len(rows), lambda: self._batch(rows))
         if not return_exceptions:
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
         return results
 
-    def map(self, *columns):
-        """The function for each row of NumPy arrays of one length, in one go on the target; numbers are the same for all
-        rows. An array of the results. What a row raises is raised; `error.rbc_row` says which row.
+    def map(self, *arrays, out=None, where=True):
+        """The function for each element of arrays that stretch to one shape as NumPy's do, in one go on the target. What
+        an element raises is raised; `error.rbc_index` says which one, `error.rbc_row` its number in C order.
 
-        Arrays are converted to the parameters' types where nothing can be lost."""
-        from . import _map
+        f(x, y) does the same where f takes numbers and is given arrays. Arrays are converted to the parameters' types
+        where nothing can be lost, Python's numbers take the arrays' types; float32 stays float32. Several results (a
+        struct) are a tuple of arrays. out: an array to write into (a tuple for several). where: only elements where it
+        is true are computed."""
+        from . import _arrays
 
-        return _map.run(self, columns)
+        return _arrays.call(self, arrays, out=out, where=where)
+
+    def reduce(self, array, axis=0, initial=None, keepdims=False, out=None):
+        """The elements of an array along an axis, several, or all (axis=None) combined by this function, as
+        numpy.add.reduce does: f takes two values of one type, gives a third, and is associative. Neighbours are combined
+        first, in a tree that depends on their number alone: the same bits at each run. initial is combined first, and is
+        the result where there are no elements."""
+        from . import _arrays
+
+        return _arrays.reduce(self, array, axis, initial, keepdims, out)
+
+    def accumulate(self, array, axis=0, out=None):
+        """Element i of the result is elements 0 to i along the axis, combined by this function, as
+        numpy.add.accumulate does."""
+        from . import _arrays
+
+        return _arrays.accumulate(self, array, axis, out)
+
+    def _takes_arrays(self, args):
+        """Whether arguments that no signature takes are arrays for a function of numbers; for rbc._core."""
+        if self.py_func is None and not self._signature_texts() or "numpy" not in sys.modules:
+            return False
+        from . import _arrays
+
+        return _arrays.takes(self, args)
+
+    def _over_arrays(self, args, kwargs):
+        """A call with arrays in place of numbers; for rbc._core."""
+        from . import _arrays
+
+        kwargs = dict(kwargs or {})
+        given = {name: kwargs.pop(name) for name in ("out", "where") if name in kwargs and name not in self._parameters}
+        if kwargs and not given:  # parameters that are called so
+            return self._call(self._bind(args, kwargs))
+        return _arrays.call(self, self._bind(args, kwargs), **given)
+
+    @property
+    def _parameters(self):
+        return self._python_signature.parameters if self._python_signature is not None else ()
 
     def local(self, *args, **kwargs):
         """The same function in this process, without the farm."""
@@ -156,10 +205,8 @@ class Caller(_core.CallerBase):
 
     def _print(self, output):
         text = output.decode("utf-8", "replace")
-        if "\x1b]rbc-raise;" in text:
-            from . import _runtime
-
-            text, self._raised.values = _runtime.take_raised(text)
+        if _exceptions.RAISED_BEGIN in text:
+            text, self._raised.values = _exceptions.take_raised(text)
             if not text:
                 return
         sys.stdout.write(text)
@@ -198,11 +245,9 @@ class Caller(_core.CallerBase):
         with self._lock:
             if self._get(index) is not None:
                 return
-            started = time.monotonic()
-            lowered = self._lower([index])
+            with _progress.of(f"lowering {self.__name__}"):
+                lowered = self._lower([index])
             self._install(index, lowered)
-            if time.monotonic() - started > _SLOW_S:
-                print(f"rbc: {self.__name__} was lowered in {time.monotonic() - started:.1f} s", file=sys.stderr)
 
     def _install(self, index, lowered):
         function = self._rjit._farm.function(
@@ -251,27 +296,46 @@ class Caller(_core.CallerBase):
 
     def _exception(self, status, index):
         """The exception that a status stands for; for rbc._core."""
-        known = None
-        if self.py_func is not None:
-            from . import _numba
-
-            known = _numba.exception_of(status)
+        if self.py_func is None:
+            return self._published_exception(status)
+        known = _exceptions.exception_of(status)
         if known is None:
-            return RemoteException(
-                f"{self.__name__} ended with status {status}, which this client cannot name", function=self.__name__)
+            return self._unnamed_exception(status)
         cls, args, location = known
         args = self._with_values(args or ())
         try:
-            error = cls(*(args or ()))
+            error = cls(*args)
         except Exception:
-            error = RemoteException(f"{cls.__name__} raised in {self.__name__} cannot be made from {args!r}")
+            error = RemoteException(f"{cls.__name__} raised in {self.__name__} cannot be made from {args!r}",
+                                    function=self.__name__, class_name=cls.__qualname__)
         return _located(error, location, self._target)
 
-    def _with_values(self, args):
-        from . import _numba
+    def _published_exception(self, status):
+        """The same for somebody else's function, by the table in its module. Classes that are not Python's own come as
+        RemoteException."""
+        if self._table is None:
+            try:
+                self._table = _exceptions.read_table(self._get(0).get_IR())
+            except Error:  # the exception matters more than its explanation
+                return self._unnamed_exception(status)
+        if status not in self._table:
+            return self._unnamed_exception(status)
+        name, cls, args, where = self._table[status]
+        args = self._with_values(args)
+        try:
+            error = cls(*args)
+        except Exception:
+            text = ", ".join(map(str, args))
+            error = RemoteException(f"{name}: {text}" if text else name, function=self.__name__, class_name=name)
+        return _located(error, (where[0], f"<published {self.__name__}>", where[1]) if where else None, self._target)
 
+    def _unnamed_exception(self, status):
+        return RemoteException(f"{self.__name__} ended with status {status}, which this client cannot name",
+                               function=self.__name__)
+
+    def _with_values(self, args):
         values = iter(self._raised.__dict__.pop("values", ()))
-        return tuple(next(values, "<lost>") if isinstance(arg, _numba.AtRunTime) else arg for arg in args)
+        return tuple(next(values, "<lost>") if isinstance(arg, _exceptions.AtRunTime) else arg for arg in args)
 
     # ---- what people and tools see -----------------------------------------------------------------------------------
 

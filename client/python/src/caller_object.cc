@@ -27,6 +27,12 @@ bool SameTypes(const types::Type& signature, const Arguments& arguments) {
   return parameters.size() == arguments.values().size();
 }
 
+// Keywords that only a call over arrays has.
+bool IsForArrays(PyObject* kwargs) {
+  return kwargs != nullptr &&
+         (PyDict_GetItemString(kwargs, "out") != nullptr || PyDict_GetItemString(kwargs, "where") != nullptr);
+}
+
 void Print(nb::handle self, const std::string& output) {
   if (!output.empty()) self.attr("_print")(nb::bytes(output.data(), output.size()));
 }
@@ -73,21 +79,28 @@ nb::object CallerObject::Result(nb::handle self, size_t index, const types::Type
   return self.attr("_exception")(answer.status, index);
 }
 
-nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs) {
+nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs, detail::CallProfile* profile) {
+  if (IsForArrays(kwargs)) return self.attr("_over_arrays")(nb::borrow(args), nb::borrow(kwargs));
   nb::object bound;
   if (kwargs != nullptr || (arity_ >= 0 && PyTuple_GET_SIZE(args) != arity_)) {
     bound = self.attr("_bind")(nb::borrow(args), kwargs != nullptr ? nb::borrow(kwargs) : nb::none());
     args = bound.ptr();
   }
   Arguments arguments;
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) arguments.Add(PyTuple_GET_ITEM(args, i));
-  const size_t index = MatchOrInfer(self, arguments, args);
+  size_t index = 0;
+  try {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) arguments.Add(PyTuple_GET_ITEM(args, i));
+    index = MatchOrInfer(self, arguments, args);
+  } catch (nb::python_error&) {
+    if (!nb::cast<bool>(self.attr("_takes_arrays")(nb::borrow(args)))) throw;
+    return self.attr("_over_arrays")(nb::borrow(args), nb::none());
+  }
   const std::shared_ptr<FunctionObject> function = FunctionFor(self, index);
   const types::Type result_type = types_[index].result();
   const int64_t timeout_ms = timeout_ms_;
   auto answer = WithoutGil(function->farm(), [&]() -> Expected<detail::Answer> {
     RBC_ASSIGN_OR_RETURN(const auto prepared, function->state().Current());
-    return detail::CallValues(function->state(), *prepared, 0, arguments.values(), timeout_ms);
+    return detail::CallValues(function->state(), *prepared, 0, arguments.values(), timeout_ms, nullptr, profile);
   });
   if (!answer) {
     Print(self, answer.error().output);
@@ -98,6 +111,26 @@ nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs)
   if (answer->status == 0 || answer->status == kNone) return result;
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(result.ptr())), result.ptr());
   throw nb::python_error();
+}
+
+nb::object CallerObject::CallTimed(nb::handle self, const nb::tuple& args, nb::dict into) {
+  detail::CallProfile profile;
+  const auto tell = [&] {
+    into["queue_s"] = static_cast<double>(profile.times.queue) * 1e-9;
+    into["upload_s"] = static_cast<double>(profile.times.upload) * 1e-9;
+    into["kernel_s"] = static_cast<double>(profile.times.kernel) * 1e-9;
+    into["download_s"] = static_cast<double>(profile.times.download) * 1e-9;
+    into["bytes_out"] = profile.bytes_out;
+    into["bytes_in"] = profile.bytes_in;
+  };
+  try {
+    nb::object result = Call(self, args.ptr(), nullptr, &profile);
+    tell();
+    return result;
+  } catch (nb::python_error&) {
+    tell();
+    throw;
+  }
 }
 
 nb::object CallerObject::CallOrProfile(nb::handle self, PyObject* args, PyObject* kwargs) {
@@ -178,6 +211,10 @@ void DefineCaller(nb::module_& module) {
       .def("_call",
            [](nb::handle_t<CallerObject> self, const nb::tuple& args) {
              return nb::inst_ptr<CallerObject>(self)->Call(self, args.ptr(), nullptr);
+           })
+      .def("_call_timed",
+           [](nb::handle_t<CallerObject> self, const nb::tuple& args, nb::dict into) {
+             return nb::inst_ptr<CallerObject>(self)->CallTimed(self, args, std::move(into));
            })
       .def("_batch", [](nb::handle_t<CallerObject> self, const nb::list& rows) {
         return nb::inst_ptr<CallerObject>(self)->Batch(self, rows);

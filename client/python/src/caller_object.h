@@ -33,7 +33,9 @@ class CallerObject {
 
   // `args` is a tuple. While any profile is on, the Python half makes the call.
   nb::object CallOrProfile(nb::handle self, PyObject* args, PyObject* kwargs);
-  nb::object Call(nb::handle self, PyObject* args, PyObject* kwargs);
+  nb::object Call(nb::handle self, PyObject* args, PyObject* kwargs, detail::CallProfile* profile = nullptr);
+  // The call, with its times and bytes put into `into`, a dict, also where it raises.
+  nb::object CallTimed(nb::handle self, const nb::tuple& args, nb::dict into);
   nb::list Batch(nb::handle self, const nb::list& rows);
   size_t MatchTuple(nb::handle self, const nb::tuple& args);
   static void SetProfiling(bool on) { profiling_ = on; }

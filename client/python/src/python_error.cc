@@ -8,6 +8,7 @@ namespace rbc::python {
 namespace {
 
 constexpr int64_t kCancelMs = 2000;
+constexpr double kShowAfterS = 1.0;
 
 const char* SeverityName(Severity severity) {
   switch (severity) {
@@ -70,7 +71,10 @@ Interruptible::~Interruptible() { Py_XDECREF(raised_); }
 client::Impatience::Wish Interruptible::Ask(int64_t request_id) {
   {
     nb::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() == 0) return Wish::kWait;
+    if (PyErr_CheckSignals() == 0) {
+      Show();
+      return Wish::kWait;
+    }
     PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
@@ -85,7 +89,21 @@ client::Impatience::Wish Interruptible::Ask(int64_t request_id) {
   return Wish::kCancel;
 }
 
-void Interruptible::ThrowIfRaised() {
+void Interruptible::Show() {
+  const auto now = client::Clock::now();
+  if (begin_ == client::Clock::time_point{}) begin_ = now;
+  const double seconds = std::chrono::duration<double>(now - begin_).count();
+  if (seconds < kShowAfterS) return;
+  try {
+    nb::module_::import_("rbc._progress").attr("show")("waiting for the farm", seconds);
+    shown_ = true;
+  } catch (nb::python_error& error) {
+    error.discard_as_unraisable("rbc progress");
+  }
+}
+
+void Interruptible::Finish() {
+  if (shown_) nb::module_::import_("rbc._progress").attr("clear")();
   if (raised_ == nullptr) return;
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(raised_)), raised_);
   throw nb::python_error();

@@ -8,6 +8,7 @@
 
 #include "base/expected.h"
 #include "client/src/core.h"
+#include "client/src/deadline.h"
 #include "client/src/interrupt.h"
 
 namespace rbc::python {
@@ -32,12 +33,16 @@ class Interruptible : public client::Impatience {
   explicit Interruptible(std::shared_ptr<client::Farm> farm) : farm_(std::move(farm)), waiting_(this) {}
   ~Interruptible() override;
   Wish Ask(int64_t request_id) override;
-  // Throws what a handler raised. REQUIRES: the GIL.
-  void ThrowIfRaised();
+  // Ends what is shown and throws what a handler raised. REQUIRES: the GIL.
+  void Finish();
 
  private:
   std::shared_ptr<client::Farm> farm_;
+  // What takes long says so; once a second or so. REQUIRES: the GIL.
+  void Show();
   PyObject* raised_ = nullptr;
+  client::Clock::time_point begin_{};  // of the first question
+  bool shown_ = false;
   int times_ = 0;
   client::WithImpatience waiting_;
 };
@@ -50,7 +55,7 @@ auto WithoutGil(const std::shared_ptr<client::Farm>& farm, Work work) {
     nb::gil_scoped_release release;
     return work();
   }();
-  interruptible.ThrowIfRaised();
+  interruptible.Finish();
   return result;
 }
 

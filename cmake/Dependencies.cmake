@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(THRIFT REQUIRED IMPORTED_TARGET thrift=0.17.0)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)

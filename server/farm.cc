@@ -28,6 +28,8 @@ LoopOptions LoopOptionsOf(const FarmConfig& config) {
   options.hot_threads = static_cast<uint32_t>(config.hot_threads);
   options.spin_us = static_cast<uint32_t>(config.spin_us);
   options.max_connections = static_cast<uint32_t>(config.max_connections);
+  options.handshake_timeout = milliseconds(config.tls_handshake_timeout_ms);
+  options.max_handshakes = static_cast<uint32_t>(config.tls_max_handshakes);
   return options;
 }
 
@@ -62,6 +64,7 @@ Farm::~Farm() { Stop(); }
 Status Farm::Start(std::vector<Listener> listeners) {
   RBC_ASSIGN_OR_RETURN(id_, FarmId(config_.state_dir));
   if (!config_.advertise.empty()) id_ += "@" + config_.advertise;
+  RBC_ASSIGN_OR_RETURN(authenticator_, Authenticator::Read(config_.tokens_file));
   RBC_RETURN_IF_ERROR(names_.Open());
   RBC_RETURN_IF_ERROR(loop_.Start(std::move(listeners)));
   housekeeper_ = std::thread([this] { Housekeep(); });

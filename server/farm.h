@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/auth/authenticator.h"
 #include "server/backend.h"
 #include "server/config/config.h"
 #include "server/names/name_registry.h"
@@ -52,6 +53,7 @@ class Farm final : public Service {
 
   const FarmConfig& config() const { return config_; }
   const std::string& id() const { return id_; }
+  const Authenticator& authenticator() const { return authenticator_; }
   Backend& backend() { return backend_; }
   ModuleStore& store() { return store_; }
   NameRegistry& names() { return names_; }
@@ -87,6 +89,7 @@ class Farm final : public Service {
   Backend& backend_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::string id_;
+  Authenticator authenticator_;
   ModuleStore store_;
   NameRegistry names_;
   const std::shared_ptr<ReturnGate> gate_;

@@ -205,6 +205,7 @@ class Handler final : public wire::FarmIf {
                       const CompileOptions& options);
   StoredModule StoredOf(const SessionModule& module) const;
   StoredModule CompileSource(Session& session, ModuleSource& source, int64_t request_id, bool* cached);
+  void Authenticate(const std::string* token);
   void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
   wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request);
   std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
@@ -232,6 +233,16 @@ void Handler::Join(std::shared_ptr<Session> session, wire::HelloReply* reply) {
   connection_->session = std::move(session);
 }
 
+// From here on the connection is of the trust domain that the token stands for.
+void Handler::Authenticate(const std::string* token) {
+  auto domain = farm_->authenticator().DomainFor(connection_->peer, token, WallClockMs());
+  if (!domain) {
+    spdlog::info("connection {} of {}: {}", connection_->id, connection_->peer.domain, domain.error().message);
+    Throw(std::move(domain).error());
+  }
+  connection_->peer.domain = *std::move(domain);
+}
+
 void Handler::hello(wire::HelloReply& reply, const wire::HelloRequest& request) {
   const auto& ours = wire::g_rbc_constants;
   if (request.protocol_major != ours.PROTOCOL_MAJOR)
@@ -242,8 +253,14 @@ void Handler::hello(wire::HelloReply& reply, const wire::HelloRequest& request) 
     Throw(ErrorKind::kResourceExhausted,
           fmt::format("connections of this farm: {} in use, 1 asked for, {} allowed; close some or try again later",
                       farm_->loop_counters().open - 1, farm_->config().max_connections));
-  const std::string name_space = request.__isset.name_space ? request.name_space : "default";
+  Authenticate(request.__isset.token ? &request.token : nullptr);
+  const auto& domain = connection_->peer.domain;
+  const std::string name_space =
+      request.__isset.name_space ? request.name_space : Authenticator::DefaultNamespace(domain);
   OrThrow(CheckName("namespace", name_space));
+  if (!Authenticator::MayEnter(name_space, domain))
+    Throw(ErrorKind::kPermissionDenied,
+          fmt::format("the namespace {} is not that of {}; choose another one", name_space, domain));
   Join(OrThrow(farm_->sessions().Create(connection_->peer, name_space, request.client)), &reply);
   spdlog::debug("session {} of {} begins", connection_->session->id(), connection_->peer.domain);
 }
@@ -256,6 +273,7 @@ void Handler::attach(wire::HelloReply& reply, const wire::AttachRequest& request
     Throw(error);
   }
   if (connection_->over_limit) Throw(NoThread(farm_->config().max_threads));
+  Authenticate(request.__isset.token ? &request.token : nullptr);
   Join(OrThrow(farm_->sessions().Attach(connection_->peer, static_cast<uint64_t>(request.session_id), request.secret)),
        &reply);
 }
@@ -611,7 +629,7 @@ void Handler::status(wire::FarmStatus& reply) {
   reply.llvm_version = all.empty() ? "" : all.front().llvm_version;
   reply.pid = getpid();
   reply.uptime_ms = farm_->uptime_ms();
-  reply.json = StatusJson(*farm_);
+  reply.json = StatusJson(*farm_, connection_->peer);
 }
 
 void Handler::ring(wire::RingReply& reply, const int64_t function_id) {

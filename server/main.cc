@@ -10,14 +10,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 
+#include "server/auth/authenticator.h"
 #include "server/config/config.h"
 #include "server/farm.h"
 #include "server/net/address.h"
+#include "server/net/exposure.h"
+#include "server/net/tls_context.h"
 #include "server/supervisor_backend.h"
 #include "server/version.h"
 
@@ -27,6 +31,8 @@ namespace {
 constexpr int kUsage = 2;
 
 struct Arguments {
+  std::string new_token, group;
+  double expires_days = 0;
   std::string config;
   std::vector<std::string> listen;
   bool check = false;
@@ -44,23 +50,29 @@ Expected<FarmConfig> Configure(const Arguments& arguments) {
   return config;
 }
 
-// Refuses, before anything is bound, what other machines would reach without leave.
-Status CheckAddresses(const FarmConfig& config) {
-  for (const auto& text : config.listen) {
-    RBC_ASSIGN_OR_RETURN(const auto address, ParseAddress(text));
-    if (!address.is_loopback() && !config.insecure)
-      return {ErrorKind::kInvalidArgument,
-              fmt::format("{} is reachable from other machines, and nothing is encrypted or authenticated; listen on "
-                          "loopback or a Unix socket, or set insecure = true",
-                          text)};
+bool HasTls(const FarmConfig& config) {
+  return std::any_of(config.listen.begin(), config.listen.end(),
+                     [](const auto& address) { return address.starts_with(kTlsScheme); });
+}
+
+// What the farm needs of files besides the configuration: whether it would start.
+Status CheckFiles(const FarmConfig& config) {
+  if (HasTls(config)) {
+    const auto tls = ReadTlsContext(config);
+    if (!tls) return tls.error();
   }
-  return {};
+  const auto tokens = Authenticator::Read(config.tokens_file);
+  return tokens ? Status() : tokens.error();
 }
 
 Expected<std::vector<Listener>> Listen(const FarmConfig& config) {
+  TlsContext tls;
+  if (HasTls(config)) {
+    RBC_ASSIGN_OR_RETURN(tls, ReadTlsContext(config));
+  }
   std::vector<Listener> listeners;
   for (const auto& text : config.listen) {
-    RBC_ASSIGN_OR_RETURN(auto listener, Listener::Open(text));
+    RBC_ASSIGN_OR_RETURN(auto listener, Listener::Open(text, tls));
     listeners.push_back(std::move(listener));
   }
   return listeners;
@@ -69,6 +81,26 @@ Expected<std::vector<Listener>> Listen(const FarmConfig& config) {
 // The domain whose first request is the likeliest: its nursery is ready before anybody asks.
 std::string FirstDomain(const FarmConfig& config) {
   return config.listen.front().rfind("unix:", 0) == 0 ? fmt::format("uid:{}", getuid()) : "loopback";
+}
+
+// Prints a new token, once; only its digest is kept. The exit status.
+int NewToken(const Arguments& arguments, const FarmConfig& config) {
+  constexpr int64_t kDayMs = 24ll * 3'600'000;
+  TokenEntry entry{.user = arguments.new_token, .group = arguments.group, .digest = {}, .expires_ms = 0};
+  if (arguments.expires_days > 0)
+    entry.expires_ms = WallClockMs() + static_cast<int64_t>(arguments.expires_days * static_cast<double>(kDayMs));
+  const auto token = config.tokens_file.empty()
+                         ? Expected<std::string>(Error(ErrorKind::kInvalidArgument,
+                                                       "auth.tokens_file is not set; set it and give --config FILE"))
+                         : AddToken(config.tokens_file, entry);
+  if (!token) {
+    fmt::print(stderr, "rbc-farm: {}\n", token.error().message);
+    return 1;
+  }
+  fmt::print("{}\n", *token);
+  fmt::print(stderr, "rbc-farm: a token of {} is in {}; restart the farm to make it known\n", DomainOf(entry),
+             config.tokens_file);
+  return 0;
 }
 
 // Signals become bytes in a pipe: handlers, unlike masks, do not outlive an exec, so workers start with a clean slate.
@@ -148,7 +180,9 @@ int Run(const FarmConfig& config, Backend& backend, std::vector<Listener> listen
 
 int Main(const Arguments& arguments) {
   auto config = Configure(arguments);
+  if (config && !arguments.new_token.empty()) return NewToken(arguments, *config);
   auto good = config ? CheckAddresses(*config) : Status(config.error());
+  if (good && !arguments.print) good = CheckFiles(*config);
   if (!good) {
     fmt::print(stderr, "rbc-farm: {}\n", good.error().message);
     return 1;
@@ -188,8 +222,18 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", rbc::server::kFarmVersion);
   app.add_option("--config", arguments.config, "Configuration file (TOML)");
   app.add_option("--listen", arguments.listen,
-                 "HOST:PORT or unix:PATH; may be repeated; instead of the configured ones")
+                 "HOST:PORT, tls://HOST:PORT or unix:PATH; may be repeated; instead of the configured ones")
       ->allow_extra_args(false);
+  auto* const user =
+      app.add_option("--new-token", arguments.new_token, "Print a new token for this user, keep its digest, and exit")
+          ->type_name("USER");
+  app.add_option("--group", arguments.group, "Of --new-token: share code and names with this group, not with the user")
+      ->type_name("GROUP")
+      ->needs(user);
+  app.add_option("--expires", arguments.expires_days, "Of --new-token: days until it expires; default: never")
+      ->type_name("DAYS")
+      ->check(CLI::Range(0.0001, 36500.0))
+      ->needs(user);
   app.add_flag("--until-eof", arguments.until_eof, "Stop when standard input ends: with the program that started it");
   app.add_flag("--check-config", arguments.check, "Check the configuration and exit");
   app.add_flag("--print-config", arguments.print, "Print the configuration with all keys and exit");

@@ -45,9 +45,15 @@ json Devices(const Backend& backend) {
   return out;
 }
 
-json Workers(const Backend& backend, const std::vector<WorkerStatus>& workers) {
+// What of a trust domain is shown to `viewer`: who comes by a token sees his own.
+bool IsShown(const std::string& domain, const Peer& viewer) {
+  return domain == viewer.domain || !Authenticator::ByToken(viewer.domain);
+}
+
+json Workers(const Backend& backend, const std::vector<WorkerStatus>& workers, const Peer& viewer) {
   json out = json::array();
-  for (const auto& w : workers)
+  for (const auto& w : workers) {
+    if (!IsShown(w.domain, viewer)) continue;
     out.push_back({{"pid", w.pid},
                    {"role", w.role},
                    {"domain", w.domain},
@@ -57,6 +63,7 @@ json Workers(const Backend& backend, const std::vector<WorkerStatus>& workers) {
                    {"jobs", w.jobs},
                    {"client_lanes", w.client_lanes},
                    {"state", w.state}});
+  }
   return out;
 }
 
@@ -73,9 +80,10 @@ json Sandbox(const Backend& backend, const std::vector<WorkerStatus>& workers) {
   return out;
 }
 
-json Sessions(SessionTable& table) {
+json Sessions(SessionTable& table, const Peer& viewer) {
   json out = json::array();
-  for (const auto& s : table.All())
+  for (const auto& s : table.All()) {
+    if (!IsShown(s->domain(), viewer)) continue;
     out.push_back({{"id", s->id()},
                    {"domain", s->domain()},
                    {"client", s->identity().client},
@@ -84,13 +92,23 @@ json Sessions(SessionTable& table) {
                    {"modules", s->modules()},
                    {"workers", s->workers()},
                    {"calls", s->calls()}});
+  }
   return out;
 }
 
 json Connections(const LoopCounters& c) {
-  return {{"open", c.open},           {"lent", c.lent},       {"accepted", c.accepted},
-          {"messages", c.messages},   {"lends", c.lends},     {"malformed", c.malformed},
-          {"timed_out", c.timed_out}, {"threads", c.threads}, {"receive_bytes", c.receive_bytes}};
+  return {{"open", c.open},
+          {"lent", c.lent},
+          {"accepted", c.accepted},
+          {"messages", c.messages},
+          {"lends", c.lends},
+          {"malformed", c.malformed},
+          {"timed_out", c.timed_out},
+          {"threads", c.threads},
+          {"receive_bytes", c.receive_bytes},
+          {"strangers", c.strangers},
+          {"tls_failed", c.tls_failed},
+          {"tls_evicted", c.tls_evicted}};
 }
 
 json Store(const StoreCounters& c, uint64_t limit) {
@@ -117,7 +135,7 @@ json Highlights(const FarmConfig& c) {
 
 }  // namespace
 
-std::string StatusJson(Farm& farm) {
+std::string StatusJson(Farm& farm, const Peer& viewer) {
   const auto& backend = farm.backend();
   const auto workers = backend.Status();
   const json out = {{"farm_id", farm.id()},
@@ -129,8 +147,8 @@ std::string StatusJson(Farm& farm) {
                     {"targets", Targets(backend)},
                     {"devices", Devices(backend)},
                     {"sandbox", Sandbox(backend, workers)},
-                    {"workers", Workers(backend, workers)},
-                    {"sessions", Sessions(farm.sessions())},
+                    {"workers", Workers(backend, workers, viewer)},
+                    {"sessions", Sessions(farm.sessions(), viewer)},
                     {"modules", farm.session_host().modules.load()},
                     {"connections", Connections(farm.loop_counters())},
                     {"store", Store(farm.store().counters(), farm.config().store_bytes)},

@@ -8,7 +8,8 @@
 
 namespace rbc::server {
 
-// One JSON object; docs/operations.md names its keys. Holds no IR, arguments or secrets.
-std::string StatusJson(Farm& farm);
+// One JSON object; docs/operations.md names its keys. Holds no IR, arguments or secrets,
+// and to a `viewer` who came by a token nothing of other trust domains.
+std::string StatusJson(Farm& farm, const Peer& viewer);
 
 }  // namespace rbc::server

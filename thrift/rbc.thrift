@@ -73,8 +73,8 @@ struct HelloRequest {
   1: i32 protocol_major
   2: i32 protocol_minor
   3: string client                   // "librbc 0.1.0", for logs
-  4: optional string token           // room for authentication
-  5: optional string name_space      // where publish and lookup act; default "default"
+  4: optional string token           // where the farm asks for one; docs/security.md
+  5: optional string name_space      // where publish and lookup act; absent: "default", by a token the trust domain's own
 }
 
 struct HelloReply {
@@ -94,6 +94,7 @@ struct AttachRequest {
   1: i64 session_id
   2: binary secret
   3: string farm_id                  // as hello gave it; another farm answers WrongFarm
+  4: optional string token           // as hello had it
 }
 
 // How a symbol takes its arguments; targets/target.h.

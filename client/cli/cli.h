@@ -18,6 +18,7 @@ inline constexpr int kOk = 0, kFailed = 1, kUsage = 2;
 // What the command line says.
 struct Arguments {
   std::string farm;
+  std::string token, ca, certificate, key;  // empty: as the library chooses
   bool json = false;
   double timeout_s = 0;  // of the whole request, this program's own work included; 0: the farm's limits
   std::string target;    // empty: host

@@ -171,6 +171,10 @@ FunctionOptions ToOptions(const Arguments& a) {
 
 RemoteJIT Connect(const Arguments& a, const Budget& budget, std::string* captured) {
   RemoteJIT::Options options;
+  options.token = a.token;
+  options.ca = a.ca;
+  options.certificate = a.certificate;
+  options.key = a.key;
   options.timeout = std::chrono::milliseconds(budget.LeftMs());
   options.on_output = [captured](std::string_view text) {
     if (captured != nullptr) captured->append(text);

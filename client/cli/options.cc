@@ -12,7 +12,8 @@ constexpr char kAbout[] =
     "Sends LLVM IR to an rbc-farm, which compiles it for one of its targets and runs it there.";
 
 constexpr char kFooter[] =
-    "ADDR is HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in rbc/client.toml under\n"
+    "ADDR is HOST:PORT, tls://HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in rbc/client.toml "
+    "under\n"
     "XDG_CONFIG_HOME. Without --farm: the environment variable RBC_FARM, then the file's default, then "
     "127.0.0.1:11530.\n\n"
     "Exit codes: 0 it worked; 1 an error, printed as 'error: KIND: message'; 2 the command line is wrong.\n\n"
@@ -43,6 +44,18 @@ constexpr char kCallFooter[] =
 
 void AddCommon(CLI::App& app, Arguments& a) {
   app.add_option("--farm", a.farm, "The farm's address")->type_name("ADDR");
+  app.add_option("--ca", a.ca, "For tls://: the CAs whose certificates are believed, in PEM; default: the system's")
+      ->type_name("FILE");
+  auto* const certificate =
+      app.add_option("--certificate", a.certificate, "For tls://: this client's certificate, in PEM")
+          ->type_name("FILE");
+  app.add_option("--key", a.key, "For tls://: the key of --certificate; default: in the same file")
+      ->type_name("FILE")
+      ->needs(certificate);
+  app.add_option(
+         "--token", a.token,
+         "The farm's token for this user. Others see it here: RBC_TOKEN and token in rbc/client.toml are better")
+      ->type_name("TOKEN");
   app.add_flag("--json", a.json, "Print one JSON object instead of text, for errors too");
   app.add_option("--timeout", a.timeout_s, "Seconds that the whole request may take, lowering by clang included")
       ->type_name("SECONDS")

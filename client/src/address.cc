@@ -22,10 +22,13 @@
 namespace rbc::client {
 namespace {
 
+constexpr std::string_view kTlsScheme = "tls://";
+
 Error BadAddress(std::string_view text, std::string_view why) {
   return Error(
       ErrorKind::kInvalidArgument,
-      fmt::format("the farm address '{}' {}; give HOST:PORT, unix:PATH or ssh://[user@]host[/path]", text, why));
+      fmt::format("the farm address '{}' {}; give HOST:PORT, tls://HOST:PORT, unix:PATH or ssh://[user@]host[/path]",
+                  text, why));
 }
 
 std::optional<uint16_t> ParsePort(std::string_view text) {
@@ -110,6 +113,7 @@ Error BadConfig(const std::string& path, const toml::source_region& where, std::
 
 struct NamedFarm {
   std::string address, token, name_space;
+  TlsFiles tls;
 };
 
 struct ClientConfig {
@@ -126,14 +130,18 @@ struct ClientConfig {
 Expected<NamedFarm> ReadFarm(const std::string& path, std::string_view name, const toml::table& table) {
   NamedFarm farm;
   for (const auto& [key, node] : table) {
-    std::string* const into = key == "address"     ? &farm.address
-                              : key == "token"     ? &farm.token
-                              : key == "namespace" ? &farm.name_space
-                                                   : nullptr;
+    std::string* const into = key == "address"       ? &farm.address
+                              : key == "token"       ? &farm.token
+                              : key == "namespace"   ? &farm.name_space
+                              : key == "ca"          ? &farm.tls.ca
+                              : key == "certificate" ? &farm.tls.certificate
+                              : key == "key"         ? &farm.tls.key
+                                                     : nullptr;
     if (into == nullptr)
       return BadConfig(
           path, node.source(),
-          fmt::format("unknown key '{}' of farm '{}'; known are address, token, namespace", key.str(), name));
+          fmt::format("unknown key '{}' of farm '{}'; known are address, token, namespace, ca, certificate, key",
+                      key.str(), name));
     const auto value = node.value<std::string>();
     if (!value)
       return BadConfig(path, node.source(), fmt::format("'{}' of farm '{}' must be a string", key.str(), name));
@@ -175,11 +183,14 @@ bool MayBeName(std::string_view text) { return text.find_first_of(":/[") == std:
 Expected<Address> ParseAddress(std::string_view text) {
   if (text.starts_with("unix:")) return ParseUnix(text);
   if (text.starts_with("ssh://")) return ParseSsh(text);
-  if (text.find("://") != std::string_view::npos) return BadAddress(text, "has an unknown scheme");
-  Address address{.kind = Address::Kind::kTcp, .port = static_cast<uint16_t>(wire::g_rbc_constants.DEFAULT_PORT)};
-  if (!SplitHostPort(text, address)) return BadAddress(text, "has no proper host and port");
-  address.text = fmt::format(fmt::runtime(address.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"),
-                             address.host, address.port);
+  const bool tls = text.starts_with(kTlsScheme);
+  if (!tls && text.find("://") != std::string_view::npos) return BadAddress(text, "has an unknown scheme");
+  Address address{.kind = tls ? Address::Kind::kTls : Address::Kind::kTcp,
+                  .port = static_cast<uint16_t>(wire::g_rbc_constants.DEFAULT_PORT)};
+  if (!SplitHostPort(tls ? text.substr(kTlsScheme.size()) : text, address))
+    return BadAddress(text, "has no proper host and port");
+  address.text = fmt::format(fmt::runtime(address.host.find(':') == std::string::npos ? "{}{}:{}" : "{}[{}]:{}"),
+                             tls ? kTlsScheme : "", address.host, address.port);
   return address;
 }
 
@@ -193,11 +204,13 @@ Expected<Endpoint> ChooseFarm(std::string_view argument) {
     if (const NamedFarm* farm = config.Find(chosen)) {
       endpoint.token = farm->token;
       endpoint.name_space = farm->name_space;
+      endpoint.tls = farm->tls;
       chosen = farm->address;
     }
   }
   if (chosen.empty()) chosen = fmt::format("127.0.0.1:{}", wire::g_rbc_constants.DEFAULT_PORT);
   RBC_ASSIGN_OR_RETURN(endpoint.address, ParseAddress(chosen));
+  if (const char* token = std::getenv("RBC_TOKEN"); token != nullptr && *token != 0) endpoint.token = token;
   return endpoint;
 }
 

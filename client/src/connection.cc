@@ -32,8 +32,8 @@ constexpr auto kRingPause = std::chrono::seconds(1);
 
 }  // namespace
 
-Connection::Connection(UniqueFd fd, std::string peer, bool same_machine)
-    : socket_(std::move(fd), std::move(peer), same_machine),
+Connection::Connection(UniqueFd fd, std::string peer, bool same_machine, std::unique_ptr<TlsStream> tls)
+    : socket_(std::move(fd), std::move(peer), same_machine, std::move(tls)),
       channel_(std::make_shared<Channel>(&socket_)),
       client_(Protocol(channel_)) {}
 

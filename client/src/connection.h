@@ -19,7 +19,7 @@ namespace rbc::client {
 // One thread at a time. No exception of Thrift's leaves Ask() and Call().
 class Connection {
  public:
-  Connection(UniqueFd fd, std::string peer, bool same_machine);
+  Connection(UniqueFd fd, std::string peer, bool same_machine, std::unique_ptr<TlsStream> tls = nullptr);
 
   // Runs `request(wire::FarmClient&)` and gives what it gives, or the error: the farm's own, or that of the connection.
   template <typename F>

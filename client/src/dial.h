@@ -14,7 +14,8 @@ struct Dialed {
   bool same_machine = false;  // the peer answers without a network in between
 };
 
-// kConnectionLost with what to do about it, kDeadlineExceeded. REQUIRES: address is kTcp or kUnix.
+// kConnectionLost with what to do about it, kDeadlineExceeded. REQUIRES: address is not kSsh. Of a kTls address this is
+// the socket alone.
 Expected<Dialed> Dial(const Address& address, const Deadline& deadline);
 
 }  // namespace rbc::client

@@ -205,6 +205,36 @@ Expected<Address> Farm::Near(const Deadline& deadline) {
   return state_->tunnel->near();
 }
 
+Expected<std::shared_ptr<const TlsClient>> Farm::Tls() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (tls_) return tls_;
+  }
+  RBC_ASSIGN_OR_RETURN(std::shared_ptr<const TlsClient> made, TlsClient::Make(endpoint_.tls));
+  const std::lock_guard lock(mutex_);
+  if (!tls_) tls_ = std::move(made);
+  return tls_;
+}
+
+Expected<std::unique_ptr<Connection>> Farm::OpenOnce(const Address& address, const Deadline& deadline) {
+  std::shared_ptr<const TlsClient> tls;
+  if (address.kind == Address::Kind::kTls) {
+    RBC_ASSIGN_OR_RETURN(tls, Tls());
+  }
+  RBC_ASSIGN_OR_RETURN(Dialed dialed, Dial(address, deadline));
+  std::unique_ptr<TlsStream> stream;
+  if (tls) {
+    RBC_ASSIGN_OR_RETURN(stream, tls->Begin(dialed.fd.get(), address, deadline));
+  }
+  const bool same_machine = dialed.same_machine && endpoint_.address.kind != Address::Kind::kSsh;
+  if (address.kind == Address::Kind::kTcp && !same_machine && !endpoint_.token.empty())
+    return Error(ErrorKind::kPermissionDenied,
+                 fmt::format("a token is for the farm at {}, and others could read it on the way; write tls:// before "
+                             "the address, or do without the token (RBC_TOKEN, token in rbc/client.toml)",
+                             address.text));
+  return std::make_unique<Connection>(std::move(dialed.fd), endpoint_.address.text, same_machine, std::move(stream));
+}
+
 // A farm that this object has known before may be in the middle of a restart: tried again for a moment.
 Expected<std::unique_ptr<Connection>> Farm::Open(const Address& address, const Deadline& deadline) {
   bool known;
@@ -215,18 +245,18 @@ Expected<std::unique_ptr<Connection>> Farm::Open(const Address& address, const D
   const Deadline attempt = deadline.AtMostMs(options_.connect_timeout_ms);
   const Deadline patience = attempt.AtMostMs(known ? kReconnectMs : 0);
   for (int pause_ms = 5;; pause_ms = std::min(pause_ms * 2, 100)) {
-    auto dialed = Dial(address, attempt);
-    if (!dialed && dialed.error().kind == ErrorKind::kConnectionLost && patience.RemainingMs() > pause_ms) {
+    auto connection = OpenOnce(address, attempt);
+    // A certificate does not get better by waiting.
+    if (!connection && connection.error().kind == ErrorKind::kConnectionLost &&
+        connection.error().cause != kWrongCertificate && patience.RemainingMs() > pause_ms) {
       ::poll(nullptr, 0, pause_ms);
       if (ThisThreadGivesUp()) return Error(ErrorKind::kCancelled, "connecting to the farm was interrupted");
       continue;
     }
-    if (!dialed) return std::move(dialed).error();
-    const bool same_machine = dialed->same_machine && endpoint_.address.kind != Address::Kind::kSsh;
+    if (!connection) return std::move(connection).error();
     const std::lock_guard lock(mutex_);
-    state_->open.push_back(dialed->fd.get());
-    auto connection = std::make_unique<Connection>(std::move(dialed->fd), endpoint_.address.text, same_machine);
-    if (options_.direct && endpoint_.address.kind == Address::Kind::kUnix) connection->AllowRing();
+    state_->open.push_back((*connection)->fd());
+    if (options_.direct && endpoint_.address.kind == Address::Kind::kUnix) (*connection)->AllowRing();
     return connection;
   }
 }
@@ -275,6 +305,7 @@ Expected<Farm::Lease> Farm::Attach(uint64_t epoch, std::shared_ptr<const wire::H
   request.session_id = session->session_id;
   request.secret = session->secret;
   request.farm_id = session->farm_id;
+  if (!endpoint_.token.empty()) request.__set_token(endpoint_.token);
   RBC_ASSIGN_OR_RETURN(Address address, Near(deadline));
   for (int hop = 0;; ++hop) {
     RBC_ASSIGN_OR_RETURN(std::unique_ptr<Connection> connection, Open(address, deadline));
@@ -292,9 +323,11 @@ Expected<Farm::Lease> Farm::Attach(uint64_t epoch, std::shared_ptr<const wire::H
     const Error& error = reply.error();
     if (error.kind == ErrorKind::kUnknownSession) return Lease();
     if (error.kind != ErrorKind::kWrongFarm) return error;
-    // A balancer led elsewhere: follow once to where the session lives, but never through an ssh of a farm's choosing.
+    // A balancer led elsewhere: follow once to where the session lives, but never through an ssh of a farm's choosing,
+    // and never out of TLS.
     auto there = ParseAddress(error.address);
     if (hop > 0 || !there || there->kind == Address::Kind::kSsh) return Lease();
+    if (endpoint_.address.kind == Address::Kind::kTls) there->kind = Address::Kind::kTls;
     address = *std::move(there);
   }
 }

@@ -15,6 +15,7 @@
 #include "client/src/address.h"
 #include "client/src/connection.h"
 #include "client/src/deadline.h"
+#include "client/src/tls.h"
 #include "client/src/tunnel.h"
 
 namespace rbc::client {
@@ -201,6 +202,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Expected<Lease> Acquire(const Deadline& deadline, Module* module = nullptr, Loaded* loaded = nullptr);
   Expected<Lease> Connect(const Deadline& deadline);
   Expected<std::unique_ptr<Connection>> Open(const Address& address, const Deadline& deadline);
+  Expected<std::unique_ptr<Connection>> OpenOnce(const Address& address, const Deadline& deadline);
+  Expected<std::shared_ptr<const TlsClient>> Tls();
   Expected<Lease> SayHello(const Deadline& deadline);
   // An empty lease: the session is gone, say hello.
   Expected<Lease> Attach(uint64_t epoch, std::shared_ptr<const wire::HelloReply> session, const Deadline& deadline);
@@ -223,6 +226,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
   const FarmOptions options_;
   std::atomic<int64_t> next_request_;
   std::mutex mutex_;
+  std::shared_ptr<const TlsClient> tls_;                                   // guarded by mutex_; made at first use
   std::unique_ptr<State> state_;                                           // guarded by mutex_
   std::unordered_map<Digest, std::weak_ptr<Module>, DigestHash> modules_;  // guarded by mutex_
 };

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "client/src/interrupt.h"
+#include "client/src/tls.h"
 
 namespace rbc::client {
 namespace {
@@ -36,8 +37,12 @@ Waiting& ThisWaiting() {
   return waiting;
 }
 
-FrameSocket::FrameSocket(UniqueFd fd, std::string peer, bool same_machine)
-    : fd_(std::move(fd)), peer_(std::move(peer)), limit_(kLimitBeforeHello), spin_(same_machine ? kSpinUs : 0) {
+FrameSocket::FrameSocket(UniqueFd fd, std::string peer, bool same_machine, std::unique_ptr<TlsStream> tls)
+    : fd_(std::move(fd)),
+      tls_(std::move(tls)),
+      peer_(std::move(peer)),
+      limit_(kLimitBeforeHello),
+      spin_(same_machine ? kSpinUs : 0) {
   buffer_.resize(kFirstBuffer);
 }
 
@@ -49,6 +54,13 @@ Error FrameSocket::Silent(const Deadline& deadline) const {
 }
 
 Error FrameSocket::Lost(std::string_view what, int code) const {
+  if (code == EPROTO && tls_ != nullptr) {
+    const std::string why = ExplainAlert(tls_->alert());
+    Error error(ErrorKind::kConnectionLost, fmt::format("the farm at {} ends TLS: {}", peer_,
+                                                        why.empty() ? tls_->failure() + "; ask its operator" : why));
+    if (!why.empty()) error.cause = kWrongCertificate;
+    return error;
+  }
   const std::string why = code == 0 ? std::string() : fmt::format(": {}", std::strerror(code));
   return Error(ErrorKind::kConnectionLost,
                fmt::format("the connection to the farm at {} {}{}; see whether it still runs", peer_, what, why));
@@ -57,13 +69,14 @@ Error FrameSocket::Lost(std::string_view what, int code) const {
 Status FrameSocket::Send(std::string_view frame, const Deadline& deadline) {
   sent_ = 0;
   while (sent_ < frame.size()) {
-    const ssize_t n = ::send(fd_.get(), frame.data() + sent_, frame.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n = SendBytes(frame.substr(sent_));
     if (n > 0) {
       sent_ += static_cast<size_t>(n);
     } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       const int ms = deadline.RemainingMs();
       if (ms == 0) return Silent(deadline);
-      pollfd wait{fd_.get(), POLLOUT, 0};
+      const bool for_read = tls_ != nullptr && tls_->write_wants_read();
+      pollfd wait{fd_.get(), static_cast<short>(for_read ? POLLIN : POLLOUT), 0};
       ::poll(&wait, 1, ms);
     } else if (n < 0 && errno != EINTR) {
       return Lost("broke while a request was sent", errno);
@@ -140,7 +153,23 @@ Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadl
   }
 }
 
+ssize_t FrameSocket::SendBytes(std::string_view bytes) {
+  if (tls_ != nullptr) return tls_->Write(bytes);
+  return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// As recv() does it, at most the receive timeout long where it waits.
+ssize_t FrameSocket::ReceiveTls(char* to, size_t room, bool wait) {
+  const ssize_t n = tls_->Read(to, room);
+  if (n >= 0 || errno != EAGAIN || !wait) return n;
+  pollfd arrival{fd_.get(), static_cast<short>(tls_->read_wants_write() ? POLLOUT : POLLIN), 0};
+  if (::poll(&arrival, 1, receive_timeout_ms_) > 0) return tls_->Read(to, room);
+  errno = EAGAIN;
+  return -1;
+}
+
 ssize_t FrameSocket::ReceiveBytes(char* to, size_t room, int flags) {
+  if (tls_ != nullptr) return ReceiveTls(to, room, (flags & MSG_DONTWAIT) == 0);
   if (!expects_descriptor_) return ::recv(fd_.get(), to, room, flags);
   int descriptor = -1;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)];
@@ -162,6 +191,7 @@ ssize_t FrameSocket::ReceiveBytes(char* to, size_t room, int flags) {
 }
 
 bool FrameSocket::Alive() const {
+  if (tls_ != nullptr) return tls_->IsQuiet();
   char byte;
   const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "base/expected.h"
 #include "base/unique_fd.h"
 #include "client/src/deadline.h"
+#include "thrift/tls_stream.h"
 
 namespace rbc::client {
 
@@ -17,8 +19,9 @@ namespace rbc::client {
 // the stream has lost its place. Believes no length that the peer announces: memory grows with what has arrived.
 class FrameSocket {
  public:
-  // `peer` is how errors name the farm. The descriptor may block or not.
-  FrameSocket(UniqueFd fd, std::string peer, bool same_machine);
+  // `peer` is how errors name the farm. The descriptor may block or not. All goes
+  // through `tls` where there is one, a stream on the descriptor.
+  FrameSocket(UniqueFd fd, std::string peer, bool same_machine, std::unique_ptr<TlsStream> tls = nullptr);
   FrameSocket(const FrameSocket&) = delete;
   FrameSocket& operator=(const FrameSocket&) = delete;
 
@@ -48,6 +51,8 @@ class FrameSocket {
   // At least one byte into [buffer_ + have, ...); the count.
   Expected<size_t> ReceiveSome(size_t have, const Deadline& deadline);
   ssize_t Poll(char* to, size_t room);
+  ssize_t SendBytes(std::string_view bytes);
+  ssize_t ReceiveTls(char* to, size_t room, bool wait);
   ssize_t ReceiveBytes(char* to, size_t room, int flags);
   Expected<size_t> Block(char* to, size_t room, const Deadline& deadline);
   Error Silent(const Deadline& deadline) const;
@@ -55,6 +60,7 @@ class FrameSocket {
   void Grow(size_t size);
 
   UniqueFd fd_;
+  std::unique_ptr<TlsStream> tls_;
   std::string peer_;
   std::string buffer_;
   size_t limit_;

@@ -16,6 +16,11 @@ RemoteJIT::RemoteJIT(std::string_view address, Options options) : core_(std::mak
   client::Endpoint endpoint = ValueOrThrow(client::ChooseFarm(address));
   if (!options.token.empty()) endpoint.token = options.token;
   if (!options.name_space.empty()) endpoint.name_space = options.name_space;
+  if (!options.ca.empty()) endpoint.tls.ca = options.ca;
+  if (!options.certificate.empty()) {
+    endpoint.tls.certificate = options.certificate;
+    endpoint.tls.key = options.key;
+  }
   client::FarmOptions farm_options;
   if (options.connect_timeout.count() > 0) farm_options.connect_timeout_ms = options.connect_timeout.count();
   farm_options.direct = options.direct;

@@ -25,6 +25,15 @@ struct FarmConfig {
   uint64_t max_threads = 64;
   uint64_t hot_threads = 8;
   uint64_t hot_wait_ms = 4;
+  // [tls], of tls:// addresses
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_client_ca;  // empty: clients need no certificate
+  std::string tls_min_version = "1.3";
+  uint64_t tls_handshake_timeout_ms = 10'000;
+  uint64_t tls_max_handshakes = 512;
+  // [auth]
+  std::string tokens_file;  // empty: no tokens
   // [limits]
   uint64_t max_message = 64ull << 20;
   uint64_t max_string = 1ull << 20;

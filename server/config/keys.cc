@@ -21,9 +21,12 @@ ConfigKey Size(std::string_view section, std::string_view name, uint64_t C::*mem
 std::vector<ConfigKey> ServerKeys() {
   return {
       {"server", "listen", TextListKey{&C::listen},
-       "Addresses: HOST:PORT (port 0 picks one) or unix:PATH. Empty: loopback port 11530 and the default Unix socket."},
+       "Addresses: HOST:PORT (port 0 picks one), tls://HOST:PORT or unix:PATH. Empty: loopback port 11530 and the "
+       "default "
+       "Unix socket."},
       {"server", "insecure", FlagKey{&C::insecure},
-       "Leave to listen on addresses that other machines reach: nothing is encrypted and nobody is authenticated."},
+       "Leave to listen on addresses that other machines reach without TLS and tokens: anybody there may use this "
+       "farm."},
       {"server", "state_dir", TextKey{&C::state_dir, {}},
        "Folder of the farm's id and the published names. Empty: $XDG_STATE_HOME/rbc, as root /var/lib/rbc."},
       {"server", "advertise", TextKey{&C::advertise, {}},
@@ -37,6 +40,23 @@ std::vector<ConfigKey> ServerKeys() {
       Number("server", "hot_threads", &C::hot_threads, 0, 4096,
              "Threads that may stay with a busy connection instead of going back to the common wait."),
       Number("server", "hot_wait_ms", &C::hot_wait_ms, 1, 1000, "How long such a thread waits for the next request."),
+  };
+}
+
+std::vector<ConfigKey> SecurityKeys() {
+  return {
+      {"tls", "certificate", TextKey{&C::tls_certificate, {}},
+       "The farm's certificate for tls:// addresses, in PEM, followed by those of its issuers."},
+      {"tls", "key", TextKey{&C::tls_key, {}}, "The certificate's private key, in PEM, without a password."},
+      {"tls", "client_ca", TextKey{&C::tls_client_ca, {}},
+       "Clients must have a certificate that one of these has signed, in PEM. Empty: they need none."},
+      {"tls", "min_version", TextKey{&C::tls_min_version, {"1.2", "1.3"}}, "The oldest TLS to speak: 1.2 or 1.3."},
+      Number("tls", "handshake_timeout_ms", &C::tls_handshake_timeout_ms, 10, kHour,
+             "How long a TLS connection may take from its begin to the end of its handshake and hello."),
+      Number("tls", "max_handshakes", &C::tls_max_handshakes, 1, 1'000'000,
+             "TLS connections that are not through these yet; beyond it the oldest of them goes."),
+      {"auth", "tokens_file", TextKey{&C::tokens_file, {}},
+       "Who may use this farm over TCP; rbc-farm --new-token writes it. Empty: no tokens."},
   };
 }
 
@@ -144,7 +164,7 @@ std::vector<ConfigKey> CudaKeys() {
 const std::vector<ConfigKey>& ConfigKeys() {
   static const std::vector<ConfigKey> keys = [] {
     std::vector<ConfigKey> all;
-    for (auto&& part : {ServerKeys(), LimitKeys(), SessionAndStoreKeys(), WorkerKeys(), CudaKeys()})
+    for (auto&& part : {ServerKeys(), SecurityKeys(), LimitKeys(), SessionAndStoreKeys(), WorkerKeys(), CudaKeys()})
       all.insert(all.end(), part.begin(), part.end());
     return all;
   }();

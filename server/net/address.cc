@@ -30,17 +30,20 @@ Expected<Address> ParseUnix(const std::string& path) {
 }  // namespace
 
 Expected<Address> ParseAddress(const std::string& text) {
-  if (text.rfind("unix:", 0) == 0) return ParseUnix(text.substr(5));
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size())
-    return {ErrorKind::kInvalidArgument, fmt::format("\"{}\" is no address; write HOST:PORT or unix:PATH", text)};
-  std::string host = text.substr(0, colon);
+  if (text.starts_with("unix:")) return ParseUnix(text.substr(5));
+  const bool tls = text.starts_with(kTlsScheme);
+  const std::string place = tls ? text.substr(kTlsScheme.size()) : text;
+  const auto colon = place.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == place.size())
+    return {ErrorKind::kInvalidArgument,
+            fmt::format("\"{}\" is no address; write HOST:PORT, tls://HOST:PORT or unix:PATH", text)};
+  std::string host = place.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int failure = getaddrinfo(host.c_str(), text.c_str() + colon + 1, &hints, &found);
+  const int failure = getaddrinfo(host.c_str(), place.c_str() + colon + 1, &hints, &found);
   if (failure != 0)
     return {ErrorKind::kInvalidArgument,
             fmt::format("the address \"{}\" is not known: {}", text, gai_strerror(failure))};
@@ -48,6 +51,7 @@ Expected<Address> ParseAddress(const std::string& text) {
   Address address;
   std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
   address.size = found->ai_addrlen;
+  address.tls = tls;
   return address;
 }
 

@@ -13,6 +13,7 @@
 #include "server/net/byte_buffer.h"
 #include "server/net/listener.h"
 #include "server/workers/execution_worker.h"
+#include "thrift/tls_stream.h"
 
 namespace rbc::server {
 
@@ -22,11 +23,18 @@ class SessionArena;
 // Who may touch a connection: the loop's wait (kArmed: nobody), the one thread that serves it, or a worker.
 enum class Holder : uint8_t { kArmed, kServing, kLent };
 
+// What a connection still owes before its first message. kNone: nothing, plain text or an open TLS.
+enum class TlsPhase : uint8_t { kNone, kFirstByte, kHandshake, kPlainText /* where TLS is due: to be told so */ };
+
 // Owned by the loop's table; all but `holder`, `in_request`, `since_ms` and `returned` belong to the serving thread.
 struct Connection {
   uint64_t id = 0;
   UniqueFd fd;  // blocking; its open file description is shared with a worker while lent
   Peer peer;
+  ssl_ctx_st* tls_context = nullptr;  // the listener's; null: plain text
+  std::unique_ptr<TlsStream> tls;
+  TlsPhase phase = TlsPhase::kNone;
+  bool stranger = false;    // over TLS and without a session so far: bounded in time and number
   bool over_limit = false;  // more connections than allowed: its first request is refused
   bool started = false;     // the first four bytes are seen and are no raw channel's
   bool discarding = false;  // the answer is out; what still arrives is thrown away until the peer closes

@@ -41,8 +41,10 @@ Status ClearPath(const Address& address) {
 
 }  // namespace
 
-Expected<Listener> Listener::Open(const std::string& text) {
+Expected<Listener> Listener::Open(const std::string& text, TlsContext tls) {
   RBC_ASSIGN_OR_RETURN(const Address address, ParseAddress(text));
+  if (address.tls && tls == nullptr)
+    return {ErrorKind::kInvalidArgument, fmt::format("{} has no certificate; set tls.certificate and tls.key", text)};
   if (address.is_unix()) RBC_RETURN_IF_ERROR(ClearPath(address));
   Listener listener;
   listener.fd_.Reset(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -62,7 +64,8 @@ Expected<Listener> Listener::Open(const std::string& text) {
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   getsockname(listener.fd(), reinterpret_cast<sockaddr*>(&bound), &size);
-  listener.address_ = PrintAddress(bound);
+  listener.address_ = (address.tls ? std::string(kTlsScheme) : "") + PrintAddress(bound);
+  if (address.tls) listener.tls_ = std::move(tls);
   return listener;
 }
 
@@ -70,6 +73,7 @@ Listener::Listener(Listener&& other) noexcept
     : fd_(std::move(other.fd_)),
       address_(std::move(other.address_)),
       path_(std::exchange(other.path_, {})),
+      tls_(std::move(other.tls_)),
       device_(other.device_),
       inode_(other.inode_) {}
 
@@ -93,7 +97,9 @@ UniqueFd Listener::Accept(Peer* peer) const {
     setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     peer->local = false;
-    if (IsLoopback(from)) {
+    peer->encrypted = tls_ != nullptr;
+    peer->loopback = IsLoopback(from);
+    if (peer->loopback) {
       peer->domain = "loopback";
     } else {
       const auto address = PrintAddress(from);
@@ -104,7 +110,7 @@ UniqueFd Listener::Accept(Peer* peer) const {
   ucred credentials{};
   socklen_t length = sizeof credentials;
   if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return UniqueFd();
-  peer->local = true;
+  peer->local = peer->loopback = true;
   peer->domain = fmt::format("uid:{}", credentials.uid);
   return fd;
 }

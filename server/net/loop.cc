@@ -10,10 +10,12 @@
 #include <sys/eventfd.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "server/net/loop_thread.h"
+#include "server/net/transport.h"
 
 namespace rbc::server {
 namespace {
@@ -129,6 +131,8 @@ void Loop::AcceptFrom(size_t index) {
     auto* connection = owner.get();
     connection->fd = std::move(fd);
     connection->peer = std::move(peer);
+    connection->tls_context = listeners_[index].tls();
+    if (connection->tls_context != nullptr) connection->phase = TlsPhase::kFirstByte;
     connection->holder.store(Holder::kArmed, std::memory_order_release);
     const std::lock_guard lock(mutex_);
     connection->id = next_id_++;
@@ -136,6 +140,7 @@ void Loop::AcceptFrom(size_t index) {
     if (connections_.size() >= options_.max_connections + 64) continue;
     connection->over_limit = connections_.size() >= options_.max_connections;
     connections_.emplace(connection->id, std::move(owner));
+    if (connection->tls_context != nullptr) AddStranger(connection);
     epoll_event event{.events = kReadEvents, .data = {.ptr = connection}};
     epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connection->fd.get(), &event);
   }
@@ -147,6 +152,7 @@ void Loop::AcceptFrom(size_t index) {
 void Loop::ServeEvent(Connection* connection, Thread& thread) {
   const bool was_lent = connection->holder.exchange(Holder::kServing, std::memory_order_acq_rel) == Holder::kLent;
   if (was_lent && !ResumeLent(connection)) return;
+  if (connection->phase != TlsPhase::kNone && !Handshake(connection)) return;
   if (connection->out_sent < connection->out.size() && !FlushOut(connection)) return;
   for (bool hot = false;; hot = true) {
     if (!ServeBuffered(connection, thread)) return;
@@ -183,8 +189,8 @@ bool Loop::ResumeLent(Connection* connection) {
 }
 
 bool Loop::Lend(Connection* connection, Thread& thread) {
-  if (connection->lend_to == nullptr || draining_ || thread.left() != 0 || !connection->in.empty() ||
-      !connection->out.empty())
+  if (connection->lend_to == nullptr || connection->tls != nullptr || draining_ || thread.left() != 0 ||
+      !connection->in.empty() || !connection->out.empty())
     return false;
   FreeInput(connection);
   SetReceiveTimeout(connection->fd.get(), std::chrono::milliseconds(0));
@@ -229,6 +235,11 @@ void Loop::Arm(Connection* connection, Thread* thread) {
     connection->progress = 0;
   }
   epoll_event event{.events = unsent ? kWriteEvents : kReadEvents, .data = {.ptr = connection}};
+  if (connection->tls != nullptr) {
+    // TLS may have to answer before it can read, or to read before it can write.
+    if (unsent ? connection->tls->write_wants_read() : connection->tls->read_wants_write())
+      event.events = unsent ? kReadEvents : kWriteEvents;
+  }
   connection->holder.store(Holder::kArmed, std::memory_order_release);
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection->fd.get(), &event);
 }
@@ -237,10 +248,12 @@ void Loop::Close(Connection* connection, const char* why) {
   if (why != nullptr) spdlog::info("connection {} of {} closed: {}", connection->id, connection->peer.domain, why);
   service_.Closed(*connection);
   FreeInput(connection);
+  if (connection->tls != nullptr) connection->tls->EndWriting();
   std::unique_ptr<Connection> gone;  // destroyed, and its session with it, outside the lock
   const std::lock_guard lock(mutex_);
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection->fd.get(), nullptr);
   shutdown(connection->fd.get(), SHUT_RDWR);
+  if (connection->stranger) strangers_.erase(connection->id);
   const auto found = connections_.find(connection->id);
   gone = std::move(found->second);
   connections_.erase(found);
@@ -248,11 +261,12 @@ void Loop::Close(Connection* connection, const char* why) {
 }
 
 void Loop::Sweep() {
-  const auto period =
-      std::clamp(options_.message_timeout / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(250));
+  const auto period = std::clamp(std::min(options_.message_timeout, options_.handshake_timeout) / 4,
+                                 std::chrono::milliseconds(5), std::chrono::milliseconds(250));
   std::unique_lock lock(mutex_);
   while (!sweep_stop_) {
     changed_.wait_for(lock, period, [this] { return sweep_stop_; });
+    SweepStrangers();
     const int64_t latest = NowMs() - options_.message_timeout.count();
     for (const auto& [id, connection] : connections_) {
       const int64_t since = connection->since_ms;
@@ -307,7 +321,10 @@ LoopCounters Loop::counters() const {
   out.threads = threads_;
   out.lent = lent_;
   out.receive_bytes = receive_bytes_;
+  out.tls_failed = tls_failed_;
+  out.tls_evicted = tls_evicted_;
   const std::lock_guard lock(mutex_);
+  out.strangers = strangers_.size();
   out.open = connections_.size();
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -46,12 +47,15 @@ struct LoopOptions {
   uint32_t hot_threads = 8;
   uint32_t spin_us = 50;
   uint32_t max_connections = 16'384;
+  std::chrono::milliseconds handshake_timeout{10'000};
+  uint32_t max_handshakes = 512;
 };
 
 struct LoopCounters {
   uint64_t accepted = 0, open = 0, malformed = 0, timed_out = 0, messages = 0, lends = 0;
   uint32_t threads = 0, lent = 0;
   uint64_t receive_bytes = 0;
+  uint64_t tls_failed = 0, tls_evicted = 0, strangers = 0;
 };
 
 class Loop {
@@ -82,6 +86,14 @@ class Loop {
   bool StartThread();  // REQUIRES: the caller counted it in waiting_
   void AcceptFrom(size_t listener);
   void ServeEvent(Connection* connection, Thread& thread);
+  // handshake.cc. False: the connection waits for its peer, or is closed.
+  bool Handshake(Connection* connection);
+  bool SeeFirstByte(Connection* connection);
+  void ArmHandshake(Connection* connection, bool wants_write);
+  // Under the mutex. Where there are too many, the oldest stranger goes.
+  void AddStranger(Connection* connection);
+  void SweepStrangers();
+  void Welcome(Connection* connection);
   bool ResumeLent(Connection* connection);
   // False: the connection went elsewhere (closed, armed, lent).
   bool ServeBuffered(Connection* connection, Thread& thread);
@@ -94,6 +106,8 @@ class Loop {
   ssize_t ReceiveHot(Connection* connection, Thread& thread);
   bool Refuse(Connection* connection, Thread& thread, const Error& error);
   bool StartChannel(Connection* connection, Thread& thread);
+  bool EndWith(Connection* connection, Thread& thread, const std::string& reply);
+  bool RefusePlainText(Connection* connection, Thread& thread, std::string_view bytes);
   void KeepRest(Connection* connection, Thread& thread);
   void FreeInput(Connection* connection);
   void Arm(Connection* connection, Thread* thread);
@@ -110,6 +124,7 @@ class Loop {
   mutable std::mutex mutex_;  // connections_, stopping; closing holds it so that the sweeper's view stays valid
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
   uint64_t next_id_ = 1;
+  std::map<uint64_t, int64_t> strangers_;  // TLS connections without a session, by age: id and when they came
   std::condition_variable changed_;
   bool sweep_stop_ = false;
   std::thread sweeper_;
@@ -123,7 +138,8 @@ class Loop {
   std::atomic<uint32_t> in_request_{0};
   std::atomic<uint32_t> lent_{0};
   std::atomic<uint64_t> receive_bytes_{0};
-  std::atomic<uint64_t> accepted_{0}, malformed_{0}, timed_out_{0}, messages_{0}, lends_{0};
+  std::atomic<uint64_t> accepted_{0}, malformed_{0}, timed_out_{0}, messages_{0}, lends_{0}, tls_failed_{0},
+      tls_evicted_{0};
 };
 
 }  // namespace rbc::server

@@ -1,6 +1,7 @@
 // The loop's reading and writing: frames out of bytes, replies into sockets, and what is refused.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -14,6 +15,7 @@
 #include "server/net/channel.h"
 #include "server/net/loop.h"
 #include "server/net/loop_thread.h"
+#include "server/net/transport.h"
 
 namespace rbc::server {
 namespace {
@@ -47,7 +49,13 @@ ssize_t SendWithDescriptor(int fd, std::string_view bytes, int descriptor) {
   return sent;
 }
 
-ssize_t ReceiveNow(int fd, void* to, size_t size) { return recv(fd, to, size, MSG_DONTWAIT); }
+// The next bytes, waited for a short time; a blocking socket's own timeout is set to it.
+ssize_t ReceiveSoon(Connection& connection, void* to, size_t size, std::chrono::milliseconds wait) {
+  if (connection.tls == nullptr) return recv(connection.fd.get(), to, size, 0);
+  pollfd arrival{.fd = connection.fd.get(), .events = POLLIN, .revents = 0};
+  poll(&arrival, 1, static_cast<int>(wait.count()));
+  return connection.tls->Read(to, size);
+}
 
 }  // namespace
 
@@ -55,6 +63,8 @@ bool Loop::ServeBuffered(Connection* connection, Thread& thread) {
   for (;;) {
     const bool parts = !connection->in.empty();
     const auto bytes = parts ? connection->in.view() : thread.view();
+    if (connection->stranger && connection->session != nullptr) Welcome(connection);
+    if (connection->phase == TlsPhase::kPlainText) return RefusePlainText(connection, thread, bytes);
     if (connection->discarding) {
       connection->in.Consume(connection->in.view().size());
       thread.begin = thread.end = 0;
@@ -120,7 +130,7 @@ bool Loop::Send(Connection* connection, std::string_view reply) {
   if (connection->send_fd >= 0)
     sent = SendWithDescriptor(connection->fd.get(), reply, std::exchange(connection->send_fd, -1));
   else if (connection->out.empty())
-    sent = send(connection->fd.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    sent = SendNow(*connection, reply);
   if (sent == static_cast<ssize_t>(reply.size())) {
     service_.Replied(*connection, true);
     return true;
@@ -138,8 +148,7 @@ bool Loop::Send(Connection* connection, std::string_view reply) {
 bool Loop::FlushOut(Connection* connection) {
   auto& out = connection->out;
   while (connection->out_sent < out.size()) {
-    const ssize_t sent = send(connection->fd.get(), out.data() + connection->out_sent,
-                              out.size() - connection->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = SendNow(*connection, std::string_view(out).substr(connection->out_sent));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       Arm(connection, nullptr);
@@ -155,7 +164,7 @@ bool Loop::FlushOut(Connection* connection) {
   std::string().swap(out);
   connection->out_sent = 0;
   if (connection->discarding) {
-    shutdown(connection->fd.get(), SHUT_WR);
+    EndSending(*connection);
   } else {
     service_.Replied(*connection, true);
   }
@@ -166,7 +175,7 @@ Loop::Read Loop::Receive(Connection* connection, Thread& thread, bool hot) {
   if (!connection->in.empty() || thread.left() != 0) return ReceivePart(connection, thread);
   thread.begin = thread.end = 0;
   const ssize_t got =
-      hot ? ReceiveHot(connection, thread) : ReceiveNow(connection->fd.get(), thread.buffer.get(), Thread::kBuffer);
+      hot ? ReceiveHot(connection, thread) : ReceiveNow(*connection, thread.buffer.get(), Thread::kBuffer);
   if (got > 0) {
     thread.end = static_cast<size_t>(got);
     if (connection->discarding) connection->progress = 0;  // no credit for what is thrown away
@@ -178,21 +187,20 @@ Loop::Read Loop::Receive(Connection* connection, Thread& thread, bool hot) {
 
 // The next request of a connection that was just served: polls, then blocks for a short time.
 ssize_t Loop::ReceiveHot(Connection* connection, Thread& thread) {
-  const int fd = connection->fd.get();
-  if (thread.last || draining_) return ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
+  if (thread.last || draining_) return ReceiveNow(*connection, thread.buffer.get(), Thread::kBuffer);
   if (hot_.fetch_add(1) >= options_.hot_threads) {
     --hot_;
-    return ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
+    return ReceiveNow(*connection, thread.buffer.get(), Thread::kBuffer);
   }
   ssize_t got = -1;
   if (spinning_.fetch_add(1) < static_cast<uint32_t>(cpus_) / 2)
     thread.spin.Until([&] {
-      got = ReceiveNow(fd, thread.buffer.get(), Thread::kBuffer);
+      got = ReceiveNow(*connection, thread.buffer.get(), Thread::kBuffer);
       return got >= 0 || errno != EAGAIN;
     });
   if (thread.spin.SharesCpu()) thread.step_aside.Try();
   --spinning_;
-  if (got < 0) got = recv(fd, thread.buffer.get(), Thread::kBuffer, 0);  // SO_RCVTIMEO bounds it
+  if (got < 0) got = ReceiveSoon(*connection, thread.buffer.get(), Thread::kBuffer, options_.hot_wait);
   const int failure = errno;
   --hot_;
   errno = failure;
@@ -216,7 +224,7 @@ Loop::Read Loop::ReceivePart(Connection* connection, Thread& thread) {
     in.Reserve(room);
     receive_bytes_ += in.capacity() - before;
   }
-  const ssize_t got = ReceiveNow(connection->fd.get(), in.tail(), in.room());
+  const ssize_t got = ReceiveNow(*connection, in.tail(), in.room());
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return Read::kNothing;
   if (got <= 0) return Read::kEnd;
   in.Added(static_cast<size_t>(got));
@@ -233,24 +241,39 @@ bool Loop::Refuse(Connection* connection, Thread& thread, const Error& error) {
     Close(connection, nullptr);
     return false;
   }
+  return EndWith(connection, thread, reply);
+}
+
+// A client without TLS on an address with it: answered in its own words once its message can be told.
+bool Loop::RefusePlainText(Connection* connection, Thread& thread, std::string_view bytes) {
+  if (bytes.size() < kLengthBytes) return true;
+  const Error error(ErrorKind::kInvalidArgument,
+                    "this address of the farm speaks TLS and the client plain text; write tls:// before the address");
+  if (bytes.substr(0, kLengthBytes) != kChannelMagic) {
+    const size_t length = FrameLength(bytes);
+    if (length <= options_.max_message && bytes.size() < kLengthBytes + length) return true;
+    connection->phase = TlsPhase::kNone;
+    return Refuse(connection, thread, error);
+  }
+  connection->phase = TlsPhase::kNone;
+  return EndWith(connection, thread, ChannelError(error));
+}
+
+// The last words of a connection; what still arrives is thrown away.
+bool Loop::EndWith(Connection* connection, Thread& thread, const std::string& reply) {
   connection->discarding = true;
   thread.begin = thread.end = 0;
   FreeInput(connection);
   if (!Send(connection, reply)) return false;
-  if (connection->out.empty()) shutdown(connection->fd.get(), SHUT_WR);
+  if (connection->out.empty()) EndSending(*connection);
   return true;
 }
 
 bool Loop::StartChannel(Connection* connection, Thread& thread) {
   spdlog::info("connection {} of {}: a raw channel, which this farm does not offer", connection->id,
                connection->peer.domain);
-  connection->discarding = true;
-  thread.begin = thread.end = 0;
-  FreeInput(connection);
-  if (!Send(connection, ChannelError(Error(ErrorKind::kUnsupported, "this farm offers no raw channels; use Thrift"))))
-    return false;
-  if (connection->out.empty()) shutdown(connection->fd.get(), SHUT_WR);
-  return true;
+  return EndWith(connection, thread,
+                 ChannelError(Error(ErrorKind::kUnsupported, "this farm offers no raw channels; use Thrift")));
 }
 
 void Loop::KeepRest(Connection* connection, Thread& thread) {

@@ -21,6 +21,7 @@ class AddressTest : public testing::Test {
  protected:
   AddressTest() {
     ::unsetenv("RBC_FARM");
+    ::unsetenv("RBC_TOKEN");
     ::setenv("XDG_CONFIG_HOME", directory_.path().c_str(), 1);
   }
   void WriteConfig(const std::string& text) {
@@ -30,7 +31,7 @@ class AddressTest : public testing::Test {
   test::TempDir directory_;
 };
 
-TEST_F(AddressTest, TheThreeForms) {
+TEST_F(AddressTest, TheFourForms) {
   const auto tcp = ParseAddress("box.example:1234");
   ASSERT_TRUE(tcp);
   EXPECT_EQ(tcp->host, "box.example");
@@ -39,6 +40,12 @@ TEST_F(AddressTest, TheThreeForms) {
   EXPECT_EQ(ParseAddress("[::1]:5")->host, "::1");
   EXPECT_EQ(ParseAddress("[::1]")->text, "[::1]:11530");
   EXPECT_EQ(ParseAddress("unix:/run/x")->path, "/run/x");
+  const auto tls = ParseAddress("tls://box.example:1234");
+  ASSERT_TRUE(tls);
+  EXPECT_EQ(tls->kind, Address::Kind::kTls);
+  EXPECT_EQ(tls->host, "box.example");
+  EXPECT_EQ(tls->port, 1234);
+  EXPECT_EQ(ParseAddress("tls://[::1]")->text, "tls://[::1]:11530");
   const auto ssh = ParseAddress("ssh://me@box:2222/run/other");
   ASSERT_TRUE(ssh);
   EXPECT_EQ(ssh->kind, Address::Kind::kSsh);
@@ -50,9 +57,27 @@ TEST_F(AddressTest, TheThreeForms) {
 }
 
 TEST_F(AddressTest, OddOnesAreRefused) {
-  for (const char* bad :
-       {"", ":1", "box:", "box:0", "box:65536", "box:x", "::1", "[::1", "[::1]x", "unix:", "http://box", "ssh://",
-        "ssh://-oProxyCommand=x", "ssh://a b", "ssh://-l@box", "ssh://$(x)", "-x:1", "box:1/"}) {
+  for (const char* bad : {"",
+                          ":1",
+                          "box:",
+                          "box:0",
+                          "box:65536",
+                          "box:x",
+                          "::1",
+                          "[::1",
+                          "[::1]x",
+                          "unix:",
+                          "http://box",
+                          "tls://",
+                          "tls://box:x",
+                          "tls://unix:/x",
+                          "ssh://",
+                          "ssh://-oProxyCommand=x",
+                          "ssh://a b",
+                          "ssh://-l@box",
+                          "ssh://$(x)",
+                          "-x:1",
+                          "box:1/"}) {
     const auto address = ParseAddress(bad);
     ASSERT_FALSE(address) << bad;
     EXPECT_EQ(address.error().kind, ErrorKind::kInvalidArgument);
@@ -79,6 +104,23 @@ TEST_F(AddressTest, ArgumentThenEnvironmentThenFileThenLoopback) {
   EXPECT_EQ(ChooseFarm("unix:/a")->address.text, "unix:/a");
   ::setenv("RBC_FARM", "lab", 1);
   EXPECT_EQ(ChooseFarm("")->address.host, "lab");
+}
+
+TEST_F(AddressTest, FilesAndTokenOfAFarm) {
+  WriteConfig(
+      "[farms.box]\naddress = \"tls://box\"\ntoken = \"of the file\"\nca = \"/ca\"\ncertificate = \"/me\"\n"
+      "key = \"/mine\"\n");
+  const auto box = ChooseFarm("box");
+  ASSERT_TRUE(box) << box.error().message;
+  EXPECT_EQ(box->address.kind, Address::Kind::kTls);
+  EXPECT_EQ(box->tls.ca, "/ca");
+  EXPECT_EQ(box->tls.certificate, "/me");
+  EXPECT_EQ(box->tls.key, "/mine");
+  EXPECT_EQ(box->token, "of the file");
+  ::setenv("RBC_TOKEN", "of the environment", 1);
+  EXPECT_EQ(ChooseFarm("box")->token, "of the environment");
+  EXPECT_EQ(ChooseFarm("unix:/a")->token, "of the environment");
+  ::unsetenv("RBC_TOKEN");
 }
 
 TEST_F(AddressTest, MistakesInTheFileAreNamedWithTheirPlace) {

@@ -78,7 +78,9 @@ void Farm::WriteConfig() const {
   auto config = options_.config;
   auto& server = config["server"];
   const std::string tcp = tcp_address_.empty() ? "127.0.0.1:0" : tcp_address_;
-  if (!server.contains("listen")) server["listen"] = "[\"" + unix_address_ + "\", \"" + tcp + "\"]";
+  const std::string tls = tls_address_.empty() ? options_.tls_listen : tls_address_;
+  if (!server.contains("listen"))
+    server["listen"] = "[\"" + unix_address_ + "\", \"" + tcp + "\"" + (tls.empty() ? "" : ", \"" + tls + "\"") + "]";
   if (!server.contains("state_dir")) server["state_dir"] = "\"" + folder_.path() + "/state\"";
   std::ostringstream text;
   for (const auto& [section, keys] : config) {
@@ -110,7 +112,10 @@ void Farm::AwaitReady(int out) {
   }
   std::istringstream words(line.substr(6));
   for (std::string word; words >> word;) {
-    if (!word.starts_with("unix:")) tcp_address_ = word;
+    if (word.starts_with("tls:"))
+      tls_address_ = word;
+    else if (!word.starts_with("unix:"))
+      tcp_address_ = word;
   }
 }
 

@@ -18,6 +18,8 @@ struct FarmOptions {
   // Added to the configuration: section, key, value as TOML writes it.
   std::map<std::string, std::map<std::string, std::string>> config;
   std::vector<std::pair<std::string, std::string>> environment;
+  // Where to listen with TLS besides, "tls://127.0.0.1:0"; its port stays over restarts.
+  std::string tls_listen;
 
   FarmOptions& Set(const std::string& section, const std::string& key, std::string value) {
     config[section][key] = std::move(value);
@@ -57,6 +59,7 @@ class Farm {
 
   const std::string& unix_address() const { return unix_address_; }
   const std::string& tcp_address() const { return tcp_address_; }
+  const std::string& tls_address() const { return tls_address_; }
   const std::string& folder() const { return folder_.path(); }
   std::string config_path() const { return folder_.path() + "/rbc-farm.toml"; }
   pid_t pid() const { return pid_; }
@@ -88,7 +91,7 @@ class Farm {
   void AwaitReady(int out);
   TemporaryFolder folder_;
   FarmOptions options_;
-  std::string unix_address_, tcp_address_;
+  std::string unix_address_, tcp_address_, tls_address_;
   pid_t pid_ = 0;
 };
 

@@ -299,8 +299,6 @@ def test_no_farm_is_an_error_that_says_what_to_do():
     f = nobody("int64()")(lambda: 1)
     with pytest.raises(rbc.ConnectionLost, match="start_server"):
         f()
-    with pytest.raises(rbc.UnsupportedFeature, match="ssh://"):
-        rbc.RemoteJIT(tls=True)
     with pytest.raises(rbc.InvalidArgument):
         rbc.RemoteJIT(timeout=-1)
 

@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <thrift/protocol/TBinaryProtocol.h>
 #include <thrift/transport/TBufferTransports.h>
+#include <thrift/transport/TSSLSocket.h>
 #include <thrift/transport/TSocket.h>
 #include <unistd.h>
 
@@ -35,10 +36,18 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-Client::Client(const std::string& address) {
+Client::Client(const std::string& address, const std::string& ca) {
   std::shared_ptr<TSocket> socket;
   if (address.rfind("unix:", 0) == 0) {
     socket = std::make_shared<TSocket>(address.substr(5));
+  } else if (address.starts_with(kTlsScheme)) {
+    const auto factory = std::make_shared<apache::thrift::transport::TSSLSocketFactory>();
+    factory->loadTrustedCertificates(ca.c_str());
+    factory->authenticate(true);
+    const auto colon = address.rfind(':');
+    socket = factory->createSocket(address.substr(kTlsScheme.size(), colon - kTlsScheme.size()),
+                                   std::stoi(address.substr(colon + 1)));
+    tls_factory_ = factory;
   } else {
     const auto colon = address.rfind(':');
     socket = std::make_shared<TSocket>(address.substr(0, colon), std::stoi(address.substr(colon + 1)));
@@ -120,7 +129,7 @@ void FarmTest::StartFarm() {
   farm_ = std::make_unique<Farm>(config_, *backend_);
   std::vector<Listener> listeners;
   for (const auto& address : config_.listen) {
-    auto listener = Listener::Open(address);
+    auto listener = Listener::Open(address, tls_);
     ASSERT_TRUE(listener) << listener.error().message;
     listeners.push_back(*std::move(listener));
   }

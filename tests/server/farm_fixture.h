@@ -30,7 +30,8 @@ class TemporaryFolder {
 // One connection. Calls throw wire::FarmError and Thrift's transport exceptions.
 class Client {
  public:
-  explicit Client(const std::string& address);  // as Farm::addresses gives it
+  // As Farm::addresses gives it; `ca` is believed by Thrift's own TLS.
+  explicit Client(const std::string& address, const std::string& ca = "");
   wire::FarmClient* operator->() { return client_.get(); }
   wire::HelloReply Hello(const std::string& name_space = "default");
   wire::HelloReply Attach(const wire::HelloReply& session);
@@ -41,6 +42,7 @@ class Client {
   wire::CallReply Call(int64_t function_id, const std::string& frame, int64_t request_id = 0);
 
  private:
+  std::shared_ptr<void> tls_factory_;  // before what it made
   std::shared_ptr<apache::thrift::transport::TTransport> transport_;
   std::unique_ptr<wire::FarmClient> client_;
 };
@@ -63,6 +65,8 @@ class FarmTest : public ::testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;
+  // Of tls:// addresses.
+  TlsContext tls_;
   // Starts the farm with `config` changed by the test; a second call is a restart.
   void StartFarm();
   Client Connect() { return Client(unix_address_); }

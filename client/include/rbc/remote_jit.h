@@ -65,16 +65,21 @@ class RBC_API RemoteJIT {
   struct Options {
     std::chrono::milliseconds timeout{0};  // of each request, waiting included; 0: the farm's limits
     std::chrono::milliseconds connect_timeout{10'000};
-    std::string token;       // empty: the one of the user's client.toml
-    std::string name_space;  // empty: the one of the user's client.toml, else "default"
+    std::string token;  // empty: RBC_TOKEN, else the one of the user's client.toml
+    // TLS, to tls:// addresses. Files in PEM; empty: those of the user's client.toml, else the system's CAs and no
+    // certificate of our own.
+    std::string ca, certificate, key;
+    // Empty: the one of the user's client.toml, else the farm's choice: "default", by a token one of the user's own.
+    std::string name_space;
     std::string target = "host";
     bool direct = true;  // calls through shared memory where the farm is behind a Unix socket and offers it
     // What functions print. Default: this program's standard output. On any thread that calls.
     std::function<void(std::string_view text)> on_output;
   };
 
-  // HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in the user's rbc/client.toml; empty:
-  // RBC_FARM, else that file's default, else loopback. Opens no connection. Throws Exception: the address is malformed.
+  // HOST:PORT, tls://HOST:PORT, unix:PATH, ssh://[user@]host[/path] or the name of a farm in the user's
+  // rbc/client.toml; empty: RBC_FARM, else that file's default, else loopback. Opens no connection. Throws Exception:
+  // the address is malformed.
   explicit RemoteJIT(std::string_view address = {});
   RemoteJIT(std::string_view address, Options options);
 

@@ -17,8 +17,8 @@ SPDX-License-Identifier: Apache-2.0
 
 from ._core import version as __version__
 from ._errors import (  # noqa: F401
-    BufferLost, Busy, Cancelled, CompileCrash, CompileError, ConnectionLost, DeadlineExceeded, Error, InternalError,
-    InvalidArgument, InvalidModule, MissingSymbol, NoMatch, PermissionDenied, ProtocolMismatch, Quarantined,
+    BufferLost, Busy, Cancelled, CertificateError, CompileCrash, CompileError, ConnectionLost, DeadlineExceeded, Error,
+    InternalError, InvalidArgument, InvalidModule, MissingSymbol, NoMatch, PermissionDenied, ProtocolMismatch, Quarantined,
     RemoteCrash, RemoteException, ResourceExhausted, StateLost, TypingError, Unavailable, UnknownName,
     UnknownSession, UnknownTarget, UnsupportedFeature, WorkerLost,
 )
@@ -37,8 +37,8 @@ def __getattr__(name):
 
 
 __all__ = [
-    "BufferLost", "Busy", "Caller", "Cancelled", "CompileCrash", "CompileError", "ConnectionLost", "DeadlineExceeded", "Error",
-    "InternalError", "InvalidArgument", "InvalidModule", "MissingSymbol", "NoMatch", "PermissionDenied",
+    "BufferLost", "Busy", "Caller", "Cancelled", "CertificateError", "CompileCrash", "CompileError", "ConnectionLost",
+    "DeadlineExceeded", "Error", "InternalError", "InvalidArgument", "InvalidModule", "MissingSymbol", "NoMatch", "PermissionDenied",
     "ProtocolMismatch", "Quarantined", "RemoteCrash", "RemoteException", "RemoteJIT", "ResourceExhausted", "Signature",
     "StateLost", "Target", "Type", "TypingError", "Unavailable", "UnknownName", "UnknownSession", "UnknownTarget",
     "UnsupportedFeature", "WorkerLost", "__version__", "connect", "default_farm", "set_default_farm",

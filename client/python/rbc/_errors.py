@@ -153,6 +153,12 @@ class ConnectionLost(Error, ConnectionError):
     kind = "ConnectionLost"
 
 
+class CertificateError(ConnectionLost):
+    """The farm's certificate, or this client's, is not accepted. The message says which file to name where."""
+
+    cause = "wrong certificate"
+
+
 class NoMatch(Error, TypeError):
     """No signature takes the arguments."""
 
@@ -201,6 +207,8 @@ _CONNECTION_ADVICE = {
 def from_farm(kind, message, fields):
     """The exception for an error of the library; called by rbc._core."""
     cls = _CLASSES.get(kind, InternalError)
+    if cls is ConnectionLost and fields["cause"] == CertificateError.cause:
+        cls = CertificateError
     advice = _CONNECTION_ADVICE.get(fields["cause"]) if kind == "ConnectionLost" else _ADVICE.get(kind)
     if advice:
         message = f"{message} - {advice}"

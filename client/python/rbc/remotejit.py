@@ -15,7 +15,7 @@ import types as pytypes
 import warnings
 
 from . import _core
-from ._errors import InvalidArgument, UnknownTarget, UnsupportedFeature
+from ._errors import InvalidArgument, UnknownTarget
 from .caller import Caller
 from .typesystem import Type
 
@@ -82,11 +82,13 @@ class Signature:
 class RemoteJIT:
     """A farm, for use as a decorator.
 
-    host       'localhost' is loopback; 'unix:PATH', 'ssh://user@box', another machine's name, or a farm's name in the
+    host       'localhost' is loopback; 'unix:PATH', 'ssh://user@box', 'tls://box', another machine's name, or a farm's name in the
                user's rbc/client.toml. Not given: RBC_FARM, else client.toml's default, else loopback
     port       of the host
     unix       the path of a Unix socket, instead of a host
-    token      instead of the one in client.toml
+    tls        True: TLS, believing the system's CAs; the path of a CA's certificate: believing that one; a dict of
+               ca, certificate and key (paths), where the farm asks for a certificate
+    token      instead of the one in RBC_TOKEN or client.toml
     namespace  where published functions live
     timeout    seconds that a request may take, waiting included
     target     where functions run unless they say otherwise
@@ -97,9 +99,7 @@ class RemoteJIT:
 
     def __init__(self, host=_LOCALHOST, port=11530, *, unix=None, tls=None, token=None, namespace=None, timeout=None,
                  connect_timeout=10.0, target="host", debug=False):
-        if tls:
-            raise UnsupportedFeature("this version of rbc speaks no TLS; use host='ssh://user@box', or a Unix socket")
-        self._settings = dict(token=token or "", namespace=namespace or "",
+        self._settings = dict(token=token or "", namespace=namespace or "", **_tls_files(tls),
                               timeout_ms=_milliseconds("timeout", timeout or 0),
                               connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout))
         self.default_target = target
@@ -110,7 +110,7 @@ class RemoteJIT:
         self._pool = None
         self._profiles = []
         self._lock = threading.RLock()
-        self._connect_to(_address(host, port, unix))
+        self._connect_to(_address(host, port, unix, bool(tls)))
         _latest[0] = self
 
     def _connect_to(self, address):
@@ -372,7 +372,32 @@ def _milliseconds(name, seconds):
     return int(round(seconds * 1000))
 
 
-def _address(host, port, unix):
+def _tls_files(tls):
+    """What the library calls the files of tls=..."""
+    if not tls or tls is True:
+        return {}
+    files = {name: os.fspath(path) for name, path in tls.items()} if isinstance(tls, dict) else {"ca": os.fspath(tls)}
+    unknown = set(files) - {"ca", "certificate", "key"}
+    if unknown:
+        raise InvalidArgument(f"tls has no {', '.join(sorted(unknown))}; it takes ca, certificate and key")
+    return files
+
+
+def _host_and_port(host, port):
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def _tls_address(host, port, unix):
+    if unix is not None or host.startswith(("unix:", "ssh://")):
+        raise InvalidArgument("TLS is for TCP; leave tls out for a Unix socket and for ssh")
+    if host is _LOCALHOST and port == 11530 and _is_configured():
+        return ""
+    return host if host.startswith("tls://") or _is_named_farm(host) else f"tls://{_host_and_port(host, port)}"
+
+
+def _address(host, port, unix, tls=False):
+    if tls:
+        return _tls_address(host, port, unix)
     if unix is not None:
         return f"unix:{os.path.abspath(unix)}"
     if host is _LOCALHOST:
@@ -382,9 +407,9 @@ def _address(host, port, unix):
         return f"127.0.0.1:{port}"
     if host == "localhost":
         return f"127.0.0.1:{port}"
-    if host.startswith(("unix:", "ssh://")) or _is_named_farm(host):
+    if host.startswith(("unix:", "ssh://", "tls://")) or _is_named_farm(host):
         return host
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+    return _host_and_port(host, port)
 
 
 def _client_toml():

@@ -274,6 +274,24 @@ def test_reduce_and_accumulate(farm, simulated, target):
         rjit("float64(int64, int64)", target=target)(lambda a, b: a / b).reduce(np.arange(3))
 
 
+def test_more_than_a_message_goes_in_pieces(farm, monkeypatch):
+    from rbc import _arrays
+
+    monkeypatch.setattr(_arrays, "PIECE_BYTES", 1000)
+    f = farm("int64(int64, int64)")(lambda a, b: a // b)
+    x = np.arange(3000).reshape(3, 1000)
+    equal(f(x, np.int64(7)), x // 7)
+    equal(f(x, np.arange(1, 1001), where=x % 2 == 0, out=np.zeros_like(x)), np.where(x % 2 == 0, x // np.arange(1, 1001), 0))
+    y = np.ones_like(x)
+    y[2, 345] = 0
+    with pytest.raises(ZeroDivisionError) as caught:
+        f(x, y)
+    assert caught.value.rbc_index == (2, 345)
+    monkeypatch.undo()
+    large = np.zeros(9_000_000)  # 72 MB, more than a message may have
+    assert farm("float64(float64)")(lambda a: a + 1)(large).sum() == large.size
+
+
 def test_special_values(farm):
     f = farm("float64(float64, float64)")(lambda a, b: math.exp(a) + math.atan2(a, b))
     values = np.array([0.0, -0.0, 1.5, -1.5, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1.7e308])
@@ -283,6 +301,12 @@ def test_special_values(farm):
     got = f(a, b)
     assert np.array_equal(np.isnan(got), np.isnan(wanted)) and np.array_equal(np.isinf(got), np.isinf(wanted))
     assert np.allclose(got, wanted, rtol=1e-15, atol=0, equal_nan=True)
+
+
+def test_without_signatures_map_says_it(farm):
+    f = farm(lambda x, y: x / y)
+    assert f(1, 2) == 0.5
+    assert f.map(np.arange(3), 2).tolist() == [0.0, 0.5, 1.0] and f.map(np.ones(2, np.float32), 2.0).shape == (2,)
 
 
 def test_profile_of_a_map(farm):

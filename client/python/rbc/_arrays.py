@@ -92,7 +92,7 @@ def _described(value):
 
 def takes(caller, args):
     """Whether these arguments, which no signature takes as they are, are arrays for a function of numbers."""
-    if not any(isinstance(arg, (numpy.ndarray, list)) for arg in args):
+    if caller._infers or not any(isinstance(arg, (numpy.ndarray, list)) for arg in args):
         return False
     return any(all(dtype_of(parameter) is not None and not parameter.is_struct for parameter in signature[1])
                for signature in caller._signatures)
@@ -178,15 +178,29 @@ def _run(caller, index, shape, columns, mask):
         flat = numpy.ascontiguousarray(whole).reshape(-1) if chosen is None else whole.reshape(-1)[chosen]
         given.append((parameter.tostring(), flat, flat.dtype.itemsize))
     caller._prepare_if_needed(index)
-    result = caller._profiled_work(max(rows, 1), lambda: caller._get(index).map(rows, given))
-    if result["output"]:
-        caller._print(result["output"])
-    if result["status"] != 0:
-        row = result["row"] if chosen is None else int(chosen[result["row"]])
-        raise _failed(caller, result["status"], index, row, shape)
+    pieces = []
+    for start, count in _pieces(rows, given, dtype_of(signature[0])):
+        part = [(text, flat if stride == 0 else flat[start:start + count], stride) for text, flat, stride in given]
+        result = caller._profiled_work(max(count, 1), lambda: caller._get(index).map(count, part))
+        if result["output"]:
+            caller._print(result["output"])
+        if result["status"] != 0:
+            row = start + result["row"]
+            raise _failed(caller, result["status"], index, row if chosen is None else int(chosen[row]), shape)
+        pieces.append(result["data"])
     if signature[0].is_void:
         return None
-    return numpy.frombuffer(result["data"], dtype=dtype_of(signature[0]))
+    return numpy.frombuffer(pieces[0] if len(pieces) == 1 else b"".join(pieces), dtype=dtype_of(signature[0]))
+
+
+PIECE_BYTES = 16 << 20  # of arguments or results, in a message
+
+
+def _pieces(rows, columns, result):
+    """(first row, rows) of each message."""
+    row_bytes = max(sum(stride for _, _, stride in columns), result.itemsize if result is not None else 0, 1)
+    step = max(PIECE_BYTES // row_bytes, 1)
+    return [(start, min(step, rows - start)) for start in range(0, max(rows, 1), step)]
 
 
 def _failed(caller, status, index, row, shape):

@@ -31,9 +31,13 @@ SupervisorOptions OptionsOf(const FarmConfig& config) {
   options.queue_deadline = milliseconds(config.queue_deadline_ms);
   options.compile_deadline = milliseconds(config.compile_deadline_ms);
   options.quarantine = milliseconds(config.quarantine_ms);
-  options.cuda = {config.cuda_simulate,        config.cuda_devices,
-                  config.cuda_driver,          static_cast<uint32_t>(config.cuda_max_contexts),
-                  config.cuda_memory_fraction, config.cuda_session_memory};
+  options.cuda = {config.cuda_simulate,
+                  config.cuda_devices,
+                  config.cuda_driver,
+                  static_cast<uint32_t>(config.cuda_max_contexts),
+                  config.cuda_memory_fraction,
+                  config.cuda_session_memory,
+                  static_cast<uint32_t>(config.cuda_warm)};
   return options;
 }
 

@@ -89,6 +89,7 @@ struct FarmConfig {
   bool cuda_simulate = false;
   std::vector<std::string> cuda_devices;  // empty: all
   std::string cuda_driver;                // empty: libcuda.so.1
+  uint64_t cuda_warm = 1;                 // workers that wait, of each domain and target
   uint64_t cuda_max_contexts = 16;        // of a device
   double cuda_memory_fraction = 0.9;      // of a device's memory that this farm may use
   uint64_t cuda_session_memory = 4ull << 30;

@@ -147,11 +147,16 @@ std::vector<ConfigKey> CudaKeys() {
        "Play a GPU on this machine's processor: for tests and for machines without one. Results are right, speed is "
        "not."},
       {kSection, "devices", TextListKey{&C::cuda_devices},
-       "GPUs to use: an index (\"0\"), a UUID (\"GPU-...\") or a MIG instance (\"MIG-...\"). Empty: all that the "
+       "GPUs to use: an index (\"0\"), a UUID (\"GPU-...\") or a MIG instance (\"MIG-...\"; the driver shows it where "
+       "the daemon's CUDA_VISIBLE_DEVICES names it). Empty: all that the "
        "driver shows."},
       {kSection, "driver", TextKey{&C::cuda_driver, {}}, "The driver's library. Empty: libcuda.so.1."},
       Number(kSection, "max_contexts", &C::cuda_max_contexts, 1, 1024,
              "Execution workers on one GPU; more answer Busy."),
+      Number(
+          kSection, "warm", &C::cuda_warm, 0, 16,
+          "Workers with a context that wait for the next session, of each trust domain that used a GPU in the last ten "
+          "minutes. They make room for sessions. Each takes memory of the GPU."),
       {kSection, "memory_fraction", FractionKey{&C::cuda_memory_fraction},
        "Share of a GPU's memory that this farm may use; others use the card too."},
       Size(kSection, "session_memory", &C::cuda_session_memory, 1 << 20, 1ull << 44,

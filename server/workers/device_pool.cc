@@ -10,7 +10,12 @@ namespace rbc::server {
 namespace {
 
 bool IsCalled(const worker::DeviceDescription& device, const std::string& name) {
-  return name == std::to_string(device.ordinal) || (!device.uuid.empty() && name == device.uuid);
+  if (name == std::to_string(device.ordinal)) return true;
+  if (device.uuid.empty()) return false;
+  // The driver tells a MIG instance's UUID without saying that it is one.
+  constexpr std::string_view kGpu = "GPU-", kMig = "MIG-";
+  return name == device.uuid || (name.starts_with(kMig) && device.uuid.starts_with(kGpu) &&
+                                 name.substr(kMig.size()) == device.uuid.substr(kGpu.size()));
 }
 
 }  // namespace
@@ -48,7 +53,7 @@ uint64_t DevicePool::Unclaimed(const Device& device) const {
   return ours > claimed ? ours - claimed : 0;
 }
 
-Expected<DevicePool::Place> DevicePool::Take(int pin) {
+Expected<DevicePool::Place> DevicePool::Take(int pin, For whom) {
   const std::lock_guard lock(mutex_);
   if (devices_.empty())
     return Error(ErrorKind::kUnavailable,
@@ -76,18 +81,26 @@ Expected<DevicePool::Place> DevicePool::Take(int pin) {
     return busy;
   }
   ++best->contexts;
-  return Place(this, static_cast<size_t>(best - devices_.data()));
+  if (whom == For::kWarm) ++best->warm;
+  return Place(this, static_cast<size_t>(best - devices_.data()), whom == For::kWarm);
 }
 
-void DevicePool::Release(size_t index) {
+void DevicePool::Release(size_t index, bool warm) {
   const std::lock_guard lock(mutex_);
   --devices_[index].contexts;
+  if (warm) --devices_[index].warm;
+}
+
+void DevicePool::Use(size_t index) {
+  const std::lock_guard lock(mutex_);
+  --devices_[index].warm;
 }
 
 std::vector<DeviceStatus> DevicePool::Status() const {
   const std::lock_guard lock(mutex_);
   std::vector<DeviceStatus> out;
-  for (const Device& device : devices_) out.push_back({device.description, device.contexts, options_.max_contexts});
+  for (const Device& device : devices_)
+    out.push_back({device.description, device.contexts - device.warm, options_.max_contexts});
   return out;
 }
 

@@ -20,21 +20,29 @@ class DevicePool {
   class Place {
    public:
     Place() = default;
-    Place(DevicePool* pool, size_t index) : pool_(pool), index_(index) {}
+    Place(DevicePool* pool, size_t index, bool warm) : pool_(pool), index_(index), warm_(warm) {}
     Place(Place&& other) noexcept { *this = std::move(other); }
     Place& operator=(Place&& other) noexcept {
       std::swap(pool_, other.pool_);
       std::swap(index_, other.index_);
+      std::swap(warm_, other.warm_);
       return *this;
     }
     ~Place() {
-      if (pool_ != nullptr) pool_->Release(index_);
+      if (pool_ != nullptr) pool_->Release(index_, warm_);
+    }
+    size_t index() const { return index_; }
+    // A session has it now.
+    void Use() {
+      if (pool_ != nullptr) pool_->Use(index_);
+      warm_ = false;
     }
     int ordinal() const { return pool_ == nullptr ? 0 : pool_->Ordinal(index_); }
 
    private:
     DevicePool* pool_ = nullptr;
     size_t index_ = 0;
+    bool warm_ = false;  // its worker waits for a session
   };
 
   // `found` is all that the driver shows; the options choose. kInvalidArgument: a chosen device is not there.
@@ -42,7 +50,8 @@ class DevicePool {
 
   // A place on the device with the most memory that nobody has claimed, or on number `pin`. kUnavailable: there is
   // none; kBusy: all have max_contexts workers, or too little memory for one more.
-  Expected<Place> Take(int pin);
+  enum class For : uint8_t { kSession, kWarm };
+  Expected<Place> Take(int pin, For whom = For::kSession);
   // A worker on it has ended or looked: memory that is free now.
   std::vector<DeviceStatus> Status() const;
   std::vector<std::string> Names() const;
@@ -52,9 +61,11 @@ class DevicePool {
   struct Device {
     worker::DeviceDescription description;
     uint32_t contexts = 0;
+    uint32_t warm = 0;  // of these, no session's
   };
   uint64_t Unclaimed(const Device& device) const;
-  void Release(size_t index);
+  void Release(size_t index, bool warm);
+  void Use(size_t index);
   int Ordinal(size_t index) const { return devices_[index].description.ordinal; }
 
   CudaOptions options_;

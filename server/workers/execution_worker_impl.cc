@@ -85,30 +85,18 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
                                                                const std::string& target, uint64_t session,
                                                                std::function<void(LentReturn)> on_return) {
   const SupervisorOptions& options = host.options();
-  worker::SpawnBody spawn{};
-  spawn.role = worker::Role::kExecute;
-  spawn.lanes = options.lanes;
-  spawn.lent_lanes = std::min(options.lent_lanes, options.lanes);
   const auto pinned = PinnedTarget::Of(target);
-  pinned.target.copy(spawn.target, sizeof spawn.target - 1);
-  DevicePool::Place place;
-  if (pinned.target != kHostTarget) {
-    RBC_ASSIGN_OR_RETURN(place, host.devices().Take(pinned.device));
-    spawn.device = place.ordinal();
-    spawn.device_memory = options.cuda.session_memory;
-    options.cuda.driver.copy(spawn.driver, sizeof spawn.driver - 1);
+  WarmPool::Worker worker;
+  if (pinned.target == kHostTarget) {
+    RBC_ASSIGN_OR_RETURN(worker.process, host.Spawn(domain, SpawnOf(options, pinned.target),
+                                                    worker::RingSize(options.lanes), options.arena_size));
+  } else {
+    RBC_ASSIGN_OR_RETURN(worker, host.warm().TakeOrStart(domain, pinned.target, pinned.device));
   }
-  spawn.memory_limit = options.memory_limit;
-  spawn.spin_us = options.spin_us;
-  spawn.capture_limit = options.capture_limit;
-  spawn.strict = options.strict_sandbox;
-  spawn.max_message = options.max_message;
-  spawn.max_string = options.max_string;
-  RBC_ASSIGN_OR_RETURN(auto spawned, host.Spawn(domain, spawn, worker::RingSize(options.lanes), options.arena_size));
-  const auto process = spawned.process;
-  const int control = spawned.control.get();
-  auto out = std::make_shared<ExecutionWorkerImpl>(host, std::move(spawned), domain, target, session,
-                                                   std::move(on_return), std::move(place));
+  const auto process = worker.process.process;
+  const int control = worker.process.control.get();
+  auto out = std::make_shared<ExecutionWorkerImpl>(host, std::move(worker.process), domain, target, session,
+                                                   std::move(on_return), std::move(worker.place));
   host.Watch(process, control, out);
   return std::shared_ptr<ExecutionWorker>(out);
 }

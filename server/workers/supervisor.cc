@@ -18,6 +18,7 @@
 #include "server/workers/compile_pool.h"
 #include "server/workers/device_pool.h"
 #include "server/workers/probe.h"
+#include "server/workers/warm_pool.h"
 #include "server/workers/watch.h"
 #include "worker/build_id.h"
 
@@ -69,6 +70,7 @@ class Supervisor::Impl final : public WorkerHost {
   void Watch(std::shared_ptr<ChildProcess> process, int control, std::shared_ptr<WorkerEvents> events) override;
   void AddTickUser(int change) override;
   DevicePool& devices() override { return devices_; }
+  WarmPool& warm() override { return *warm_; }
   const std::vector<TargetInfo>& targets() const override { return ready_.targets; }
   const std::string& device_notes() const { return device_notes_; }
 
@@ -107,6 +109,7 @@ class Supervisor::Impl final : public WorkerHost {
   DevicePool devices_;
   std::string device_notes_;
   std::unique_ptr<CompilePool> compiles_;
+  std::unique_ptr<WarmPool> warm_;
 
   mutable std::mutex mutex_;
   std::condition_variable none_watched_;
@@ -132,6 +135,7 @@ rbc::Status Supervisor::Impl::Start(const std::string& first_domain) {
   ready_ = nursery->ready();
   RBC_RETURN_IF_ERROR(FindDevices(first_domain));
   compiles_ = MakeCompilePool(*this);
+  warm_ = std::make_unique<WarmPool>(*this);
   return {};
 }
 
@@ -160,6 +164,7 @@ rbc::Status Supervisor::Impl::FindDevices(const std::string& domain) {
 }
 
 Supervisor::Impl::~Impl() {
+  warm_.reset();  // starts no more workers
   if (!thread_.joinable()) return;
   {
     std::unique_lock lock(mutex_);
@@ -344,6 +349,7 @@ std::vector<WorkerStatus> Supervisor::Impl::Describe() const {
   std::vector<WorkerStatus> out;
   out.reserve(all.size());
   for (const auto& events : all) out.push_back(events->Describe());
+  for (auto& waiting : warm_->Describe()) out.push_back(std::move(waiting));
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "server/workers/device_pool.h"
 #include "server/workers/nursery.h"
 #include "server/workers/supervisor.h"
+#include "server/workers/warm_pool.h"
 
 namespace rbc::server {
 
@@ -34,6 +35,7 @@ class WorkerHost {
   // While the count is above zero the workers get ticks.
   virtual void AddTickUser(int change) = 0;
   virtual DevicePool& devices() = 0;
+  virtual WarmPool& warm() = 0;
   virtual const std::vector<TargetInfo>& targets() const = 0;
 };
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <functional>
 
@@ -240,6 +242,7 @@ class DriverFaults : public GpuFaults {
     return FarmOptions()
         .Set("targets.cuda", "driver", "\"" + driver() + "\"")
         .Set("targets.cuda", "max_contexts", "2")
+        .Set("targets.cuda", "warm", "0")  // errors are told to the worker's start
         .Set("targets.cuda", "session_memory", "\"32 MiB\"");
   }
   std::string driver() const { return folder_.path() + "/libcuda.so.1"; }
@@ -389,6 +392,70 @@ TEST_F(DriverFaults, NobodyMakesRoomForMoreThanTheDevicesServe) {
   EXPECT_TRUE(Good(last).try_call(1));
 }
 
+class WarmWorkers : public DriverFaults {
+ protected:
+  FarmOptions Options() const override { return DriverFaults::Options().Set("targets.cuda", "warm", "1"); }
+  // The one that waits, other than `last`; 0: none came in time.
+  pid_t Waiting(pid_t last = 0) {
+    pid_t found = 0;
+    WaitUntil(std::chrono::seconds(10), [&] {
+      for (const auto& worker : farm().WorkersOf("warm"))
+        if (worker.pid != last) found = worker.pid;
+      return found != 0;
+    });
+    return found;
+  }
+  std::vector<pid_t> Executing() {
+    std::vector<pid_t> out;
+    for (const auto& worker : farm().WorkersOf("execute")) out.push_back(worker.pid);
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+};
+
+TEST_F(WarmWorkers, TheNextSessionTakesTheOneThatWaits) {
+  EXPECT_TRUE(farm().WorkersOf("warm").empty()) << "nobody has asked for a GPU";
+  const auto first = Jit();
+  EXPECT_EQ(Good(first)(1), 0);
+  const pid_t waiting = Waiting();
+  ASSERT_NE(waiting, 0);
+  EXPECT_EQ(Contexts(first)[0] + Contexts(first)[1], 1) << "it is nobody's yet";
+  const auto second = Jit();
+  EXPECT_EQ(Good(second)(1), 0);
+  EXPECT_THAT(Executing(), ::testing::Contains(waiting));
+  EXPECT_EQ(Contexts(first)[0] + Contexts(first)[1], 2);
+  EXPECT_NE(Waiting(waiting), 0) << "its place in the pool is filled again";
+}
+
+TEST_F(WarmWorkers, OneThatDiesIsReplaced) {
+  const auto jit = Jit();
+  EXPECT_EQ(Good(jit)(1), 0);
+  const pid_t waiting = Waiting();
+  ASSERT_NE(waiting, 0);
+  kill(waiting, SIGKILL);
+  const pid_t next = Waiting(waiting);
+  ASSERT_NE(next, 0);
+  const auto other = Jit();
+  EXPECT_EQ(Good(other)(1), 0);
+  EXPECT_THAT(Executing(), ::testing::Contains(next));
+}
+
+TEST_F(WarmWorkers, MakeRoomForASessionOfAnotherDomain) {
+  std::vector<RemoteJIT> sessions;
+  for (int i = 0; i < 3; ++i) {
+    sessions.push_back(Jit());
+    EXPECT_EQ(Good(sessions.back())(1), 0);
+    ASSERT_NE(Waiting(), 0) << "before the next session, of which there are four places in all";
+  }
+  const auto before = Executing();
+  RemoteJIT::Options options;
+  options.target = "cuda";
+  const RemoteJIT stranger(farm().tcp_address(), std::move(options));
+  EXPECT_EQ(Good(stranger)(1), 0);
+  EXPECT_THAT(Executing(), ::testing::IsSupersetOf(before)) << "no session lost its worker";
+  EXPECT_EQ(Executing().size(), 4u);
+}
+
 TEST(Devices, AreChosenByIndexOrUuid) {
   const auto names = [](const std::string& devices) {
     FarmOptions options;
@@ -404,7 +471,9 @@ TEST(Devices, AreChosenByIndexOrUuid) {
   EXPECT_EQ(names("[]"), "Fake GPU A;Fake GPU B;");
   EXPECT_EQ(names("[\"1\"]"), "Fake GPU B;");
   EXPECT_EQ(names("[\"GPU-a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1\", \"0\"]"), "Fake GPU B;Fake GPU A;");
+  EXPECT_EQ(names("[\"MIG-a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1\"]"), "Fake GPU B;");
   EXPECT_THROW(names("[\"7\"]"), std::runtime_error);
+  EXPECT_THROW(names("[\"MIG-b1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1\"]"), std::runtime_error);
 }
 
 TEST(Devices, AFarmWithoutADriverSaysSo) {

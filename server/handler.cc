@@ -395,6 +395,11 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   if (const int32_t emit = NumberOf(request.emit); emit < wire::Emit::Object || emit > wire::Emit::Cubin)
     Throw(ErrorKind::kInvalidArgument, fmt::format("emit {} is none of 0 to 4", emit));
   options.emit = static_cast<Emit>(request.emit);
+  if (request.sm != 0) {
+    if (request.sm < 0 || !target.name.starts_with("cuda"))
+      Throw(ErrorKind::kInvalidArgument, fmt::format("sm {} is no GPU of target '{}'", request.sm, target.name));
+    options.sm = static_cast<uint32_t>(request.sm);
+  }
   if (!may_block_) Throw(NoThread(farm_->config().max_threads));
   const Waiting waiting(*mine, request.request_id, connection_->id);
   const worker::CompileJob job{target.name, functions, options, request.ir};
@@ -405,6 +410,7 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   task.key = Hasher()
                  .Add(Bytes(ArtifactKey(task.domain, handle, target, options, false)))
                  .Add(uint64_t(request.emit))
+                 .Add(uint64_t(options.sm))
                  .Finish();
   task.job = &job;
   task.deadline_ms = CheckedDeadline(request.deadline_ms);

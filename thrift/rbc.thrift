@@ -157,6 +157,7 @@ struct EmitRequest {
   5: binary ir
   6: Emit emit
   7: i32 deadline_ms = 0
+  8: i32 sm = 0                      // cuda and cuda32: for which GPU, 90 for sm_90; 0: the farm's. Since 1.2
 }
 
 struct EmitReply {

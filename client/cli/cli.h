@@ -29,6 +29,7 @@ struct Arguments {
   std::vector<std::string> values;
   int64_t repeat = 1;
   std::string emit = "obj", output;
+  int sm = 0;
   std::string grid = "1", block = "1";  // launch
   int32_t shared_bytes = 0;
 };

@@ -163,6 +163,7 @@ FunctionOptions ToOptions(const Arguments& a) {
   FunctionOptions out;
   out.target = a.target;
   out.opt_level = a.opt_level;
+  out.sm = a.sm;
   out.abi = AbiOfSource(a);
   for (const auto& [name, abi] : kAbis)
     if (a.abi == name) out.abi = abi;
@@ -218,6 +219,7 @@ Json ToJson(const TargetDescription& t) {
           {"llvm_version", t.llvm_version},
           {"devices", t.devices},
           {"device_infos", devices},
+          {"last_hardware_run", t.name.starts_with("cuda") ? Json(kLastHardwareRun) : Json()},
           {"simulated", t.simulated}};
 }
 
@@ -233,9 +235,13 @@ void PrintDevice(const TargetDescription& t, const DeviceDescription& d) {
   fmt::print(", {} of {} contexts\n", d.contexts, d.max_contexts);
 }
 
+// What scripts/gpu-check showed last: device, date, commit.
+constexpr const char* kLastHardwareRun = "none yet; the simulator and NVIDIA's assembler are what checks this target";
+
 void PrintTarget(const TargetDescription& t) {
   fmt::print("{:<8} {} {} LLVM {}{}\n", t.name, t.triple, t.cpu, t.llvm_version, t.simulated ? " (simulated)" : "");
   for (const DeviceDescription& d : t.device_infos) PrintDevice(t, d);
+  if (t.name.starts_with("cuda")) fmt::print("         last run on hardware: {}\n", kLastHardwareRun);
   if (!t.device_infos.empty()) return;
   for (const std::string& device : t.devices) fmt::print("         device: {}\n", device);
   if (t.devices.empty()) fmt::print("         no device\n");

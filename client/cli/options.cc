@@ -130,6 +130,9 @@ int Main(int argc, char** argv) {
   compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx, cubin")
       ->type_name("KIND")
       ->check(CLI::IsMember({"obj", "asm", "ir", "ptx", "cubin"}));
+  compile->add_option("--sm", a.sm, "For which GPU cuda and cuda32 emit: 90 is sm_90; default: the farm's")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(1, 999));
   compile
       ->add_option(
           "-o", a.output,

@@ -87,6 +87,7 @@ Result<Emitted> RemoteJIT::try_emit(const Source& source, EmitKind emit, Functio
   request.options.opt_level = options.opt_level;
   request.options.debug = options.debug;
   request.options.allow_contract = options.allow_contract;
+  request.sm = options.sm;
   request.ir = source.ir();
   request.emit = static_cast<wire::Emit::type>(emit);
   const client::Deadline deadline = core_->DeadlineOf(0);

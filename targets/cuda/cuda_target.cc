@@ -96,7 +96,8 @@ class Compilation {
     phases_.Begin("verify");
     RBC_RETURN_IF_ERROR(ir::VerifyModule(*module_, &log_));
     RBC_RETURN_IF_ERROR(ir::CheckWholeModule(*module_, is_32_bit_ ? 32 : 64));
-    return is_32_bit_ ? Widen() : Status();
+    // PTX of 32 bits, for people, stays as it is.
+    return is_32_bit_ && !tools_.options.is_32_bit ? Widen() : Status();
   }
 
   // Under its own layout, before it becomes a module of 64 bits.
@@ -299,8 +300,9 @@ class CudaTarget : public Target {
     TargetInfo info;
     info.name = is_32_bit_ ? "cuda32" : "cuda";
     info.triple = is_32_bit_ ? kTriple32 : kTriple;
-    info.data_layout =
-        is_32_bit_ ? kLayout32 : MakeTargetMachine({*CheckGpu(0, 0)})->createDataLayout().getStringRepresentation();
+    info.data_layout = is_32_bit_
+                           ? kLayout32
+                           : MakeTargetMachine({.gpu = *CheckGpu(0, 0)})->createDataLayout().getStringRepresentation();
     info.cpu = fmt::format("sm_{}", kDefaultSm);
     info.pointer_bits = is_32_bit_ ? 32 : 64;
     info.llvm_version = LLVM_VERSION_STRING;
@@ -313,11 +315,9 @@ class CudaTarget : public Target {
       return {ErrorKind::kInvalidArgument,
               fmt::format("optimisation level {} is not one of 0 to 3", options.opt_level)};
     }
-    RBC_ASSIGN_OR_RETURN(const auto gpu, CheckGpu(options.sm, options.ptx_version));
+    RBC_ASSIGN_OR_RETURN(const CodegenOptions wanted, OptionsFor(module, options));
     if (shared_ == nullptr) shared_ = std::make_unique<Shared>(symbols_);
-    return Compilation(ToolchainFor({gpu, options.opt_level, options.allow_contract}), *shared_, module, options,
-                       is_32_bit_, progress)
-        .Run();
+    return Compilation(ToolchainFor(wanted), *shared_, module, options, is_32_bit_, progress).Run();
   }
 
   Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) override {
@@ -326,6 +326,16 @@ class CudaTarget : public Target {
   }
 
  private:
+  // An old GPU asks cuda32 for PTX that has pointers of 32 bits, which nothing runs any more.
+  Expected<CodegenOptions> OptionsFor(const Module& module, const CompileOptions& options) const {
+    const bool as_text = is_32_bit_ && options.emit == Emit::kPtx && options.sm != 0 && options.sm < kDefaultSm;
+    if (as_text && !module.functions.empty())
+      return {ErrorKind::kUnsupported, "PTX of 32 bits is text of a whole module: declare no functions"};
+    RBC_ASSIGN_OR_RETURN(const auto gpu,
+                         as_text ? CheckGpuOf32Bits(options.sm) : CheckGpu(options.sm, options.ptx_version));
+    return CodegenOptions{gpu, as_text, options.opt_level, options.allow_contract};
+  }
+
   Toolchain& ToolchainFor(const CodegenOptions& wanted) {
     for (auto& tools : toolchains_) {
       if (tools->options == wanted) return *tools;

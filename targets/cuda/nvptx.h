@@ -32,8 +32,13 @@ struct Gpu {
 // after a warning, or end the process. A version of 0 becomes the least that serves.
 Expected<Gpu> CheckGpu(uint32_t sm, uint32_t ptx_version);
 
+// GPUs whose drivers ran code with pointers of 32 bits. None does any more: PTX for them is for people to read.
+// kInvalidArgument: no such SM.
+Expected<Gpu> CheckGpuOf32Bits(uint32_t sm);
+
 struct CodegenOptions {
   Gpu gpu;
+  bool is_32_bit = false;
   uint8_t opt_level = 2;  // 0..3
   bool allow_contract = false;
   friend bool operator==(const CodegenOptions&, const CodegenOptions&) = default;

@@ -78,6 +78,33 @@ TEST_F(CudaEmit, IrAsTheBackEndGetsIt) {
   EXPECT_THAT(run.out, HasSubstr("target triple = \"nvptx64-nvidia-cuda\""));
 }
 
+TEST_F(CudaEmit, ForTheGpuThatIsAskedFor) {
+  const std::string module = WriteModule(kMaths);
+  for (const char* sm : {"75", "90", "100"}) {
+    const auto run = Rbc({"compile", module, "--target", "cuda", "--emit", "ptx", "--sm", sm, "-o", "-"});
+    EXPECT_EQ(run.exit_code, 0) << run.ToString();
+    EXPECT_THAT(run.out, HasSubstr(std::string(".target sm_") + sm));
+  }
+  const auto unknown = Rbc({"compile", module, "--target", "cuda", "--emit", "ptx", "--sm", "42", "-o", "-"});
+  EXPECT_THAT(unknown.err, StartsWith("error: InvalidArgument")) << unknown.ToString();
+  EXPECT_THAT(unknown.err, HasSubstr("it knows 75"));
+  const auto host = Rbc({"compile", module, "--emit", "asm", "--sm", "90", "-o", "-"});
+  EXPECT_THAT(host.err, HasSubstr("sm 90 is no GPU of target 'host'"));
+  WriteWholeFile(module,
+                 "target triple = \"nvptx-nvidia-cuda\"\ntarget datalayout = "
+                 "\"e-p:32:32-i64:64-i128:128-v16:16-v32:32-n16:32:64\"\n" +
+                     kMaths);
+  const auto old = Rbc({"compile", module, "--target", "cuda32", "--emit", "ptx", "--sm", "52", "-o", "-"});
+  EXPECT_THAT(old.out, HasSubstr(".address_size 32")) << old.ToString();
+}
+
+TEST_F(CudaEmit, TheLastRunOnHardwareIsTold) {
+  EXPECT_THAT(Rbc({"targets"}).out, HasSubstr("last run on hardware: "));
+  const auto listed = json::parse(Rbc({"targets", "--json"}).out).at("targets");
+  for (const auto& target : listed)
+    EXPECT_EQ(target.at("last_hardware_run").is_string(), target.at("name") != "host") << target;
+}
+
 TEST_F(CudaEmit, HostHasNoPtx) {
   const auto run = Rbc({"compile", WriteModule(kMaths), "--emit", "ptx", "-o", "-"});
   EXPECT_NE(run.exit_code, 0);

@@ -263,6 +263,27 @@ end:
   }
 }
 
+// What is refused where it would run is fine to read.
+TEST(Cuda32, GivesTextOf32BitsForGpusThatHadIt) {
+  const std::string chain =
+      "declare double @sin(double)\n"
+      "define double @f(ptr %p) {\n  %q = load ptr, ptr %p\n  %x = load double, ptr %q\n"
+      "  %y = call double @sin(double %x)\n  ret double %y\n}\n";
+  for (const uint32_t sm : {30u, 52u, 61u, 72u}) {
+    auto ptx = Compile32(chain, {}, ForPtx(sm));
+    ASSERT_TRUE(ptx) << Message(ptx);
+    EXPECT_THAT(ptx->code, HasSubstr(".address_size 32"));
+    EXPECT_THAT(ptx->code, HasSubstr(".target sm_" + std::to_string(sm)));
+    EXPECT_THAT(ptx->code, HasSubstr(".param .b32 f_param_0"));
+  }
+  EXPECT_THAT(Message(Compile32(chain, {}, ForPtx(40))), HasSubstr("sm_40 had no code of 32 bits"));
+  EXPECT_THAT(Message(Compile32(chain, {{"f", "float64(float64*)"}}, ForPtx(52))), HasSubstr("declare no functions"));
+  CompileOptions cubin;
+  cubin.emit = Emit::kCubin;
+  cubin.sm = 52;
+  EXPECT_THAT(Message(Compile32(chain, {}, cubin)), HasSubstr("does not compile for sm_52"));
+}
+
 TEST(Cuda32, RefusesWhatDependsOnTheSizeOfPointers) {
   const std::pair<const char*, const char*> kCases[] = {
       {"define i32 @f(ptr %p) {\n  %x = ptrtoint ptr %p to i32\n  ret i32 %x\n}\n",

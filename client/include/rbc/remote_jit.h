@@ -57,6 +57,7 @@ struct FunctionOptions {
   bool debug = false;           // keeps DWARF
   bool allow_contract = false;  // a*b+c may be fused
   bool serial = false;          // calls of this module never overlap
+  int sm = 0;                   // of what is emitted for GPUs: 90 for sm_90; 0: the farm's own
 };
 
 // A farm as this program uses it. Copies share session and connections. Thread-safe; a forked child starts anew.

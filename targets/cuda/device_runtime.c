@@ -158,3 +158,55 @@ void *calloc(size_t count, size_t size) {
 
 COMPLEX(double, , , __muldc3, __divdc3)
 COMPLEX(float, , f, __mulsc3, __divsc3)
+
+// <complex.h>'s most wanted. LARGEST: above it exp overflows although its product with a sine may not.
+#define COMPLEX_MATHS(T, SUFFIX, LARGEST)                                                                             \
+  T hypot##SUFFIX(T, T), atan2##SUFFIX(T, T), exp##SUFFIX(T), log##SUFFIX(T), log1p##SUFFIX(T);                       \
+  T sqrt##SUFFIX(T), sin##SUFFIX(T), cos##SUFFIX(T);                                                                  \
+  static T _Complex Pair##SUFFIX(T x, T y) {                                                                          \
+    T _Complex z;                                                                                                     \
+    __real__ z = x;                                                                                                   \
+    __imag__ z = y;                                                                                                   \
+    return z;                                                                                                         \
+  }                                                                                                                   \
+  T cabs##SUFFIX(T _Complex z) { return hypot##SUFFIX(__real__ z, __imag__ z); }                                      \
+  T carg##SUFFIX(T _Complex z) { return atan2##SUFFIX(__imag__ z, __real__ z); }                                      \
+  T _Complex cexp##SUFFIX(T _Complex z) {                                                                             \
+    T x = __real__ z, y = __imag__ z;                                                                                 \
+    if (y == 0) return Pair##SUFFIX(exp##SUFFIX(x), y);                                                               \
+    if (!__builtin_isfinite(y) && __builtin_isinf(x)) return x < 0 ? Pair##SUFFIX(0, 0) : Pair##SUFFIX(x, y - y);     \
+    T c = cos##SUFFIX(y), s = sin##SUFFIX(y);                                                                         \
+    if (x <= LARGEST || __builtin_isinf(x)) {                                                                         \
+      T size = exp##SUFFIX(x);                                                                                        \
+      return Pair##SUFFIX(size * c, size * s);                                                                        \
+    }                                                                                                                 \
+    T half = exp##SUFFIX(x / 2);                                                                                      \
+    return Pair##SUFFIX(half * c * half, half * s * half);                                                            \
+  }                                                                                                                   \
+  T _Complex clog##SUFFIX(T _Complex z) {                                                                             \
+    T x = fabs##SUFFIX(__real__ z), y = fabs##SUFFIX(__imag__ z), size = hypot##SUFFIX(x, y);                         \
+    T large = x > y ? x : y, small = x > y ? y : x;                                                                   \
+    T real =                                                                                                          \
+        size > (T)0.5 && size < 2 ? log1p##SUFFIX((large - 1) * (large + 1) + small * small) / 2 : log##SUFFIX(size); \
+    return Pair##SUFFIX(real, atan2##SUFFIX(__imag__ z, __real__ z));                                                 \
+  }                                                                                                                   \
+  T _Complex csqrt##SUFFIX(T _Complex z) {                                                                            \
+    T x = __real__ z, y = __imag__ z;                                                                                 \
+    if (__builtin_isinf(y)) return Pair##SUFFIX((T)__builtin_inf(), y);                                               \
+    if (__builtin_isinf(x))                                                                                           \
+      return x > 0 ? Pair##SUFFIX(x, y != y ? y : copysign##SUFFIX((T)0, y))                                          \
+                   : Pair##SUFFIX(y != y ? y : (T)0, copysign##SUFFIX(x, y));                                         \
+    if (x == 0 && y == 0) return Pair##SUFFIX(0, y);                                                                  \
+    if (x != x || y != y) return Pair##SUFFIX(x + y, x + y);                                                          \
+    /* Neither too large to be added nor too small to be halved: by powers of four. */                                \
+    int scale = 2 * ((int)logb##SUFFIX(fmax##SUFFIX(fabs##SUFFIX(x), fabs##SUFFIX(y))) / 2);                          \
+    x = scalbn##SUFFIX(x, -scale);                                                                                    \
+    y = scalbn##SUFFIX(y, -scale);                                                                                    \
+    T t = sqrt##SUFFIX((fabs##SUFFIX(x) + hypot##SUFFIX(x, y)) / 2);                                                  \
+    T other = fabs##SUFFIX(y) / (2 * t);                                                                              \
+    T real = x >= 0 ? t : other, imaginary = x >= 0 ? other : t;                                                      \
+    return Pair##SUFFIX(scalbn##SUFFIX(real, scale / 2), copysign##SUFFIX(scalbn##SUFFIX(imaginary, scale / 2), y));  \
+  }
+
+COMPLEX_MATHS(double, , 700)
+COMPLEX_MATHS(float, f, 80)

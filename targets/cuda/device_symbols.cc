@@ -32,6 +32,10 @@ constexpr Refusal kRefusals[] = {
      "there is no operating system on a GPU"},
     {" snprintf sprintf vsnprintf strtod strtol strtoll strtoul qsort realloc aligned_alloc posix_memalign ",
      "a function of the host's C library that has no counterpart on a GPU"},
+    {" csin ccos ctan csinh ccosh ctanh casin cacos catan casinh cacosh catanh cpow cproj csinf ccosf ctanf csinhf "
+     "ccoshf "
+     "ctanhf casinf cacosf catanf casinhf cacoshf catanhf cpowf cprojf ",
+     "of complex numbers GPUs have arithmetic, cabs, carg, cexp, clog and csqrt"},
     {" __cxa_throw __cxa_allocate_exception __gxx_personality_v0 _Unwind_Resume ", "there are no exceptions on a GPU"},
     {" _Znwm _Znam _ZdlPv _ZdlPvm _ZdaPv ", "C++'s operator new is not offered on GPUs; call malloc"},
     {" __cxa_atexit __dso_handle __cxa_guard_acquire __cxa_guard_release ",

@@ -92,6 +92,57 @@ TEST(CudaLibrary, MultipliesAndDividesComplexNumbers) {
   EXPECT_NEAR(std::abs(result - (a * b + a / b)), 0, 1e-14);
 }
 
+TEST(CudaLibrary, HasComplexFunctions) {
+  const auto ir = FromC(R"(
+double cabs(double _Complex), carg(double _Complex);
+double _Complex cexp(double _Complex), clog(double _Complex), csqrt(double _Complex);
+float _Complex cexpf(float _Complex), clogf(float _Complex), csqrtf(float _Complex);
+double _Complex e(double _Complex z) { return cexp(z); }
+double _Complex l(double _Complex z) { return clog(z); }
+double _Complex s(double _Complex z) { return csqrt(z); }
+double _Complex polar(double _Complex z) { double _Complex r; __real__ r = cabs(z); __imag__ r = carg(z); return r; }
+float _Complex ef(float _Complex z) { return cexpf(z); }
+float _Complex lf(float _Complex z) { return clogf(z); }
+float _Complex sf(float _Complex z) { return csqrtf(z); }
+)");
+  std::vector<FunctionDeclaration> declarations;
+  for (const char* name : {"e", "l", "s", "polar"})
+    declarations.push_back({name, "complex128(complex128)", Abi::kSysv});
+  for (const char* name : {"ef", "lf", "sf"}) declarations.push_back({name, "complex64(complex64)", Abi::kSysv});
+  ExpectAssembles(ir, declarations);
+  Simulated module(ir, declarations);
+  ASSERT_TRUE(module.ok());
+  using Wide = std::complex<double>;
+  using Narrow = std::complex<float>;
+  const auto near = [](const auto& got, const auto& expected, double bound) {
+    EXPECT_LE(std::abs(got - expected), bound * (1 + std::abs(expected))) << got << " and not " << expected;
+  };
+  for (const Wide z : {Wide(1.5, -2), Wide(-3, 0.5), Wide(0.6, 0.8), Wide(0, -4), Wide(-2, 0.0), Wide(-2, -0.0),
+                       Wide(1e-200, 1e-200), Wide(3, 1e5), Wide(40, 700)}) {
+    near(module.Call<Wide>(0, z), std::exp(z), 1e-14);
+    near(module.Call<Wide>(1, z), std::log(z), 1e-14);
+    near(module.Call<Wide>(2, z), std::sqrt(z), 1e-14);
+    near(module.Call<Wide>(3, z), Wide(std::abs(z), std::arg(z)), 1e-14);
+    const Narrow f(static_cast<float>(z.real()), static_cast<float>(z.imag()));
+    if (std::abs(f) == 0) continue;
+    near(module.Call<Narrow>(4, f), std::exp(f), 1e-5);
+    near(module.Call<Narrow>(5, f), std::log(f), 1e-5);
+    near(module.Call<Narrow>(6, f), std::sqrt(f), 1e-5);
+  }
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(module.Call<Wide>(2, Wide(1e308, 1e308)), std::sqrt(Wide(1e308, 1e308)));
+  EXPECT_EQ(module.Call<Wide>(0, Wide(-infinity, infinity)), Wide(0, 0));
+  EXPECT_EQ(module.Call<Wide>(2, Wide(-infinity, 1)), Wide(0, infinity));
+  EXPECT_EQ(module.Call<Wide>(2, Wide(0, -infinity)), Wide(infinity, -infinity));
+  EXPECT_TRUE(std::isfinite(module.Call<Wide>(0, Wide(709.9, 1.5)).real()));
+  const auto missing = CompileCuda(
+      FromC("double _Complex csin(double _Complex);\ndouble _Complex f(double _Complex z) { return csin(z); }"),
+      {{"f", "complex128(complex128)", Abi::kSysv}}, ForPtx(90));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::kMissingSymbol);
+  EXPECT_THAT(Message(missing), HasSubstr("cexp, clog and csqrt"));
+}
+
 TEST(CudaLibrary, TakesWhatCompilersMakeOfC) {
   const auto ir = FromC(R"(
       typedef unsigned __int128 u128;

@@ -723,6 +723,140 @@ TEST(Libdevice, ResultsThroughPointers) {
   EXPECT_NEAR(module.Call<double>(2, 0.3), std::sin(0.3 * M_PI) * std::cos(0.3 * M_PI), 1e-15);
 }
 
+// Lengths of vectors in memory, NaNs by their text, and the float forms of what writes through pointers.
+constexpr std::string_view kMemory = R"(
+@text = private constant [1 x i8] zeroinitializer
+declare double @__nv_norm(i32, ptr)
+declare double @__nv_rnorm(i32, ptr)
+declare float @__nv_normf(i32, ptr)
+declare float @__nv_rnormf(i32, ptr)
+declare double @__nv_nan(ptr)
+declare float @__nv_nanf(ptr)
+declare float @frexpf(float, ptr)
+declare float @modff(float, ptr)
+declare float @remquof(float, float, ptr)
+declare double @ldexp(double, i32)
+declare float @ldexpf(float, i32)
+declare void @__nv_fast_sincosf(float, ptr, ptr)
+declare void @sincospif(float, ptr, ptr)
+define double @length(double %x, double %y) {
+  %v = alloca [3 x double]
+  store double %x, ptr %v
+  %second = getelementptr double, ptr %v, i64 1
+  store double %y, ptr %second
+  %third = getelementptr double, ptr %v, i64 2
+  store double 2.0, ptr %third
+  %n = call double @__nv_norm(i32 3, ptr %v)
+  %r = call double @__nv_rnorm(i32 3, ptr %v)
+  %s = fadd double %n, %r
+  ret double %s
+}
+define float @lengthf(float %x, float %y) {
+  %v = alloca [2 x float]
+  store float %x, ptr %v
+  %second = getelementptr float, ptr %v, i64 1
+  store float %y, ptr %second
+  %n = call float @__nv_normf(i32 2, ptr %v)
+  %r = call float @__nv_rnormf(i32 2, ptr %v)
+  %s = fadd float %n, %r
+  ret float %s
+}
+define double @none(double %x) {
+  %n = call double @__nv_nan(ptr @text)
+  %f = call float @__nv_nanf(ptr @text)
+  %w = fpext float %f to double
+  %a = fadd double %n, %w
+  ret double %a
+}
+define float @exponent(float %x) {
+  %e = alloca i32
+  %m = call float @frexpf(float %x, ptr %e)
+  %i = load i32, ptr %e
+  %f = sitofp i32 %i to float
+  %g = fmul float %f, 16.0
+  %r = fadd float %m, %g
+  ret float %r
+}
+define float @parts(float %x) {
+  %w = alloca float
+  %m = call float @modff(float %x, ptr %w)
+  %i = load float, ptr %w
+  %g = fmul float %i, 16.0
+  %r = fadd float %m, %g
+  ret float %r
+}
+define float @rest(float %x, float %y) {
+  %q = alloca i32
+  %m = call float @remquof(float %x, float %y, ptr %q)
+  %i = load i32, ptr %q
+  %j = and i32 %i, 7
+  %f = sitofp i32 %j to float
+  %g = fmul float %f, 16.0
+  %r = fadd float %m, %g
+  ret float %r
+}
+define double @scaled(double %x, i32 %n) {
+  %r = call double @ldexp(double %x, i32 %n)
+  ret double %r
+}
+define float @scaledf(float %x, i32 %n) {
+  %r = call float @ldexpf(float %x, i32 %n)
+  ret float %r
+}
+define float @quick(float %x) {
+  %s = alloca float
+  %c = alloca float
+  call void @__nv_fast_sincosf(float %x, ptr %s, ptr %c)
+  %a = load float, ptr %s
+  %b = load float, ptr %c
+  %r = fmul float %a, %b
+  ret float %r
+}
+define float @bothpi(float %x) {
+  %s = alloca float
+  %c = alloca float
+  call void @sincospif(float %x, ptr %s, ptr %c)
+  %a = load float, ptr %s
+  %b = load float, ptr %c
+  %r = fmul float %a, %b
+  ret float %r
+}
+)";
+
+TEST(Libdevice, VectorsNansAndFloatsThroughPointers) {
+  Simulated module(kMemory, {{"length", "float64(float64, float64)"},
+                             {"lengthf", "float32(float32, float32)"},
+                             {"none", "float64(float64)"},
+                             {"exponent", "float32(float32)"},
+                             {"parts", "float32(float32)"},
+                             {"rest", "float32(float32, float32)"},
+                             {"scaled", "float64(float64, int32)"},
+                             {"scaledf", "float32(float32, int32)"},
+                             {"quick", "float32(float32)"},
+                             {"bothpi", "float32(float32)"}});
+  ASSERT_TRUE(module.ok());
+  EXPECT_NEAR(module.Call<double>(0, 1.0, 2.0), 3 + 1 / 3.0, 1e-15);
+  EXPECT_NEAR(module.Call<double>(0, 1e200, 1e200) / std::sqrt(2e200) / std::sqrt(1e200), 1.0, 1e-14) << "no overflow";
+  EXPECT_NEAR(module.Call<float>(1, 3.0f, 4.0f), 5.2f, 1e-6);
+  EXPECT_TRUE(std::isnan(module.Call<double>(2, 1.0)));
+  for (const float x : {0.3f, 7.25f, 1e5f, -40.5f}) {
+    int exponent, quotient;
+    const float mantissa = frexpf(x, &exponent);
+    EXPECT_EQ(module.Call<float>(3, x), mantissa + static_cast<float>(exponent) * 16.0f);
+    float whole;
+    const float part = modff(x, &whole);
+    EXPECT_EQ(module.Call<float>(4, x), part + whole * 16);
+    const float rest = remquof(x, 3.0f, &quotient);
+    EXPECT_EQ(module.Call<float>(5, x, 3.0f), rest + static_cast<float>(quotient & 7) * 16.0f);
+    for (const int32_t n : {0, 5, -7, 200, -200, 2000}) {
+      EXPECT_EQ(module.Call<double>(6, double{x}, n), std::ldexp(double{x}, n)) << x << " by " << n;
+      EXPECT_EQ(module.Call<float>(7, x, n), std::ldexp(x, n)) << x << " by " << n;
+    }
+  }
+  EXPECT_NEAR(module.Call<float>(8, 0.3f), std::sin(0.3f) * std::cos(0.3f), 1e-5);
+  EXPECT_NEAR(module.Call<float>(9, 0.3f), std::sin(0.3 * M_PI) * std::cos(0.3 * M_PI), 1e-6);
+}
+
 // The same functions by LLVM's intrinsics: double, float and vectors.
 TEST(Libdevice, IntrinsicsAreTheFunctions) {
   constexpr const char* kNames[] = {"sin", "cos",  "tan",   "asin", "acos", "atan",  "sinh",  "cosh", "tanh",

@@ -38,7 +38,8 @@ worker::SpawnBody SpawnOf(const SupervisorOptions& options, const std::string& t
 }
 
 WarmPool::WarmPool(WorkerHost& host) : host_(host) {
-  if (host.options().cuda.warm != 0 && !host.options().cuda.simulate) thread_ = std::thread([this] { Run(); });
+  const CudaOptions& cuda = host.options().cuda;
+  if (cuda.warm != 0 && !cuda.simulate && !host.devices().Names().empty()) thread_ = std::thread([this] { Run(); });
 }
 
 WarmPool::~WarmPool() {
@@ -124,7 +125,10 @@ void WarmPool::Run() {
     ForgetTheUnused(&gone);
     const auto wanted = NextWanted();
     if (!wanted && gone.empty()) {
-      changed_.wait_for(lock, kLook);
+      if (lines_.empty())
+        changed_.wait(lock);  // until a session asks for a GPU
+      else
+        changed_.wait_for(lock, kLook);
       continue;
     }
     lock.unlock();

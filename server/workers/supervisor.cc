@@ -349,6 +349,7 @@ std::vector<WorkerStatus> Supervisor::Impl::Describe() const {
   std::vector<WorkerStatus> out;
   out.reserve(all.size());
   for (const auto& events : all) out.push_back(events->Describe());
+  if (warm_ == nullptr) return out;
   for (auto& waiting : warm_->Describe()) out.push_back(std::move(waiting));
   return out;
 }

@@ -130,7 +130,7 @@ float _Complex sf(float _Complex z) { return csqrtf(z); }
     near(module.Call<Narrow>(6, f), std::sqrt(f), 1e-5);
   }
   const double infinity = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(module.Call<Wide>(2, Wide(1e308, 1e308)), std::sqrt(Wide(1e308, 1e308)));
+  near(module.Call<Wide>(2, Wide(1e308, 1e308)), std::sqrt(Wide(1e308, 1e308)), 1e-14);
   EXPECT_EQ(module.Call<Wide>(0, Wide(-infinity, infinity)), Wide(0, 0));
   EXPECT_EQ(module.Call<Wide>(2, Wide(-infinity, 1)), Wide(0, infinity));
   EXPECT_EQ(module.Call<Wide>(2, Wide(0, -infinity)), Wide(infinity, -infinity));

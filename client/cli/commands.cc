@@ -208,6 +208,9 @@ Json ToJson(const DeviceDescription& d) {
           {"simulated", d.simulated}};
 }
 
+// What scripts/gpu-check showed last: device, date, commit.
+constexpr const char* kLastHardwareRun = "none yet; the simulator and NVIDIA's assembler are what checks this target";
+
 Json ToJson(const TargetDescription& t) {
   Json devices = Json::array();
   for (const DeviceDescription& d : t.device_infos) devices.push_back(ToJson(d));
@@ -234,9 +237,6 @@ void PrintDevice(const TargetDescription& t, const DeviceDescription& d) {
   }
   fmt::print(", {} of {} contexts\n", d.contexts, d.max_contexts);
 }
-
-// What scripts/gpu-check showed last: device, date, commit.
-constexpr const char* kLastHardwareRun = "none yet; the simulator and NVIDIA's assembler are what checks this target";
 
 void PrintTarget(const TargetDescription& t) {
   fmt::print("{:<8} {} {} LLVM {}{}\n", t.name, t.triple, t.cpu, t.llvm_version, t.simulated ? " (simulated)" : "");

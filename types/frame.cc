@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "types/array.h"
 #include "types/value.h"
 
 namespace rbc::types {
@@ -27,7 +28,7 @@ SlotOp OpOf(const Type& type) {
 }
 
 Expected<SizeAndAlignment> PlainLayout(const Type& type, const std::string& what) {
-  if (type.is(Kind::kArray)) return CannotTravel(type, what, "an array is a pointer and its shape there");
+  if (type.is(Kind::kArray)) return CannotTravel(type, what, "an array stands by itself there");
   if (type.is(Kind::kStruct) && LayoutOf(type) && !IsPlain(type)) {
     return CannotTravel(type, what, "it holds pointers or text");
   }
@@ -48,6 +49,14 @@ Expected<FrameSlot> SlotOf(const Type& type, const std::string& what) {
     if (type.element().is(Kind::kVoid)) return slot;
     RBC_ASSIGN_OR_RETURN(const SizeAndAlignment element, PlainLayout(type.element(), what + ", a pointer to data"));
     slot.element_size = static_cast<uint32_t>(std::max<uint64_t>(element.size, 1));
+    return slot;
+  }
+  if (type.is(Kind::kArray)) {
+    slot.op = SlotOp::kArray;
+    slot.size = FrameArrayBytes(type.rank());
+    RBC_ASSIGN_OR_RETURN(const SizeAndAlignment element, PlainLayout(type.element(), what + ", an array of data"));
+    if (element.size == 0) return CannotTravel(type, what, "its elements have no bytes");
+    slot.element_size = static_cast<uint32_t>(element.size);
     return slot;
   }
   RBC_ASSIGN_OR_RETURN(const SizeAndAlignment layout, PlainLayout(type, what));

@@ -22,7 +22,7 @@ inline constexpr uint32_t kPayloadAlignment = 16;       // of each buffer and st
 inline constexpr uint64_t kMaxCallBytes = 0xFFFFFFF0u;  // fixed part and payload together
 
 // How a parameter's value is stored; the common scalars have a way of their own.
-enum class SlotOp : uint8_t { kFloat64, kFloat32, kInt64, kInt32, kBool, kPlain, kText, kBytes, kPointer };
+enum class SlotOp : uint8_t { kFloat64, kFloat32, kInt64, kInt32, kBool, kPlain, kText, kBytes, kPointer, kArray };
 
 struct FrameSlot {
   Type type{};
@@ -30,7 +30,9 @@ struct FrameSlot {
   uint32_t offset = 0;
   uint32_t size = 0;
   uint32_t alignment = 1;
-  uint32_t element_size = 1;  // of what a pointer points to; 1 for void*
+  // A pointer, text or an array: what the slot holds says where it lies.
+  bool lies_elsewhere() const { return op >= SlotOp::kText; }
+  uint32_t element_size = 1;  // of what a pointer points to or an array holds; 1 for void*
 };
 
 // Where the parameters of one function type lie, computed once; then packing parses nothing. Immutable, thread-safe.
@@ -43,7 +45,7 @@ struct FrameSlot {
 class FrameLayout {
  public:
   // kInvalidArgument: not a function. kUnsupported, by name: a parameter or result that cannot travel in a frame
-  // (array, function, unknown atom, int5, a struct or buffer with pointers, a pointer result).
+  // (function, unknown atom, int5, a struct, buffer or array with pointers, an array in a struct, a pointer result).
   static Expected<FrameLayout> Make(const Type& function);
 
   const Type& function() const { return function_; }
@@ -51,10 +53,12 @@ class FrameLayout {
   uint32_t fixed_size() const { return fixed_size_; }
   uint32_t alignment() const { return alignment_; }  // of the fixed part; at least 1
   const Type& result() const { return function_.result(); }
-  uint32_t result_size() const { return result_size_; }  // 0 for void, 8 for text
+  uint32_t result_size() const { return result_size_; }  // 0 for void, 8 for text, FrameArrayBytes for an array
   uint32_t result_alignment() const { return result_alignment_; }
   // string or char8*: the result is a FrameCell.
   bool returns_text() const { return returns_text_; }
+  // The result is a FrameArray (types/array.h).
+  bool returns_array() const { return function_.result().is(Kind::kArray); }
 
  private:
   Type function_;

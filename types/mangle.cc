@@ -16,7 +16,7 @@ void MangleInto(const Type& type, std::string& out) {
       return;
     case Kind::kArray:
       MangleInto(type.element(), out += '_');
-      out.append("N").append(std::to_string(type.rank())).append("N");
+      out.append("N").append(std::to_string(type.rank())).append(type.contiguous() ? "CN" : "N");
       return;
     case Kind::kStruct:
       out += '_';
@@ -108,26 +108,27 @@ class Demangler {
     return Type::Function(std::move(result), std::move(parameters));
   }
 
-  // A decimal number without leading zeros, then `end`; 0 if there is none or it exceeds `limit`.
-  uint32_t ReadNumber(char end, uint32_t limit) {
+  // A decimal number without leading zeros; 0 if there is none or it exceeds `limit`.
+  uint32_t ReadNumber(uint32_t limit) {
     uint32_t number = 0;
     if (Peek() == '0') return 0;
     const auto parsed = std::from_chars(text_.data() + position_, text_.data() + text_.size(), number);
     if (parsed.ec != std::errc() || number > limit) return 0;
     position_ = parsed.ptr - text_.data();
-    return Take(end) ? number : 0;
+    return number;
   }
 
   Expected<Type> ReadArray(Type element) {
-    const uint32_t rank = ReadNumber('N', kMaxArrayRank);
-    if (rank == 0) return Bad("has a bad array rank");
-    return Type::Array(std::move(element), rank);
+    const uint32_t rank = ReadNumber(kMaxArrayRank);
+    const bool contiguous = Take('C');
+    if (rank == 0 || !Take('N')) return Bad("has a bad array rank");
+    return Type::Array(std::move(element), rank, contiguous);
   }
 
   // Only what Mangle() writes so: an atom without a letter, in its normal form.
   Expected<Type> ReadNamed() {
-    const uint32_t size = ReadNumber('V', kMaxTypeText);
-    if (size == 0 || size > text_.size() - position_) return Bad("has a bad name length");
+    const uint32_t size = ReadNumber(kMaxTypeText);
+    if (size == 0 || !Take('V') || size > text_.size() - position_) return Bad("has a bad name length");
     const std::string_view name = text_.substr(position_, size);
     Expected<Type> type = Trim(name).size() == size ? ParseAtom(name, kHostX86_64) : Error();
     if (!type || AtomLetter(*type) != 0 || AtomName(*type) != name) return Bad("has a name that is no unknown atom");

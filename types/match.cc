@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "types/array.h"
+
 namespace rbc::types {
 namespace {
 
@@ -35,6 +37,26 @@ std::optional<Scalar> CommonScalar(const Value& value) {
   if (value.As<int64_t>() != nullptr) return Scalar{Kind::kInt, 64};
   if (value.As<std::complex<double>>() != nullptr) return Scalar{Kind::kComplex, 128};
   return std::nullopt;
+}
+
+// Of a parameter that is an array: element and dimensions are the very same, and one that wants its elements side by
+// side gets them so.
+std::optional<uint32_t> ArrayPenalty(const Type& parameter, const Buffer& buffer) {
+  const size_t rank = buffer.shape.empty() ? 1 : buffer.shape.size();
+  if (rank != parameter.rank() || !(buffer.element == parameter.element())) return std::nullopt;
+  const Expected<uint64_t> size = SizeOf(buffer.element);
+  if (!size) return std::nullopt;
+  const bool fits = !parameter.contiguous() || IsContiguous(buffer, static_cast<uint32_t>(*size));
+  return fits ? std::optional<uint32_t>(0) : std::nullopt;
+}
+
+// Memory with gaps is told to be so when it is packed; until then an array parameter takes it rather.
+std::optional<uint32_t> PointerPenalty(const Type& parameter, const Buffer& buffer) {
+  const Type& wanted = parameter.element();
+  const bool any = buffer.element.is(Kind::kVoid) || buffer.fits_any_pointer;
+  if (!any && !(buffer.element == wanted)) return std::nullopt;
+  const Expected<uint64_t> size = SizeOf(buffer.element);
+  return size && !IsContiguous(buffer, static_cast<uint32_t>(*size)) ? 1 : 0;
 }
 
 Error NoMatch(const std::string& arguments) {
@@ -89,7 +111,11 @@ std::optional<size_t> Best(std::span<const Type> signatures, std::span<const Arg
 std::optional<uint32_t> Penalty(const Type& parameter, const Type& argument) {
   const Scalar from{argument.kind(), argument.bits()};
   if (const std::optional<uint32_t> penalty = ScalarPenalty({parameter.kind(), parameter.bits()}, from)) return penalty;
-  return parameter == argument ? std::optional<uint32_t>(0) : std::nullopt;
+  if (parameter == argument) return 0;
+  // Any strides are also those of elements side by side.
+  const bool arrays = parameter.is(Kind::kArray) && argument.is(Kind::kArray) && !parameter.contiguous();
+  const bool fits = arrays && parameter.rank() == argument.rank() && parameter.element() == argument.element();
+  return fits ? std::optional<uint32_t>(0) : std::nullopt;
 }
 
 std::optional<uint32_t> Penalty(const Type& parameter, const Value& argument) {
@@ -101,7 +127,8 @@ std::optional<uint32_t> Penalty(const Type& parameter, const Value& argument) {
     return is_pointer || parameter.is(Kind::kString) ? std::optional<uint32_t>(0) : std::nullopt;
   }
   const Buffer* buffer = argument.As<Buffer>();
-  if (buffer != nullptr && is_pointer && buffer->element.is(Kind::kVoid)) return 0;
+  if (buffer != nullptr && parameter.is(Kind::kArray)) return ArrayPenalty(parameter, *buffer);
+  if (buffer != nullptr && is_pointer) return PointerPenalty(parameter, *buffer);
   const StructValue* members = argument.As<StructValue>();
   if (members != nullptr && parameter.is(Kind::kStruct)) {
     return SumOfPenalties(parameter.members(), std::span<const Value>(members->members));

@@ -6,17 +6,19 @@
 #include <cstring>
 #include <limits>
 
+#include "types/array.h"
+
 namespace rbc::types {
 namespace {
 
-// Where a pointer's or text's bytes go.
+// Where a pointer's, text's or array's bytes go.
 struct Piece {
-  uint32_t slot_offset;  // of its cell
+  const FrameSlot* slot;
   const void* data;
   uint64_t bytes;  // that the cell tells
   bool text;       // a NUL follows
   Direction direction;
-  const Buffer* buffer;  // of inout and out
+  const Buffer* buffer;  // of inout, out and arrays
 };
 
 uint64_t RoundUp(uint64_t value) { return (value + kPayloadAlignment - 1) / kPayloadAlignment * kPayloadAlignment; }
@@ -80,13 +82,17 @@ Expected<Piece> TextPiece(const FrameSlot& slot, const std::string& text) {
     return Error(ErrorKind::kInvalidArgument, "text of " + std::to_string(text.size()) +
                                                   " bytes has a NUL inside, which would end it early; pass bytes");
   }
-  return Piece{slot.offset, text.data(), text.size(), true, Direction::kIn, nullptr};
+  return Piece{&slot, text.data(), text.size(), true, Direction::kIn, nullptr};
 }
 
 Expected<Piece> BufferPiece(const FrameSlot& slot, const Buffer& buffer) {
   if (slot.op == SlotOp::kText) return NoPointer(slot);
+  if (buffer.in_arena) {
+    return Error(ErrorKind::kInvalidArgument, "an array that stays on the farm is no `" + slot.type.ToString() +
+                                                  "`; declare the parameter as an array");
+  }
   const Type& wanted = slot.type.element();
-  const bool typed = !buffer.element.is(Kind::kVoid) && !wanted.is(Kind::kVoid);
+  const bool typed = !buffer.element.is(Kind::kVoid) && !wanted.is(Kind::kVoid) && !buffer.fits_any_pointer;
   if (typed && !(buffer.element == wanted)) {
     return Error(ErrorKind::kInvalidArgument, "a buffer of `" + buffer.element.ToString() + "` is no `" +
                                                   slot.type.ToString() + "`; pass a buffer of that type");
@@ -97,7 +103,36 @@ Expected<Piece> BufferPiece(const FrameSlot& slot, const Buffer& buffer) {
                                                   " is no whole number of `" + wanted.ToString() + "`, which has " +
                                                   std::to_string(slot.element_size) + "; pass whole elements");
   }
-  return Piece{slot.offset, buffer.data, buffer.bytes, false, buffer.direction, &buffer};
+  const Expected<uint64_t> size = SizeOf(buffer.element);
+  if (size && !IsContiguous(buffer, static_cast<uint32_t>(*size))) {
+    return Error(ErrorKind::kInvalidArgument, "an array with gaps between its elements is no `" + slot.type.ToString() +
+                                                  "`; pass a contiguous copy, or declare the parameter as an array");
+  }
+  return Piece{&slot, buffer.data, buffer.bytes, false, buffer.direction, &buffer};
+}
+
+Error NoArray(const FrameSlot& slot, const std::string& what) {
+  return Error(ErrorKind::kInvalidArgument,
+               what + " is no `" + slot.type.ToString() + "`; pass an array of that element type and dimensions");
+}
+
+Expected<Piece> ArrayPiece(const FrameSlot& slot, const Value& value) {
+  const Buffer* buffer = value.As<Buffer>();
+  if (buffer == nullptr) return NoArray(slot, "a value of type `" + TypeOf(value).ToString() + "`");
+  const size_t rank = buffer->shape.empty() ? 1 : buffer->shape.size();
+  if (!(buffer->element == slot.type.element()) || rank != slot.type.rank() ||
+      buffer->strides.size() != buffer->shape.size()) {
+    return NoArray(slot, "an array of type `" + TypeOf(value).ToString() + "`");
+  }
+  const std::optional<uint64_t> bytes = BytesOf(ShapeOf(*buffer, slot.element_size).shape, slot.element_size);
+  if (!bytes || *bytes != buffer->bytes || (buffer->data == nullptr && *bytes != 0 && !buffer->in_arena)) {
+    return NoArray(slot, "memory of " + std::to_string(buffer->bytes) + " bytes with another number of elements");
+  }
+  if (slot.type.contiguous() && !IsContiguous(*buffer, slot.element_size)) {
+    return NoArray(slot, "an array with gaps between its elements");
+  }
+  if (buffer->in_arena) return Piece{&slot, nullptr, 0, false, Direction::kIn, buffer};
+  return Piece{&slot, buffer->data, *bytes, false, buffer->direction, buffer};
 }
 
 bool IsNull(const Value& value) {
@@ -107,6 +142,7 @@ bool IsNull(const Value& value) {
 }
 
 Expected<Piece> PieceOf(const FrameSlot& slot, const Value& value) {
+  if (slot.op == SlotOp::kArray) return ArrayPiece(slot, value);
   if (const Buffer* buffer = value.As<Buffer>()) return BufferPiece(slot, *buffer);
   if (slot.op == SlotOp::kPointer) return NoPointer(slot);
   if (const std::string* text = value.As<std::string>()) return TextPiece(slot, *text);
@@ -115,6 +151,33 @@ Expected<Piece> PieceOf(const FrameSlot& slot, const Value& value) {
 }
 
 void StoreCell(std::string& frame, uint32_t at, FrameCell cell) { std::memcpy(frame.data() + at, &cell, sizeof cell); }
+
+// In the call's memory arrays lie in C order, however they lie at the caller's.
+void StorePlace(const Piece& piece, uint64_t offset, std::string& frame) {
+  if (piece.slot->op != SlotOp::kArray) {
+    StoreCell(frame, piece.slot->offset, {static_cast<uint32_t>(offset), static_cast<uint32_t>(piece.bytes)});
+    return;
+  }
+  FrameArray array{offset, ShapeOf(*piece.buffer, piece.slot->element_size).shape, {}};
+  if (piece.buffer->in_arena) {
+    array.where = *piece.buffer->in_arena | kInDataArena;
+    array.strides = piece.buffer->strides;
+  } else {
+    array.strides = DenseStrides(array.shape, piece.slot->element_size);
+  }
+  StoreFrameArray(array, frame.data() + piece.slot->offset);
+}
+
+PackedCall::Returned ReturnedOf(const Piece& piece, uint64_t offset) {
+  const Buffer& buffer = *piece.buffer;
+  PackedCall::Returned out{buffer.data, static_cast<uint32_t>(offset), static_cast<uint32_t>(piece.bytes),
+                           buffer.owner};
+  if (piece.slot->op != SlotOp::kArray || IsContiguous(buffer, piece.slot->element_size)) return out;
+  out.element_size = piece.slot->element_size;
+  out.shape = buffer.shape;
+  out.strides = buffer.strides;
+  return out;
+}
 
 // Lays out the pieces of one direction from `end` on and gives the new end. `first` is where the first one starts.
 uint64_t PlacePieces(const std::vector<Piece>& pieces, Direction direction, uint64_t end, PackedCall* call,
@@ -125,19 +188,30 @@ uint64_t PlacePieces(const std::vector<Piece>& pieces, Direction direction, uint
     end = offset + piece.bytes + (piece.text ? 1 : 0);
     if (end > kMaxCallBytes) return end;
     if (!first->has_value()) *first = offset;
-    StoreCell(call->frame, piece.slot_offset, {static_cast<uint32_t>(offset), static_cast<uint32_t>(piece.bytes)});
+    StorePlace(piece, offset, call->frame);
     if (piece.buffer == nullptr || direction == Direction::kIn) continue;
-    call->returned.push_back(
-        {piece.buffer->data, static_cast<uint32_t>(offset), static_cast<uint32_t>(piece.bytes), piece.buffer->owner});
+    call->returned.push_back(ReturnedOf(piece, offset));
   }
   return end;
+}
+
+void AppendBytes(const Piece& piece, std::string& frame) {
+  if (piece.bytes == 0) return;
+  const bool array = piece.slot->op == SlotOp::kArray;
+  if (!array || IsContiguous(*piece.buffer, piece.slot->element_size)) {
+    frame.append(static_cast<const char*>(piece.data), piece.bytes);
+    return;
+  }
+  const size_t at = frame.size();
+  frame.resize(at + piece.bytes);
+  Gather(piece.data, piece.buffer->shape, piece.buffer->strides, piece.slot->element_size, frame.data() + at);
 }
 
 void AppendPieces(const std::vector<Piece>& pieces, Direction direction, std::string& frame) {
   for (const Piece& piece : pieces) {
     if (piece.direction != direction) continue;
     frame.append(RoundUp(frame.size()) - frame.size(), '\0');
-    if (piece.bytes != 0) frame.append(static_cast<const char*>(piece.data), piece.bytes);
+    AppendBytes(piece, frame);
     if (piece.text) frame += '\0';
   }
 }
@@ -175,6 +249,21 @@ Expected<Value> UnpackText(const Type& type, std::string_view result, std::strin
   return Value(ByteString{std::move(text)});
 }
 
+Expected<Value> UnpackArray(const Type& type, std::string_view result, std::string_view data) {
+  RBC_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(type.element()));
+  if (result.size() != FrameArrayBytes(type.rank())) {
+    return Lie("an array result has " + std::to_string(result.size()) + " bytes, not " +
+               std::to_string(FrameArrayBytes(type.rank())));
+  }
+  FrameArray array = LoadFrameArray(result.data(), type.rank());
+  const std::optional<uint64_t> bytes = BytesOf(array.shape, static_cast<uint32_t>(size));
+  if (!bytes || array.where > data.size() || *bytes > data.size() - array.where) {
+    return Lie("an array result of type `" + type.ToString() + "` at " + std::to_string(array.where) +
+               " lies outside of the reply's " + std::to_string(data.size()) + " bytes of data");
+  }
+  return MakeArray(type.element(), std::move(array.shape), data.substr(array.where, *bytes));
+}
+
 }  // namespace
 
 Status PackArguments(const FrameLayout& layout, std::span<const Value> values, PackedCall* call) {
@@ -195,7 +284,7 @@ Status PackArguments(const FrameLayout& layout, std::span<const Value> values, P
     if (StoreFast(slot, values[i], out)) continue;
     if (slot.op < SlotOp::kText) {
       if (Status stored = StoreValue(values[i], slot.type, out); !stored) return ForParameter(stored.error(), i);
-    } else if (IsNull(values[i])) {
+    } else if (slot.op != SlotOp::kArray && IsNull(values[i])) {
       StoreCell(call->frame, slot.offset, {kNullOffset, 0});
     } else {
       Expected<Piece> piece = PieceOf(slot, values[i]);
@@ -220,6 +309,7 @@ Expected<PackedCall> PackArguments(const Type& function, std::span<const Value> 
 Expected<Value> UnpackResult(const Type& result_type, std::string_view result, std::string_view data) {
   if (result_type.is(Kind::kVoid)) return Value();
   if (result_type.is(Kind::kString) || IsCharPointer(result_type)) return UnpackText(result_type, result, data);
+  if (result_type.is(Kind::kArray)) return UnpackArray(result_type, result, data);
   if (!IsPlain(result_type)) {
     return Error(ErrorKind::kUnsupported,
                  "a result of type `" + result_type.ToString() + "` cannot be read from a reply; return plain data");
@@ -239,7 +329,13 @@ Status CopyReturned(const PackedCall& call, std::string_view tail) {
                " that were lent");
   }
   for (const PackedCall::Returned& part : call.returned) {
-    if (part.bytes != 0) std::memcpy(part.data, tail.data() + (part.offset - call.return_from), part.bytes);
+    if (part.bytes == 0) continue;
+    const char* from = tail.data() + (part.offset - call.return_from);
+    if (part.shape.empty()) {
+      std::memcpy(part.data, from, part.bytes);
+    } else {
+      Scatter(from, part.shape, part.strides, part.element_size, part.data);
+    }
   }
   return {};
 }

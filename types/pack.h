@@ -23,6 +23,10 @@ struct PackedCall {
     uint32_t offset = 0;   // in the call's memory
     uint32_t bytes = 0;
     std::shared_ptr<void> owner;
+    // Of an array with gaps at the caller's: where its elements go.
+    uint32_t element_size = 1;
+    std::vector<int64_t> shape{};
+    std::vector<int64_t> strides{};
   };
   std::string frame;         // fixed part, in and inout payload
   uint32_t out_bytes = 0;    // zero bytes that follow `frame` in the call's memory
@@ -39,8 +43,8 @@ Expected<PackedCall> PackArguments(const FrameLayout& layout, std::span<const Va
 // Computes the layout anew; for callers that keep none.
 Expected<PackedCall> PackArguments(const Type& function, std::span<const Value> values);
 
-// From a peer that may lie: kInternal for a result of the wrong size or a cell outside of `data`. A void result is
-// None, a null text NullPointer. `data` is where a text result points into.
+// From a peer that may lie: kInternal for a result of the wrong size or what lies outside of `data`. A void result is
+// None, a null text NullPointer, an array a Buffer that it owns. `data` is where texts and arrays lie.
 Expected<Value> UnpackResult(const Type& result_type, std::string_view result, std::string_view data);
 
 // Copies the tail of the call's memory (from call.return_from) into the caller's buffers. kInternal: it has not

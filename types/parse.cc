@@ -111,11 +111,13 @@ class Parser {
     return function.WithName(name);
   }
 
-  // Between the brackets: nothing, or one of `:` and `::1` for each dimension, `::1` only for the last one.
+  // Between the brackets: nothing, or one of `:` and `::1` for each dimension, `::1` only for the last one. Nothing and
+  // `::1` are C order, `:` alone is any strides.
   Expected<Type> ParseArray(size_t begin, size_t end, size_t depth) {
     const size_t open = partner_[end - 1];
     std::string_view inside = Trim(text_.substr(open + 1, end - open - 2));
     uint32_t rank = 1;
+    bool contiguous = inside.empty();
     for (bool last = inside.empty(); !last;) {
       const size_t comma = inside.find(',');
       const std::string_view dimension = Trim(inside.substr(0, comma));
@@ -124,6 +126,7 @@ class Parser {
         return Invalid("array type " + Quote(text_.substr(begin, end - begin)) + " has the dimension " +
                        Quote(dimension) + "; write `:` for each dimension, or `::1` for the last (C order)");
       }
+      contiguous = dimension == "::1";
       if (last) break;
       if (++rank > kMaxArrayRank) {
         return Invalid("array type has more than " + std::to_string(kMaxArrayRank) + " dimensions; use fewer");
@@ -133,7 +136,7 @@ class Parser {
     RBC_ASSIGN_OR_RETURN(Type element, ParseRange(begin, open, depth + 1));
     if (element.is(Kind::kVoid)) return NoVoid(begin, end, "array element");
     const std::string name(element.name());  // as in C's `double x[]`
-    RBC_ASSIGN_OR_RETURN(Type array, Checked(Type::Array(element.WithName({}), rank)));
+    RBC_ASSIGN_OR_RETURN(Type array, Checked(Type::Array(element.WithName({}), rank, contiguous)));
     return array.WithName(name);
   }
 

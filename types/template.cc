@@ -77,7 +77,7 @@ Expected<Type> Rebuild(const Type& type, std::string_view name, const Type& choi
   RBC_ASSIGN_OR_RETURN(Type element, Substitute(type.element(), name, choice));
   if (type.is(Kind::kPointer)) return Type::Pointer(element.WithName({}));
   if (element.is(Kind::kVoid)) return VoidChoice(name);
-  return Type::Array(element.WithName({}), type.rank());
+  return Type::Array(element.WithName({}), type.rank(), type.contiguous());
 }
 
 // The type with every `name` in it replaced; C-style names stay.

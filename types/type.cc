@@ -25,7 +25,7 @@ class Printer {
       case Kind::kPointer:
         return PrintSuffixed(type, "*");
       case Kind::kArray:
-        return PrintSuffixed(type, Dimensions(type.rank()));
+        return PrintSuffixed(type, Dimensions(type));
       case Kind::kStruct:
         return PrintStruct(type);
       case Kind::kFunction:
@@ -38,10 +38,10 @@ class Printer {
   std::string Take() { return std::move(out_); }
 
  private:
-  static std::string Dimensions(uint32_t rank) {
+  static std::string Dimensions(const Type& array) {
     std::string text = "[";
-    for (uint32_t i = 0; i < rank; ++i) text += i == 0 ? ":" : ",:";
-    return text + "]";
+    for (uint32_t i = 0; i < array.rank(); ++i) text += i == 0 ? ":" : ",:";
+    return text + (array.contiguous() ? ":1]" : "]");
   }
   void PrintName(const Type& type) {
     if (names_ && !type.name().empty()) (out_ += ' ') += type.name();
@@ -84,13 +84,16 @@ Type::Type() {
   node_ = kVoidNode;
 }
 
-Type Type::Make(Kind kind, uint32_t bits, uint32_t rank, std::string_view atom, std::vector<Type> children) {
+Type Type::Make(Kind kind, uint32_t bits, uint32_t rank, std::string_view atom, std::vector<Type> children,
+                bool contiguous) {
   auto node = std::make_shared<Node>();
   node->kind = kind;
   node->bits = bits;
   node->rank = rank;
+  node->contiguous = contiguous;
   node->atom = atom;
-  size_t hash = Mix(Mix(Mix(static_cast<size_t>(kind), bits), rank), std::hash<std::string_view>()(atom));
+  const size_t dimensions = 2 * size_t{rank} + contiguous;
+  size_t hash = Mix(Mix(Mix(static_cast<size_t>(kind), bits), dimensions), std::hash<std::string_view>()(atom));
   for (const Type& child : children) {
     node->depth = std::max(node->depth, child.depth() + 1);
     if (__builtin_add_overflow(node->size, child.size(), &node->size)) node->size = SIZE_MAX;
@@ -127,14 +130,17 @@ Type Type::Function(Type result, std::vector<Type> parameters) {
   parameters.insert(parameters.begin(), std::move(result));
   return Make(Kind::kFunction, 0, 0, {}, std::move(parameters));
 }
-Type Type::Array(Type element, uint32_t rank) { return Make(Kind::kArray, 0, rank, {}, {std::move(element)}); }
+Type Type::Array(Type element, uint32_t rank, bool contiguous) {
+  return Make(Kind::kArray, 0, rank, {}, {std::move(element)}, contiguous);
+}
 Type Type::Unknown(std::string_view atom) {
   Expected<Type> type = ParseAtom(Trim(atom), kHostX86_64);
   return type ? *std::move(type) : Type();
 }
 
 bool Type::Same(const Node& a, const Node& b) {
-  return a.kind == b.kind && a.bits == b.bits && a.rank == b.rank && a.atom == b.atom && a.children == b.children;
+  return a.kind == b.kind && a.bits == b.bits && a.rank == b.rank && a.contiguous == b.contiguous && a.atom == b.atom &&
+         a.children == b.children;
 }
 
 Type Type::WithName(std::string_view name) const {

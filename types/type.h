@@ -62,25 +62,29 @@ class Type {
   static Type Pointer(Type element);
   static Type Struct(std::vector<Type> members);
   static Type Function(Type result, std::vector<Type> parameters);
-  static Type Array(Type element, uint32_t rank);
+  static Type Array(Type element, uint32_t rank, bool contiguous = false);
   // `atom` is a text that Parse() takes for an unknown atom, else this is the type that it takes it for (void on
   // error).
   static Type Unknown(std::string_view atom);
 
-  // The normal form without names: `float64(float64, float64)`, `{int32, float64}`, `int8*`, `float64[:,:]`.
+  // The normal form without names: `float64(float64, float64)`, `{int32, float64}`, `int8*`, `float64[:,:]`,
+  // `float64[:,::1]`.
   std::string ToString() const;
   // With the names: `int64 add(int64 a, int64 b)`.
   std::string ToDeclaration() const;
   // Atoms: one letter, or V<length>V<name>. Pointer _T P, struct _T1 T2.. K, function _R a A1 A2.. A (no parameters:
-  // the one parameter v), array _T N<rank>N. The first character decides, and after `_T` the next one: prefix-free.
+  // the one parameter v), array _T N<rank>N, contiguous _T N<rank>CN. The first character decides, and after `_T` the
+  // next one: prefix-free.
   std::string Mangle() const;
 
   Kind kind() const { return node_->kind; }
   bool is(Kind kind) const { return node_->kind == kind; }
   // Of char, int, uint, float and complex (both parts together); else 0.
   uint32_t bits() const { return node_->bits; }
-  // Of an array: its number of dimensions, C order; else 0.
+  // Of an array: its number of dimensions; else 0.
   uint32_t rank() const { return node_->rank; }
+  // Of an array: elements lie side by side in C order (`T[]`, `T[::1]`, `T[:,::1]`); else any strides.
+  bool contiguous() const { return node_->contiguous; }
   // Of an unknown atom: its text; else empty.
   const std::string& atom() const { return node_->atom; }
   // REQUIRES: pointer or array.
@@ -110,6 +114,7 @@ class Type {
     Kind kind = Kind::kVoid;
     uint32_t bits = 0;
     uint32_t rank = 0;
+    bool contiguous = false;
     size_t depth = 0;
     size_t size = 1;
     size_t hash = 0;
@@ -117,7 +122,8 @@ class Type {
     std::vector<Type> children;  // element; members; result, then parameters
   };
   explicit Type(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
-  static Type Make(Kind kind, uint32_t bits, uint32_t rank, std::string_view atom, std::vector<Type> children);
+  static Type Make(Kind kind, uint32_t bits, uint32_t rank, std::string_view atom, std::vector<Type> children,
+                   bool contiguous = false);
   static Type Atom(Kind kind, uint32_t bits) { return Make(kind, bits, 0, {}, {}); }
   static bool Same(const Node& a, const Node& b);
   friend class Parser;

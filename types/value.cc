@@ -32,7 +32,10 @@ struct TypeNamer {
   Type operator()(const std::string&) const { return Type::String(); }
   Type operator()(const ByteString&) const { return Type::Pointer(Type::Char(8)); }
   Type operator()(const NullPointer&) const { return Type::Pointer(Type::Void()); }
-  Type operator()(const Buffer& buffer) const { return Type::Pointer(buffer.element); }
+  Type operator()(const Buffer& buffer) const {
+    if (buffer.shape.empty()) return Type::Pointer(buffer.element);
+    return Type::Array(buffer.element, static_cast<uint32_t>(buffer.shape.size()));
+  }
   Type operator()(const StructValue& value) const {
     std::vector<Type> members;
     for (const Value& member : value.members) members.push_back(TypeOf(member));

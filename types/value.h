@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,17 +47,26 @@ bool operator==(const StructValue& a, const StructValue& b);
 
 enum class Direction : uint8_t { kIn, kInOut, kOut };
 
-// The caller's memory behind a pointer parameter. in: read by the call; inout: and written back; out: only written.
-// The memory is the caller's and lives until the results are copied back, unless `owner` holds it.
+// The caller's memory behind a pointer or array parameter. in: read by the call; inout: and written back; out: only
+// written. The memory is the caller's and lives until the results are copied back, unless `owner` holds it.
 struct Buffer {
   void* data = nullptr;
   size_t bytes = 0;
   Direction direction = Direction::kInOut;
   Type element{};  // void: not known, fits every pointer parameter
   std::shared_ptr<void> owner{};
+  // Of an array: elements along each dimension and bytes from one to the next (types/array.h). `data` is the element
+  // with all indices zero, `bytes` what the elements take together. Empty: flat memory, also an array of one dimension.
+  std::vector<int64_t> shape{};
+  std::vector<int64_t> strides{};
+  // An array in the session's data arena: the place of the element with all indices zero. Nothing is sent; `data` is
+  // not looked at.
+  std::optional<uint64_t> in_arena{};
+  bool fits_any_pointer = false;  // bytes that a pointer to anything takes, although the element is known
   // Only the same memory is equal.
   friend bool operator==(const Buffer& a, const Buffer& b) {
-    return a.data == b.data && a.bytes == b.bytes && a.direction == b.direction && a.element == b.element;
+    return a.data == b.data && a.bytes == b.bytes && a.direction == b.direction && a.element == b.element &&
+           a.shape == b.shape && a.strides == b.strides && a.in_arena == b.in_arena;
   }
 };
 
@@ -109,7 +119,8 @@ class Value {
 inline bool operator==(const StructValue& a, const StructValue& b) { return a.members == b.members; }
 
 // The type as Python would name it: an int is int64 if it fits, else uint64, int128, uint128; a float is float64; text
-// is string, bytes char8*, a struct the struct of its members' types, a null pointer void*.
+// is string, bytes char8*, a struct the struct of its members' types, a null pointer void*, an array `T[:]` however it
+// lies.
 Type TypeOf(const Value& value);
 
 // From a command line. Numbers (`1.5`, `0x10`, `1_000`, `inf`, `2+1j`, `(2+1j)`), `True`, text with or without double

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "types/array.h"
 #include "types/frame.h"
 #include "types/number_text.h"
 #include "types/spelling.h"
@@ -129,6 +130,44 @@ Expected<Value> ParseBuffer(const Type& type, std::string_view text) {
   return Value(Buffer{memory->data(), bytes, Direction::kInOut, element, memory});
 }
 
+// Reads nested lists into elements in C order; the first list of each depth says how many each of them has.
+class ArrayReader {
+ public:
+  explicit ArrayReader(const Type& type) : type_(type), shape_(type.rank(), -1) {}
+
+  Expected<Value> Read(std::string_view text) {
+    RBC_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(type_.element()));
+    size_ = size;
+    RBC_RETURN_IF_ERROR(ReadList(text, 0));
+    for (int64_t& n : shape_) n = std::max<int64_t>(n, 0);
+    return MakeArray(type_.element(), shape_, bytes_);
+  }
+
+ private:
+  Status ReadList(std::string_view text, uint32_t depth) {
+    if (depth == shape_.size()) return ReadElement(text);
+    if (!text.starts_with('[') || !text.ends_with(']') || text.size() < 2) return NoSuchValue(type_, text);
+    const auto items = SplitItems(text.substr(1, text.size() - 2));
+    if (!items) return NoSuchValue(type_, text);
+    const auto count = static_cast<int64_t>(items->size());
+    if (shape_[depth] >= 0 && shape_[depth] != count) return NoSuchValue(type_, text);
+    shape_[depth] = count;
+    for (const std::string_view item : *items) RBC_RETURN_IF_ERROR(ReadList(item, depth + 1));
+    return {};
+  }
+
+  Status ReadElement(std::string_view text) {
+    RBC_ASSIGN_OR_RETURN(const Value element, ParseValue(type_.element(), text));
+    bytes_.resize(bytes_.size() + size_);
+    return StoreValue(element, type_.element(), bytes_.data() + bytes_.size() - size_);
+  }
+
+  const Type& type_;
+  uint64_t size_ = 0;
+  std::vector<int64_t> shape_;
+  std::string bytes_;
+};
+
 Expected<Value> ParsePointer(const Type& type, std::string_view text) {
   if (text == "null" || text == "None") return Value(NullPointer());
   if (text.starts_with('[')) return ParseBuffer(type, text);
@@ -178,6 +217,8 @@ class Repr {
 
  private:
   std::string Text(const std::string& text) const { return nested_ ? QuotedText(text) : text; }
+  // The elements of an array from `at` on, as nested lists.
+  std::string Nest(const Buffer& array, size_t depth, const char* at) const;
   static std::string Nested(const Value& value, const Type& type) {
     return std::visit(Repr(type, /*nested=*/true), value.state());
   }
@@ -195,7 +236,17 @@ std::string Repr::operator()(const StructValue& value) const {
   return out + (value.members.size() == 1 ? ",)" : ")");
 }
 
+std::string Repr::Nest(const Buffer& array, size_t depth, const char* at) const {
+  if (depth == array.shape.size()) return Nested(LoadValue(array.element, at), array.element);
+  std::string out = "[";
+  for (int64_t i = 0; i < array.shape[depth]; ++i) {
+    out.append(i == 0 ? "" : ", ").append(Nest(array, depth + 1, at + i * array.strides[depth]));
+  }
+  return out + "]";
+}
+
 std::string Repr::operator()(const Buffer& buffer) const {
+  if (!buffer.shape.empty() && IsPlain(buffer.element)) return Nest(buffer, 0, static_cast<const char*>(buffer.data));
   const bool typed = type_.is(Kind::kPointer) && IsPlain(type_.element());
   const Type& element = typed ? type_.element() : buffer.element;
   const uint64_t size = IsPlain(element) ? SizeOf(element).value() : 0;
@@ -233,6 +284,8 @@ Expected<Value> ParseValue(const Type& type, std::string_view text) {
       return ParsePointer(type, text);
     case Kind::kStruct:
       return ParseStruct(type, text);
+    case Kind::kArray:
+      return IsPlain(type.element()) ? ArrayReader(type).Read(text) : NoSuchValue(type, text);
     default:
       return NoSuchValue(type, text);
   }

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "tests/types/random_types.h"
+#include "types/array.h"
 #include "types/pack.h"
 
 namespace rbc::types {
@@ -90,14 +91,16 @@ TEST(Frame, WhatCannotTravelIsNamed) {
                                                                   {"void(i, foo)", "parameter 2"},
                                                                   {"void({i, i*})", "pointers"},
                                                                   {"void({i, {string}})", "`{int32, {string}}`"},
-                                                                  {"void(d[:])", "`float64[:]`"},
+                                                                  {"void(i*[:])", "`int32*`"},
+                                                                  {"void({i, d[:]})", "float64[:]"},
+                                                                  {"void(d[:][:])", "float64[:]"},
                                                                   {"void(i(i))", "`int32(int32)`"},
                                                                   {"void(i**)", "`int32*`"},
                                                                   {"void(i(i)*)", "int32(int32)"},
                                                                   {"i*()", "pointer"},
                                                                   {"foo()", "`foo`"},
                                                                   {"void({i*}*)", "pointers"},
-                                                                  {"d[:]()", "the result"},
+                                                                  {"foo[:]()", "the result"},
                                                                   {"{i*}()", "the result"}}) {
     const Expected<FrameLayout> layout = FrameLayout::Make(T(function));
     ASSERT_FALSE(layout) << function;
@@ -190,6 +193,66 @@ TEST(Pack, EmptyBuffersAndReuse) {
   EXPECT_TRUE(call.returned.empty());
   EXPECT_EQ(call.frame.size(), 16u);
   EXPECT_EQ(call.return_from, 16u);
+}
+
+TEST(Pack, ArraysLieInCOrderWhateverTheirStrides) {
+  int32_t numbers[6] = {1, 2, 3, 4, 5, 6};
+  // The transpose of 2 x 3.
+  const Buffer array{.data = numbers,
+                     .bytes = 24,
+                     .direction = Direction::kInOut,
+                     .element = Type::Int(32),
+                     .shape = {3, 2},
+                     .strides = {4, 12}};
+  const PackedCall call = Pack("void(i[:,:], i)", {array, 7});
+  const FrameArray slot = LoadFrameArray(call.frame.data(), 2);
+  EXPECT_EQ(slot.where, 48u);
+  EXPECT_EQ(slot.shape, (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(slot.strides, (std::vector<int64_t>{8, 4}));
+  EXPECT_EQ(At<int32_t>(call.frame, 40), 7);
+  const int32_t packed[6] = {1, 4, 2, 5, 3, 6};
+  EXPECT_EQ(call.frame.substr(48), std::string_view(reinterpret_cast<const char*>(packed), sizeof packed));
+  const int32_t written[6] = {10, 40, 20, 50, 30, 60};
+  ASSERT_TRUE(CopyReturned(call, std::string_view(reinterpret_cast<const char*>(written), sizeof written)));
+  EXPECT_EQ(numbers[1], 20);
+  EXPECT_EQ(numbers[3], 40);
+}
+
+TEST(Pack, WhatIsNoSuchArrayIsRefused) {
+  double numbers[4] = {};
+  Buffer array{.data = numbers, .bytes = 16, .element = Type::Float(64), .shape = {2}, .strides = {16}};
+  PackError("void(d[])", {array});
+  EXPECT_NE(PackError("void(d*)", {array}).message.find("contiguous"), std::string::npos);
+  PackError("void(f[:])", {array});
+  PackError("void(d[:,:])", {array});
+  PackError("void(d[:])", {1.0});
+  PackError("void(d[:])", {NullPointer()});
+  array.bytes = 24;
+  PackError("void(d[:])", {array});
+  array.shape = {-2};
+  PackError("void(d[:])", {array});
+}
+
+TEST(Pack, ArrayResultsOfAPeerThatLiesAreRefused) {
+  const Type type = T("d[:,:]");
+  const double numbers[3] = {1, 2, 3};
+  const std::string_view data(reinterpret_cast<const char*>(numbers), sizeof numbers);
+  std::string result(FrameArrayBytes(2), '\0');
+  const auto unpack = [&](uint64_t where, std::vector<int64_t> shape) {
+    StoreFrameArray({where, std::move(shape), {0, 0}}, result.data());
+    return UnpackResult(type, result, data);
+  };
+  const Expected<Value> good = unpack(8, {1, 2});
+  ASSERT_TRUE(good);
+  EXPECT_EQ(ToPythonRepr(*good, type), "[[2.0, 3.0]]");
+  EXPECT_EQ(ToPythonRepr(*unpack(24, {3, 0}), type), "[[], [], []]");
+  for (const auto& [where, rows] : std::initializer_list<std::pair<uint64_t, int64_t>>{
+           {8, 3}, {16, 2}, {25, 0}, {0, -1}, {~uint64_t{0}, 1}, {0, int64_t{1} << 61}, {8, int64_t{1} << 32}}) {
+    const Expected<Value> lie = unpack(where, {rows, 1});
+    ASSERT_FALSE(lie) << where << " " << rows;
+    EXPECT_EQ(lie.error().kind, ErrorKind::kInternal);
+  }
+  EXPECT_FALSE(UnpackResult(type, "short", data));
 }
 
 TEST(Pack, CopyReturnedTakesExactlyWhatWasLent) {

@@ -19,7 +19,8 @@ TEST(Mangle, Examples) {
       {"()", "_vavA"},
       {"f(d)(f(d,d))", "__fadAa_faddAA"},
       {"float64[:]", "_dN1N"},
-      {"float64[:,:](int32[]*)", "__dN2Na__iN1NPA"},
+      {"float64[:,:](int32[]*)", "__dN2Na__iN1CNPA"},
+      {"float64[:,::1]", "_dN2CN"},
       {"{i*,{d}}", "__iP_dKK"},
       {"complex128(complex128, complex128)", "_DaDDA"},
   };

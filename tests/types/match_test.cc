@@ -86,9 +86,32 @@ TEST(Match, PenaltyTable) {
                                                                   {"int8", "char8"},
                                                                   {"foo", "bar"},
                                                                   {"float64[:]", "float64[:,:]"},
+                                                                  {"float64[::1]", "float64[:]"},
+                                                                  {"float64[:]", "float32[:]"},
+                                                                  {"float64[:]", "float64*"},
+                                                                  {"float64*", "float64[:]"},
                                                                   {"void", "int8"}}) {
     EXPECT_EQ(PenaltyOf(parameter, argument), -1) << parameter << " from " << argument;
   }
+}
+
+TEST(Match, ArraysByElementDimensionsAndLayout) {
+  double numbers[6] = {};
+  Buffer array{.data = numbers, .bytes = 48, .element = Type::Float(64), .shape = {6}, .strides = {8}};
+  EXPECT_EQ(*Choose({"f32(f32[:])", "f64(f64[:])"}, {array}), 1u);
+  EXPECT_EQ(*Choose({"f64(f64[:,:])", "f64(f64[])"}, {array}), 1u);
+  EXPECT_EQ(*Choose({"f64(f64*)", "f64(f64[:])"}, {array}), 0u);
+  array.bytes = 24;
+  array.shape = {3};
+  array.strides = {16};
+  EXPECT_EQ(*Choose({"f64(f64[])", "f64(f64*)", "f64(f64[:])"}, {array}), 2u);
+  const Expected<size_t> none = Choose({"f64(f64[])", "f64(i64[:])", "f64(f64)"}, {array});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().message, "could not find matching function to given argument types: `float64[:]`");
+  EXPECT_FALSE(Choose({"f64(f64[:])"}, {NullPointer()}));
+  // Memory without a shape is an array of one dimension.
+  EXPECT_EQ(
+      *Choose({"f64(f64[:,:])", "f64(f64[])"}, {Buffer{.data = numbers, .bytes = 48, .element = Type::Float(64)}}), 1u);
 }
 
 TEST(Match, NotebookCalls) {

@@ -123,13 +123,17 @@ TEST(Parse, Composites) {
   EXPECT_EQ(MustParse("f(d,i)").parameters()[1], Type::Int(32));
   EXPECT_EQ(MustParse("f(d,i)").result(), Type::Float(32));
   EXPECT_EQ(Normal("float64[:]"), "float64[:]");
-  EXPECT_EQ(Normal("int32[]"), "int32[:]");
-  EXPECT_EQ(Normal("d[::1]"), "float64[:]");
+  EXPECT_EQ(Normal("int32[]"), "int32[::1]");
+  EXPECT_EQ(Normal("d[::1]"), "float64[::1]");
   EXPECT_EQ(Normal("d[:,:]"), "float64[:,:]");
-  EXPECT_EQ(Normal("d[ : , : , ::1 ]"), "float64[:,:,:]");
+  EXPECT_EQ(Normal("d[ : , : , ::1 ]"), "float64[:,:,::1]");
   EXPECT_EQ(MustParse("d[:,:,:]").rank(), 3u);
+  EXPECT_FALSE(MustParse("d[:,:,:]").contiguous());
+  EXPECT_TRUE(MustParse("d[:,::1]").contiguous());
+  EXPECT_TRUE(MustParse("d[]") == MustParse("d[::1]"));
+  EXPECT_FALSE(MustParse("d[]") == MustParse("d[:]"));
   EXPECT_EQ(Normal("double[:](double[:], double[:])"), "float64[:](float64[:], float64[:])");
-  EXPECT_EQ(Normal("{i[], d}(d[:,:]*)"), "{int32[:], float64}(float64[:,:]*)");
+  EXPECT_EQ(Normal("{i[], d}(d[:,:]*)"), "{int32[::1], float64}(float64[:,:]*)");
 }
 
 TEST(Parse, UnknownAtomsAreKeptVerbatim) {
@@ -157,9 +161,9 @@ TEST(Parse, NamesStandBesideTheType) {
 
 TEST(Parse, NamesThatLookLikeTypes) {
   const Type type = MustParse("void f(double d, unsigned long u, float* f, T t, {i,d} s, f64 x[], i i)");
-  EXPECT_EQ(type.ToString(), "void(float64, uint64, float32*, T, {int32, float64}, float64[:], int32)");
+  EXPECT_EQ(type.ToString(), "void(float64, uint64, float32*, T, {int32, float64}, float64[::1], int32)");
   EXPECT_EQ(type.ToDeclaration(),
-            "void f(float64 d, uint64 u, float32* f, T t, {int32, float64} s, float64[:] x, int32 i)");
+            "void f(float64 d, uint64 u, float32* f, T t, {int32, float64} s, float64[::1] x, int32 i)");
   EXPECT_EQ(MustParse(type.ToDeclaration()).ToDeclaration(), type.ToDeclaration());
   EXPECT_EQ(MustParse("void g(double *x)").ToDeclaration(), "void g(float64* x)");
   EXPECT_EQ(MustParse("void g(int32(int32)* callback)").parameters()[0].name(), "callback");

@@ -49,7 +49,7 @@ Type RandomType(std::mt19937_64& random, int depth) {
     case 0:
       return Type::Pointer(random() % 5 == 0 ? Type::Void() : RandomType(random, depth - 1));
     case 1:
-      return Type::Array(RandomType(random, depth - 1), 1 + random() % kMaxArrayRank);
+      return Type::Array(RandomType(random, depth - 1), 1 + random() % kMaxArrayRank, random() % 2 == 0);
     case 2:
       return Type::Struct(RandomList(random, depth - 1));
     default: {

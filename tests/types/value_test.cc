@@ -103,6 +103,9 @@ TEST(Value, ParseTheRest) {
   EXPECT_EQ(Read("i*", "null"), "None");
   EXPECT_EQ(Read("i*", "[1, 2, 3]"), "[1, 2, 3]");
   EXPECT_EQ(Read("f*", "[]"), "[]");
+  EXPECT_EQ(Read("f[:]", "[1, 0.1]"), "[1.0, 0.1]");
+  EXPECT_EQ(Read("i[:,:]", "[[1, 2, 3], [4, 5, 6]]"), "[[1, 2, 3], [4, 5, 6]]");
+  EXPECT_EQ(Read("i[:,:]", "[]"), "[]");
   EXPECT_EQ(Read("{i,d}*", "[(1, 2), (3, 4)]"), "[(1, 2.0), (3, 4.0)]");
   EXPECT_EQ(Read("char8*", "[65, 66]"), "['A', 'B']");
   for (const char* bad : {"1", "[1, x]", "[1", "[300000000000]", "[1]]"}) EXPECT_EQ(Read("i*", bad), "error") << bad;

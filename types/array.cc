@@ -1,0 +1,134 @@
+// Shapes, strides and copies of arrays.
+// SPDX-License-Identifier: Apache-2.0
+#include "types/array.h"
+
+#include <cstring>
+#include <string>
+
+namespace rbc::types {
+namespace {
+
+constexpr int64_t kMaxBytes = int64_t{1} << 62;
+
+// Calls copy(strided, flat, count) for each run of the last dimension; `strided` in bytes from the first element.
+template <typename Copy>
+void ForEachRun(std::span<const int64_t> shape, std::span<const int64_t> strides, uint32_t size, Copy copy) {
+  const size_t rank = shape.size();
+  for (const int64_t n : shape)
+    if (n <= 0) return;
+  std::vector<int64_t> index(rank, 0);
+  const int64_t run = shape[rank - 1];
+  int64_t strided = 0;
+  for (size_t flat = 0;; flat += static_cast<size_t>(run) * size) {
+    copy(strided, flat, run);
+    size_t d = rank - 1;
+    while (d-- > 0) {
+      strided += strides[d];
+      if (++index[d] < shape[d]) break;
+      strided -= strides[d] * shape[d];
+      index[d] = 0;
+    }
+    if (d == SIZE_MAX) return;
+  }
+}
+
+template <size_t kSize>
+void CopyElements(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, kSize);
+}
+
+// `count` elements of `size` bytes, each so many bytes behind the one before. A size that the compiler knows is one
+// load and one store.
+void CopyRun(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t count, uint32_t size) {
+  if (from_step == size && to_step == size) {
+    std::memcpy(to, from, static_cast<size_t>(count) * size);
+    return;
+  }
+  switch (size) {
+    case 4:
+      return CopyElements<4>(from, from_step, to, to_step, count);
+    case 8:
+      return CopyElements<8>(from, from_step, to, to_step, count);
+    case 16:
+      return CopyElements<16>(from, from_step, to, to_step, count);
+    default:
+      for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, size);
+  }
+}
+
+}  // namespace
+
+void StoreFrameArray(const FrameArray& array, char* out) {
+  const size_t bytes = array.shape.size() * sizeof(int64_t);
+  std::memcpy(out, &array.where, sizeof array.where);
+  std::memcpy(out + 8, array.shape.data(), bytes);
+  std::memcpy(out + 8 + bytes, array.strides.data(), bytes);
+}
+
+FrameArray LoadFrameArray(const char* bytes, uint32_t rank) {
+  FrameArray array{0, std::vector<int64_t>(rank), std::vector<int64_t>(rank)};
+  std::memcpy(&array.where, bytes, sizeof array.where);
+  std::memcpy(array.shape.data(), bytes + 8, rank * sizeof(int64_t));
+  std::memcpy(array.strides.data(), bytes + 8 + rank * sizeof(int64_t), rank * sizeof(int64_t));
+  return array;
+}
+
+bool IsContiguous(std::span<const int64_t> shape, std::span<const int64_t> strides, uint32_t size) {
+  int64_t expected = size;
+  bool contiguous = true;
+  for (size_t d = shape.size(); d-- > 0;) {
+    if (shape[d] == 0) return true;
+    if (shape[d] != 1 && strides[d] != expected) contiguous = false;
+    if (__builtin_mul_overflow(expected, shape[d], &expected)) contiguous = false;
+  }
+  return contiguous;
+}
+
+std::optional<uint64_t> BytesOf(std::span<const int64_t> shape, uint32_t size) {
+  int64_t bytes = size;
+  bool none = false, too_many = false;
+  for (const int64_t n : shape) {
+    if (n < 0) return std::nullopt;
+    none |= n == 0;
+    too_many |= __builtin_mul_overflow(bytes, n, &bytes) || bytes > kMaxBytes;
+  }
+  if (none) return 0;
+  if (too_many) return std::nullopt;
+  return static_cast<uint64_t>(bytes);
+}
+
+void Gather(const void* from, std::span<const int64_t> shape, std::span<const int64_t> strides, uint32_t size,
+            char* to) {
+  const char* base = static_cast<const char*>(from);
+  ForEachRun(shape, strides, size, [&](int64_t strided, size_t flat, int64_t count) {
+    CopyRun(base + strided, strides.back(), to + flat, size, count, size);
+  });
+}
+
+void Scatter(const char* from, std::span<const int64_t> shape, std::span<const int64_t> strides, uint32_t size,
+             void* to) {
+  char* base = static_cast<char*>(to);
+  ForEachRun(shape, strides, size, [&](int64_t strided, size_t flat, int64_t count) {
+    CopyRun(from + flat, size, base + strided, strides.back(), count, size);
+  });
+}
+
+ArrayShape ShapeOf(const Buffer& buffer, uint32_t element_size) {
+  if (!buffer.shape.empty()) return {buffer.shape, buffer.strides};
+  return {{static_cast<int64_t>(buffer.bytes / element_size)}, {element_size}};
+}
+
+bool IsContiguous(const Buffer& buffer, uint32_t element_size) {
+  return buffer.shape.empty() || IsContiguous(buffer.shape, buffer.strides, element_size);
+}
+
+Value MakeArray(const Type& element, std::vector<int64_t> shape, std::string_view bytes) {
+  const auto memory = std::make_shared<std::string>(bytes);
+  Buffer buffer{.data = memory->data(), .bytes = bytes.size(), .element = element, .owner = memory};
+  const Expected<uint64_t> size = SizeOf(element);
+  buffer.strides = DenseStrides(shape, size ? static_cast<uint32_t>(*size) : 1);
+  buffer.shape = std::move(shape);
+  return Value(std::move(buffer));
+}
+
+}  // namespace rbc::types

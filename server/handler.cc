@@ -673,7 +673,10 @@ void Handler::ring_reply(std::string& reply) {
 }
 
 void Handler::buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) {
-  reply = ToWire(*OrThrow(session()->data().Create({spec.name, spec.dtype, spec.shape, spec.fortran})));
+  const auto owner = session();
+  const auto buffer = OrThrow(owner->data().Create({spec.name, spec.dtype, spec.shape, spec.fortran}));
+  OrThrow(owner->ShareArenaWithWorkers());
+  reply = ToWire(*buffer);
 }
 
 void Handler::buffer_free(const int64_t id) { OrThrow(session()->data().Free(static_cast<uint64_t>(id))); }

@@ -50,9 +50,9 @@ Expected<PackedMap> PackMap(const FunctionDeclaration& function, const wire::Map
     return Invalid(
         fmt::format("'{}' takes {} columns and {} are given", function.symbol, slots.size(), request.columns.size()));
   for (const auto& slot : slots) {
-    if (slot.type.is(types::Kind::kPointer) || slot.type.is(types::Kind::kString))
+    if (slot.lies_elsewhere())
       return Error(ErrorKind::kUnsupported,
-                   fmt::format("'{}' takes `{}`: the rows of a map hold values, no pointers and no strings",
+                   fmt::format("'{}' takes `{}`: the rows of a map hold values, no pointers, strings and arrays",
                                function.symbol, slot.type.ToString()));
   }
   uint64_t size = 0;

@@ -101,17 +101,37 @@ struct EntryPoint {
   std::vector<std::pair<uint32_t, Cell>> cells;  // offsets of pointer and string parameters in the frame
   EntryKind kind = EntryKind::kCall;
 
+  // An array parameter: a FrameArray (types/array.h) at `offset` of the frame, whose `where` the entry adds to `frame`.
+  // The caller checks before it calls that all elements are there, aligned, and side by side where that is promised.
+  struct Array {
+    uint32_t offset = 0;
+    uint32_t rank = 0;
+    uint32_t element_size = 0;
+    uint32_t alignment = 1;  // of elements
+    bool contiguous = false;
+  };
+  std::vector<Array> arrays;
+  // Of a function that returns an array, else of rank 0. Then `result` has {void* data; int64_t shape[rank],
+  // strides[rank]; void* owner}, for the caller to copy the elements and to release the owner (worker/array_owner.h).
+  Array result_array;
+  // Bytes of the result in a reply, where an array has its place in the data and no owner.
+  uint32_t reply_size() const { return result_array.rank == 0 ? result_size : result_size - 8; }
+
   // Of kernels, on cuda.
   struct Parameter {
     uint32_t offset = 0;  // in the packed parameters of a launch
     uint32_t size = 0;
     bool is_pointer = false;  // a device address
+    // kKernel: where in the frame it comes from. An array's pointer is its FrameArray's `where`, any other a cell.
+    uint32_t frame_offset = 0;
+    bool is_array = false;
   };
-  uint32_t parameter_bytes = 0;       // of the packed parameters
-  std::vector<Parameter> parameters;  // kKernel: one a parameter of the signature; kMap: one a column, result last
-  uint32_t shared_bytes = 0;          // static shared memory
-  uint32_t max_threads = 0;           // of a block, where the module says so (maxntid); 0: the device's limit
-  bool meets = false;                 // threads of a block wait for each other: barrier, shuffle, vote, spinning
+  uint32_t parameter_bytes = 0;  // of the packed parameters
+  // kKernel: one a parameter of the kernel, of which an array has several; kMap: one a column, result last.
+  std::vector<Parameter> parameters;
+  uint32_t shared_bytes = 0;  // static shared memory
+  uint32_t max_threads = 0;   // of a block, where the module says so (maxntid); 0: the device's limit
+  bool meets = false;         // threads of a block wait for each other: barrier, shuffle, vote, spinning
 };
 
 // What a compile gives. Self-contained: needs nothing but runtime symbols to be loaded.

@@ -179,7 +179,8 @@ struct CallRequest {
 }
 
 struct CallReply {
-  1: binary result                   // result_size bytes; a string result: cell {u32 offset, u32 length} into data
+  1: binary result                   // result_size bytes; a string: cell {u32 offset, u32 length} into data; an array: its
+                                     // place {u64 offset into data, i64 shape[n], i64 strides[n]}
   2: optional i32 status             // of a status_retptr function; absent: 0
   3: optional binary data            // returned memory, then a returned string
   4: optional binary output          // what the function printed

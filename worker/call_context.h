@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
+#include <vector>
 
 #include "worker/capture.h"
 #include "worker/protocol.h"
@@ -21,6 +23,12 @@ struct CallContext {
   ModuleInstance* module = nullptr;          // whose code runs
   uintptr_t stack_low = 0;                   // lowest usable address of the thread's stack, 0: not known
   uintptr_t stack_high = 0;
+  std::vector<void*> free_after_call;  // what rbc_free_after_call was given
+
+  void FreeAfterCall() {
+    for (void* memory : free_after_call) std::free(memory);
+    free_after_call.clear();
+  }
 };
 
 // Of this thread; null outside of threads that may run client code.

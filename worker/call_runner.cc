@@ -8,6 +8,8 @@
 #include <mutex>
 #include <utility>
 
+#include "worker/array_places.h"
+#include "worker/data_arena.h"
 #include "worker/fault.h"
 #include "worker/floating_point.h"
 #include "worker/launch_frame.h"
@@ -44,6 +46,17 @@ Error TooLarge(const LoadedFunction& function, const std::string& what, uint64_t
   error.role = "execution worker";
   error.function = function.name;
   return error;
+}
+
+// The function has run.
+Error Ran(Error error) {
+  error.may_have_run = true;
+  return error;
+}
+
+// Of CallReply::result.
+size_t ReplySizeOf(const EntryPoint& point) {
+  return point.kind == EntryKind::kMap ? sizeof(uint64_t) : point.reply_size();
 }
 
 // Each pointer and string must lie within the call's memory.
@@ -107,6 +120,16 @@ Status CallRunner::TakeHead(const LoadedFunction& function, std::string_view* fr
   return {};
 }
 
+// Code of a GPU sees the call's memory alone.
+Status CallRunner::PlaceArrays(const LoadedFunction& function, const Memory& memory) const {
+  ArraySpaces spaces{{memory.bytes, memory.size}, {}};
+  if (function.entry != nullptr) spaces.arena = DataArena();
+  for (const auto& array : function.point.arrays) {
+    if (Status placed = PlaceArray(array, spaces); !placed) return Invalid(function, placed.error().message);
+  }
+  return {};
+}
+
 // Each row of each column must lie within the call's memory, aligned as its elements are.
 Status CallRunner::CheckColumns(const LoadedFunction& function, const Memory& memory) const {
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -148,10 +171,12 @@ Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::stri
   std::memset(memory.result, 0, result_size);
   if (!frame.empty()) std::memcpy(memory.bytes, frame.data(), frame.size());
   if (call.out_bytes != 0) std::memset(memory.bytes + frame.size(), 0, call.out_bytes);
-  if (map)
+  if (map) {
     RBC_RETURN_IF_ERROR(CheckColumns(function, memory));
-  else
-    RBC_RETURN_IF_ERROR(CheckCells(function, memory.bytes, memory.size));
+    return memory;
+  }
+  RBC_RETURN_IF_ERROR(CheckCells(function, memory.bytes, memory.size));
+  RBC_RETURN_IF_ERROR(PlaceArrays(function, memory));
   return memory;
 }
 
@@ -220,6 +245,37 @@ Expected<std::string_view> CallRunner::TakeString(const LoadedFunction& function
   return std::string_view(data_);
 }
 
+Expected<std::string_view> CallRunner::TakeArray(const LoadedFunction& function, const Memory& memory,
+                                                 std::string_view tail) {
+  auto array = ArrayResult::Read(function.point.result_array, memory.result);
+  if (!array) return Ran(Invalid(function, array.error().message));
+  const uint64_t size = tail.size() + array->bytes();
+  if (array->bytes() > limits_.max_message || size > limits_.max_message) {
+    Release(array->owner());
+    return Ran(TooLarge(function, "the array result", size, limits_.max_message));
+  }
+  data_.resize(size);
+  if (!tail.empty()) std::memcpy(data_.data(), tail.data(), tail.size());
+  array->CopyTo(data_.data() + tail.size());
+  array->StoreSlot(tail.size(), memory.result);
+  Release(array->owner());
+  return std::string_view(data_);
+}
+
+Expected<std::string_view> CallRunner::TakeData(const LoadedFunction& function, const Memory& memory,
+                                                std::string_view tail, int32_t status) {
+  if (function.point.result_array.rank != 0) {
+    if (status == 0) return TakeArray(function, memory, tail);
+    std::memset(memory.result, 0, function.point.result_size);
+    return tail;
+  }
+  if (!function.point.result_is_string) return tail;
+  if (status == 0) return TakeString(function, memory, tail);
+  const Cell none{kNullOffset, 0};
+  std::memcpy(memory.result, &none, sizeof none);
+  return tail;
+}
+
 std::span<const uint8_t> CallRunner::Refuse(const CallView& call, const Error& error, std::span<uint8_t> small) {
   const std::string reply = ErrorReply(call.seqid, error);
   uint8_t* out = reply.size() <= small.size() ? small.data() : reply_.Get(reply.size());
@@ -249,17 +305,12 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     outcome = std::move(entered).error();
     outcome.error().role = "execution worker";
     outcome.error().function = function.name;
-  } else if (function.point.result_is_string && status == 0) {
-    auto with_text = TakeString(function, *memory, data);
-    if (with_text)
-      data = *with_text;
-    else
-      outcome = std::move(with_text).error();
-  } else if (function.point.result_is_string) {
-    const Cell none{kNullOffset, 0};
-    std::memcpy(memory->result, &none, sizeof none);
+  } else if (auto taken = TakeData(function, *memory, data, status)) {
+    data = *taken;
+  } else {
+    outcome = std::move(taken).error();
   }
-  const size_t result_size = function.point.kind == EntryKind::kMap ? sizeof(uint64_t) : function.point.result_size;
+  const size_t result_size = ReplySizeOf(function.point);
   const std::string_view result(reinterpret_cast<const char*>(memory->result), result_size);
   const std::string_view output = context_.capture.text();
   const size_t size = kReplyOverhead + result.size() + data.size() + output.size();
@@ -278,6 +329,7 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     uint8_t* out = size <= small.size() ? small.data() : reply_.Get(size);
     reply = {out, WriteReply(out, call.seqid, result, status, data, output, call.profile ? &times : nullptr)};
   }
+  context_.FreeAfterCall();
   context_.capture.Reset();  // the reply has a copy; should the worker die between calls, none of it is theirs
   memory_.Trim();
   if (data_.capacity() > kSmallMemory) std::string().swap(data_);

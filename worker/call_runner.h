@@ -39,11 +39,16 @@ class CallRunner {
   // The head of the frame of a kernel or a map is taken off it.
   Status TakeHead(const LoadedFunction& function, std::string_view* frame);
   Expected<Memory> Prepare(const CallView& call, std::string_view frame, const LoadedFunction& function);
+  Status PlaceArrays(const LoadedFunction& function, const Memory& memory) const;
   Status CheckColumns(const LoadedFunction& function, const Memory& memory) const;
   Expected<int32_t> Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from,
                           EntryTimes* times);
   Expected<int32_t> EnterHostMap(const LoadedFunction& function, const Memory& memory);
+  // The returned data: `tail`, then what the result points to, whose place it becomes.
   Expected<std::string_view> TakeString(const LoadedFunction& function, const Memory& memory, std::string_view tail);
+  Expected<std::string_view> TakeArray(const LoadedFunction& function, const Memory& memory, std::string_view tail);
+  Expected<std::string_view> TakeData(const LoadedFunction& function, const Memory& memory, std::string_view tail,
+                                      int32_t status);
 
   static constexpr size_t kSmallMemory = 1024;
   CallContext& context_;

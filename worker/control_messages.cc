@@ -3,6 +3,7 @@
 #include "worker/control_messages.h"
 
 #include "base/error_serial.h"
+#include "types/type.h"
 
 namespace rbc::worker {
 namespace {
@@ -20,6 +21,20 @@ std::vector<std::string> GetStrings(Reader& reader) {
   return out;
 }
 
+void PutArray(Writer& writer, const EntryPoint::Array& array) {
+  for (const uint32_t number : {array.offset, array.rank, array.element_size, array.alignment}) writer.Put(number);
+  PutFlag(writer, array.contiguous);
+}
+
+EntryPoint::Array GetArray(Reader& reader) {
+  EntryPoint::Array array;
+  for (uint32_t* number : {&array.offset, &array.rank, &array.element_size, &array.alignment}) {
+    *number = reader.Get<uint32_t>();
+  }
+  array.contiguous = reader.GetBool();
+  return array;
+}
+
 void PutEntry(Writer& writer, const EntryPoint& entry) {
   writer.Put(entry.declaration);
   writer.PutBytes(entry.symbol);
@@ -31,6 +46,9 @@ void PutEntry(Writer& writer, const EntryPoint& entry) {
     writer.Put(offset);
     writer.Put(kind);
   }
+  writer.Put(static_cast<uint32_t>(entry.arrays.size()));
+  for (const auto& array : entry.arrays) PutArray(writer, array);
+  PutArray(writer, entry.result_array);
   writer.Put(entry.kind);
   writer.Put(entry.parameter_bytes);
   writer.Put(static_cast<uint32_t>(entry.parameters.size()));
@@ -38,6 +56,8 @@ void PutEntry(Writer& writer, const EntryPoint& entry) {
     writer.Put(parameter.offset);
     writer.Put(parameter.size);
     PutFlag(writer, parameter.is_pointer);
+    writer.Put(parameter.frame_offset);
+    PutFlag(writer, parameter.is_array);
   }
   writer.Put(entry.shared_bytes);
   writer.Put(entry.max_threads);
@@ -56,13 +76,21 @@ EntryPoint GetEntry(Reader& reader) {
     offset = reader.Get<uint32_t>();
     kind = reader.Get<EntryPoint::Cell>();
   }
+  entry.arrays.resize(reader.GetCount(17));
+  for (auto& array : entry.arrays) array = GetArray(reader);
+  entry.result_array = GetArray(reader);
+  // Of a worker that lies the result is plain bytes.
+  const uint64_t rank = entry.result_array.rank;
+  if (rank > types::kMaxArrayRank || entry.result_size != 16 + 16 * rank) entry.result_array = {};
   entry.kind = reader.Get<EntryKind>();
   entry.parameter_bytes = reader.Get<uint32_t>();
-  entry.parameters.resize(reader.GetCount(9));
+  entry.parameters.resize(reader.GetCount(14));
   for (auto& parameter : entry.parameters) {
     parameter.offset = reader.Get<uint32_t>();
     parameter.size = reader.Get<uint32_t>();
     parameter.is_pointer = reader.GetBool();
+    parameter.frame_offset = reader.Get<uint32_t>();
+    parameter.is_array = reader.GetBool();
   }
   entry.shared_bytes = reader.Get<uint32_t>();
   entry.max_threads = reader.Get<uint32_t>();

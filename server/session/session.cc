@@ -33,6 +33,8 @@ DataLimits LimitsOf(const FarmConfig& config) {
   return {config.data_session_bytes, config.data_max_bytes, config.data_max_buffers};
 }
 
+constexpr char kHost[] = "host";  // whose workers see the data arena
+
 // The first of ids that are not taken for those of another session.
 uint64_t RandomStart() { return (RandomNumber() >> 17) + 1; }
 
@@ -139,6 +141,7 @@ Status Session::Load(SessionModule& module, std::shared_ptr<ExecutionWorker>* wo
     return {ErrorKind::kUnknownModule,
             fmt::format("the code of module {} is no longer kept; send the IR again", module.id)};
   RBC_ASSIGN_OR_RETURN(*worker, WorkerFor(module.info->target));
+  if (module.info->target == kHost && data_.buffers() != 0) RBC_RETURN_IF_ERROR(EnsureArena(**worker));
   return (*worker)->Load(module.id, MakeBlob(module, *stored->payload));
 }
 
@@ -180,6 +183,18 @@ Status Session::EnsureArena(ExecutionWorker& worker) {
   if (worker.has_arena()) return {};
   RBC_ASSIGN_OR_RETURN(const auto arena, data_.Arena());
   return worker.ShareArena(arena->memory());
+}
+
+Status Session::ShareArenaWithWorkers() {
+  std::shared_ptr<ExecutionWorker> worker;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = workers_.find(kHost); found != workers_.end()) worker = found->second->worker;
+  }
+  if (worker == nullptr || worker->dead()) return {};
+  Status shared = EnsureArena(*worker);
+  if (!shared && worker->dead()) return {};  // the next one gets it
+  return shared;
 }
 
 std::vector<std::shared_ptr<ExecutionWorker>> Session::IdleOnDevices() const {

@@ -82,6 +82,9 @@ class Session {
   // Brings the session's arena to a worker of it, once. Due before a call that names places in it
   // (worker::kInDataArena). kWorkerLost, kResourceExhausted, kDeadlineExceeded.
   Status EnsureArena(ExecutionWorker& worker);
+  // Brings it to all workers on this machine's processor, so that functions find the session's buffers; later ones get
+  // it when they load a module.
+  Status ShareArenaWithWorkers();
 
   OutcomeTable& outcomes() { return outcomes_; }
   // Kills the workers, cancels what waits, forgets the modules. Later requests get kUnknownSession.

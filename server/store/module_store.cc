@@ -23,7 +23,7 @@ std::shared_ptr<const ModuleInfo> MakeInfo(const ModuleSource& source, const Dig
   info->repeatable = artifact.repeatable;
   for (size_t i = 0; i < source.functions->size(); ++i)
     info->functions.push_back(
-        {(*source.functions)[i], artifact.entries[i].frame_size, artifact.entries[i].result_size});
+        {(*source.functions)[i], artifact.entries[i].frame_size, artifact.entries[i].reply_size()});
   return info;
 }
 

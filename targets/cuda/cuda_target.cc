@@ -172,7 +172,7 @@ class Compilation {
                    fmt::format("'{}' is a kernel: declare it with abi kernel", declaration.symbol));
     }
     RBC_ASSIGN_OR_RETURN(auto entry, MakeEntry(match, options_.entry, declaration, index));
-    has_pointers_ |= !entry.cells.empty();
+    has_pointers_ |= !entry.cells.empty() || !entry.arrays.empty();
     artifact_.entries.push_back(std::move(entry));
     return {};
   }

@@ -294,10 +294,12 @@ Error Refuse(const FunctionDeclaration& declaration, std::string_view why) {
 
 Status CheckSignature(const ir::MatchedFunction& match, EntryKind kind, const FunctionDeclaration& declaration) {
   if (match.frame.returns_text()) return Refuse(declaration, "a GPU function cannot return a string");
+  if (match.frame.returns_array())
+    return Refuse(declaration, "a GPU function cannot return an array; let it write into an array argument");
   if (kind == EntryKind::kCall) return {};
   for (const auto& slot : match.frame.slots()) {
-    if (slot.type.is(types::Kind::kPointer) || slot.type.is(types::Kind::kString))
-      return Refuse(declaration, "the rows of a map hold values, no pointers and no strings");
+    if (slot.lies_elsewhere())
+      return Refuse(declaration, "the rows of a map hold values, no pointers, strings and arrays");
   }
   if (kind == EntryKind::kMap) {
     const size_t columns = match.parameters.size() + 1;
@@ -375,6 +377,32 @@ Expected<EntryPoint::Parameter> KernelParameter(const llvm::Function& function, 
   return parameter;
 }
 
+// How many IR parameters a signature makes: an array has one for its pointer and each of its numbers.
+size_t IrParameters(const types::Type& signature) {
+  size_t count = 0;
+  for (const auto& type : signature.parameters()) {
+    count += type.is(types::Kind::kArray) ? 1 + type.rank() * (type.contiguous() ? 1 : 2) : 1;
+  }
+  return count;
+}
+
+// Those of one parameter of the signature, behind the ones that `entry` has.
+Status AddKernelParameters(const llvm::Function& function, const types::FrameSlot& slot,
+                           const FunctionDeclaration& declaration, uint64_t* end, EntryPoint* entry) {
+  const auto add = [&](const types::Type& type, uint32_t frame_offset) -> Status {
+    RBC_ASSIGN_OR_RETURN(auto parameter, KernelParameter(function, entry->parameters.size(), type, declaration, end));
+    parameter.frame_offset = frame_offset;
+    parameter.is_array = frame_offset == slot.offset && slot.type.is(types::Kind::kArray);
+    entry->parameters.push_back(parameter);
+    return {};
+  };
+  if (!slot.type.is(types::Kind::kArray)) return add(slot.type, slot.offset);
+  RBC_RETURN_IF_ERROR(add(types::Type::Pointer(slot.type.element()), slot.offset));
+  const uint32_t numbers = slot.type.rank() * (slot.type.contiguous() ? 1 : 2);
+  for (uint32_t i = 1; i <= numbers; ++i) RBC_RETURN_IF_ERROR(add(types::Type::Int(64), slot.offset + 8 * i));
+  return {};
+}
+
 }  // namespace
 
 Expected<EntryPoint> MakeKernelEntry(llvm::Module& module, const FunctionDeclaration& declaration, size_t index) {
@@ -387,11 +415,12 @@ Expected<EntryPoint> MakeKernelEntry(llvm::Module& module, const FunctionDeclara
     return Error(ErrorKind::kInvalidModule, fmt::format("'{}': a kernel returns nothing, this one {}",
                                                         declaration.symbol, ir::Spell(function->getReturnType())));
   }
-  if (signature.parameters().size() != function->arg_size()) {
+  const size_t wanted = IrParameters(signature);
+  if (wanted != function->arg_size()) {
     return Error(
         ErrorKind::kInvalidModule,
         fmt::format("'{}' does not match its signature `{}`: the kernel takes {} IR parameters, the signature has {}",
-                    declaration.symbol, declaration.signature, function->arg_size(), signature.parameters().size()));
+                    declaration.symbol, declaration.signature, function->arg_size(), wanted));
   }
   for (const auto* user : function->users()) {
     if (const auto* call = llvm::dyn_cast<llvm::Instruction>(user))
@@ -402,25 +431,16 @@ Expected<EntryPoint> MakeKernelEntry(llvm::Module& module, const FunctionDeclara
   entry.declaration = index;
   entry.kind = EntryKind::kKernel;
   uint64_t end = 0;
-  for (unsigned i = 0; i < function->arg_size(); ++i) {
-    RBC_ASSIGN_OR_RETURN(auto parameter, KernelParameter(*function, i, signature.parameters()[i], declaration, &end));
-    entry.parameters.push_back(parameter);
+  RBC_ASSIGN_OR_RETURN(const auto frame, types::FrameLayout::Make(signature));
+  for (const auto& slot : frame.slots()) {
+    RBC_RETURN_IF_ERROR(AddKernelParameters(*function, slot, declaration, &end, &entry));
   }
   if (end > kMaxParameterBytes)
     return Refuse(declaration, fmt::format("a kernel's parameters take at most {} bytes", kMaxParameterBytes));
   entry.parameter_bytes = end;
   entry.max_threads = MaxThreads(*function);
-  // The frame of a kernel is its packed parameters, with cells where they have addresses.
-  RBC_ASSIGN_OR_RETURN(const auto frame, types::FrameLayout::Make(signature));
   entry.frame_size = frame.fixed_size();
-  for (size_t i = 0; i < entry.parameters.size(); ++i) {
-    const auto& slot = frame.slots()[i];
-    if (slot.offset != entry.parameters[i].offset)
-      return Refuse(declaration, fmt::format("parameter {} is aligned otherwise than its type", i + 1));
-    if (!entry.parameters[i].is_pointer) continue;
-    const bool text = slot.type.is(types::Kind::kString);
-    entry.cells.emplace_back(slot.offset, text ? EntryPoint::Cell::kString : EntryPoint::Cell::kPointer);
-  }
+  ir::AddReferences(frame, &entry);
   function->setCallingConv(llvm::CallingConv::PTX_Kernel);
   function->setLinkage(llvm::GlobalValue::ExternalLinkage);
   if (!IsPlainName(function->getName())) function->setName(EntryName(EntryKind::kKernel, index));

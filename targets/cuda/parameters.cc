@@ -22,21 +22,30 @@ std::string Bytes(const T& value) {
   return std::string(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-// A kernel's parameters lie in the frame as they lie in its buffer: both at natural alignment, in order.
+// The address on the device of what the frame's slot names.
+uint64_t AddressOf(const EntryPoint::Parameter& parameter, const uint8_t* slot, uint64_t memory) {
+  if (parameter.is_array) {
+    uint64_t where;
+    std::memcpy(&where, slot, sizeof where);
+    return memory + where;
+  }
+  Cell cell;
+  std::memcpy(&cell, slot, sizeof cell);
+  return cell.offset == kNullOffset ? 0 : memory + cell.offset;
+}
+
 Expected<std::string> PackKernel(const EntryPoint& entry, const Invocation& invocation, uint64_t memory) {
   std::string out(entry.parameter_bytes, '\0');
   for (const auto& parameter : entry.parameters) {
-    const size_t end = size_t{parameter.offset} + parameter.size;
-    if (end > out.size() || end > invocation.memory.size())
+    if (size_t{parameter.offset} + parameter.size > out.size() ||
+        size_t{parameter.frame_offset} + parameter.size > invocation.memory.size())
       return Error(ErrorKind::kInternal, fmt::format("a parameter of '{}' lies outside of its frame", entry.symbol));
-    const uint8_t* from = invocation.memory.data() + parameter.offset;
+    const uint8_t* from = invocation.memory.data() + parameter.frame_offset;
     if (!parameter.is_pointer) {
       std::memcpy(out.data() + parameter.offset, from, parameter.size);
       continue;
     }
-    Cell cell;
-    std::memcpy(&cell, from, sizeof cell);
-    const uint64_t address = cell.offset == kNullOffset ? 0 : memory + cell.offset;
+    const uint64_t address = AddressOf(parameter, from, memory);
     std::memcpy(out.data() + parameter.offset, &address, sizeof address);
   }
   return out;

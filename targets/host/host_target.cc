@@ -108,7 +108,7 @@ class Compilation {
     for (const auto& declaration : input_.functions) {
       RBC_ASSIGN_OR_RETURN(auto match, ir::MatchDeclaration(*module_, declaration));
       for (const auto& slot : match.frame.slots()) {
-        has_pointers_ |= slot.type.is(types::Kind::kPointer) || slot.type.is(types::Kind::kString);
+        has_pointers_ |= slot.lies_elsewhere();
       }
       matches.push_back(std::move(match));
     }

@@ -50,7 +50,8 @@ llvm::Type* SsePiece(const std::vector<Leaf>& part, uint64_t from, llvm::LLVMCon
 }
 
 bool IsAggregate(const Value& value) {
-  return value.type.is(types::Kind::kStruct) || value.type.is(types::Kind::kComplex);
+  return value.type.is(types::Kind::kStruct) || value.type.is(types::Kind::kComplex) ||
+         value.type.is(types::Kind::kArray);
 }
 
 bool HasX87(const Value& value) { return std::any_of(value.leaves.begin(), value.leaves.end(), IsX87); }

@@ -40,13 +40,12 @@ llvm::AllocaInst* Scratch(llvm::IRBuilder<>& builder, uint64_t size) {
 }
 
 Status CheckRows(const MatchedFunction& match, const FunctionDeclaration& declaration, const char* what) {
-  const auto pointer = [](const types::FrameSlot& slot) {
-    return slot.type.is(types::Kind::kPointer) || slot.type.is(types::Kind::kString);
-  };
+  const auto elsewhere = [](const types::FrameSlot& slot) { return slot.lies_elsewhere(); };
   const auto slots = match.frame.slots();
-  if (!match.frame.returns_text() && std::none_of(slots.begin(), slots.end(), pointer)) return {};
+  const bool result_elsewhere = match.frame.returns_text() || match.frame.returns_array();
+  if (!result_elsewhere && std::none_of(slots.begin(), slots.end(), elsewhere)) return {};
   Error error(ErrorKind::kUnsupported,
-              fmt::format("'{}' with signature `{}`: the rows of {} hold values, no pointers and no strings",
+              fmt::format("'{}' with signature `{}`: the rows of {} hold values, no pointers, strings and arrays",
                           declaration.symbol, declaration.signature, what));
   error.function = declaration.symbol;
   return error;

@@ -91,6 +91,7 @@ class Matcher {
   // As one IR value, or, as numba flattens it, as one for each scalar.
   Status DirectParameter(size_t index) {
     const Value& value = match_->parameters[index];
+    if (value.type.is(types::Kind::kArray)) return ArrayParts(index);
     auto* whole = NextType();
     if (whole != nullptr && HasLayoutOf(whole, value, layout_)) {
       Take(Operand::Source::kPiece, index, {whole, 0});
@@ -106,31 +107,67 @@ class Matcher {
     return {};
   }
 
+  // A pointer and numbers, each a parameter of its own.
+  Status ArrayParts(size_t index) {
+    for (const Leaf& leaf : match_->parameters[index].leaves) {
+      if (NextType() != leaf.type) return FailParameter(index, leaf.type);
+      Take(Operand::Source::kPiece, index, {leaf.type, leaf.offset});
+    }
+    return {};
+  }
+
   Status StatusRetptr() {
     if (!function_.getReturnType()->isIntegerTy(32)) return FailResult(llvm::Type::getInt32Ty(context_));
     match_->returns = Returns::kStatus;
     auto* pointer = llvm::PointerType::get(context_, 0);
     if (NextType() != pointer) return Fail("the first IR parameter is not a pointer to the result");
     Take(Operand::Source::kResultPointer, 0);
-    if (HasExceptionPointer()) Take(Operand::Source::kScratch, 0);
+    const unsigned before = next_;
+    if (AllFit()) return {};
+    Restart(before);
+    if (IsPointer(before)) {
+      // numba's CPU convention has one more pointer behind the result's.
+      Take(Operand::Source::kScratch, 0);
+      if (AllFit()) return {};
+      Restart(before);
+    }
     return DirectParameters();
   }
 
-  // numba's CPU convention has one more pointer behind the result's; it shows by the number of scalars.
-  bool HasExceptionPointer() const {
-    if (function_.arg_size() < 2 || !function_.getArg(1)->getType()->isPointerTy()) return false;
-    size_t scalars = 0;
-    for (const Value& value : match_->parameters) scalars += value.leaves.size();
-    return function_.arg_size() == match_->parameters.size() + 2 || function_.arg_size() == scalars + 2;
+  bool IsPointer(unsigned argument) const {
+    return argument < function_.arg_size() && function_.getArg(argument)->getType()->isPointerTy();
+  }
+  bool AllFit() { return DirectParameters() && next_ == function_.arg_size(); }
+  // As if nothing were matched from this IR parameter on, which is also an operand each.
+  void Restart(unsigned from) {
+    next_ = from;
+    match_->operands.resize(from);
   }
 
   Status Sysv() {
     SysvLowering lowering(context_);
     RBC_RETURN_IF_ERROR(SysvResult(lowering.Result(match_->result)));
     for (size_t i = 0; i < match_->parameters.size(); ++i) {
-      RBC_RETURN_IF_ERROR(SysvParameter(i, lowering.Parameter(match_->parameters[i])));
+      const Value& parameter = match_->parameters[i];
+      if (parameter.type.is(types::Kind::kArray)) {
+        RBC_RETURN_IF_ERROR(SysvArray(i, &lowering));
+      } else {
+        RBC_RETURN_IF_ERROR(SysvParameter(i, lowering.Parameter(parameter)));
+      }
     }
     return {};
+  }
+
+  // Each part counts as a parameter of the C prototype.
+  Status SysvArray(size_t index, SysvLowering* lowering) {
+    for (const Leaf& leaf : match_->parameters[index].leaves) {
+      Value part;
+      part.type = types::Type::Int(64);
+      part.leaves = {{leaf.type, 0, leaf.size}};
+      part.size = leaf.size;
+      lowering->Parameter(part);
+    }
+    return ArrayParts(index);
   }
 
   llvm::Type* TypeOf(const std::vector<Piece>& pieces) const {
@@ -234,7 +271,7 @@ Expected<MatchedFunction> MatchDeclaration(llvm::Module& module, const FunctionD
   RBC_ASSIGN_OR_RETURN(match.frame, types::FrameLayout::Make(signature));
   RBC_ASSIGN_OR_RETURN(match.function, FindDefinition(module, declaration.symbol));
   auto& context = module.getContext();
-  RBC_ASSIGN_OR_RETURN(match.result, DescribeValue(signature.result(), context));
+  RBC_ASSIGN_OR_RETURN(match.result, DescribeResult(signature.result(), context));
   for (const auto& parameter : signature.parameters()) {
     RBC_ASSIGN_OR_RETURN(auto value, DescribeValue(parameter, context));
     match.parameters.push_back(std::move(value));

@@ -37,7 +37,7 @@ bool CallsOnlyPureFunctions(llvm::Module& module, const llvm::TargetLibraryInfoI
   const llvm::TargetLibraryInfo info(library);
   for (auto& function : module) {
     if (!function.isDeclaration() || function.isIntrinsic() || function.use_empty()) continue;
-    if (IsCompilerRuntime(function.getName())) continue;
+    if (IsCompilerRuntime(function.getName()) || function.getName() == "rbc_free_after_call") continue;
     llvm::LibFunc known;
     if (!info.getLibFunc(function, known)) return false;
     llvm::inferNonMandatoryLibFuncAttrs(function, info);

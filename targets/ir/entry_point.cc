@@ -119,6 +119,12 @@ class EntryBuilder {
     return builder_.CreateSelect(is_null, llvm::Constant::getNullValue(builder_.getPtrTy()), pointer);
   }
 
+  // The first element of an array, which the slot's first word places relative to the frame.
+  llvm::Value* ArrayFrom(uint64_t slot) {
+    auto* where = builder_.CreateAlignedLoad(builder_.getInt64Ty(), At(frame_, slot), llvm::Align(8));
+    return builder_.CreateGEP(builder_.getInt8Ty(), frame_, where);
+  }
+
   llvm::Value* Argument(const Operand& operand, size_t position) {
     switch (operand.source) {
       case Operand::Source::kResultPointer:
@@ -140,6 +146,7 @@ class EntryBuilder {
     const Value& value = match_.parameters[operand.parameter];
     const uint64_t slot = match_.frame.slots()[operand.parameter].offset;
     if (value.leaves.size() == 1 && value.leaves[0].type->isPointerTy()) return PointerFrom(slot);
+    if (value.type.is(types::Kind::kArray) && operand.piece.offset == 0) return ArrayFrom(slot);
     const uint64_t end = operand.piece.offset + layout_.getTypeStoreSize(operand.piece.type).getFixedValue();
     if (end <= value.size) return Load(operand.piece.type, frame_, slot + operand.piece.offset, kBufferAlignment);
     // A register holds more bytes than the value has: the rest comes from a copy, not from what follows in the frame.
@@ -225,6 +232,12 @@ class EntryBuilder {
   llvm::Value* result_memory_ = nullptr;
 };
 
+EntryPoint::Array ArrayOf(const types::Type& type, uint32_t offset) {
+  const auto element = types::LayoutOf(type.element());  // FrameLayout has seen that there is one
+  return {offset, type.rank(), static_cast<uint32_t>(element ? element->size : 1),
+          static_cast<uint32_t>(element ? element->alignment : 1), type.contiguous()};
+}
+
 }  // namespace
 
 std::string EntrySymbol(size_t index, std::string_view symbol) {
@@ -240,6 +253,14 @@ std::string_view ClientName(std::string_view symbol) {
   return symbol;
 }
 
+void AddReferences(const types::FrameLayout& frame, EntryPoint* entry) {
+  for (const auto& slot : frame.slots()) {
+    if (slot.type.is(types::Kind::kString)) entry->cells.emplace_back(slot.offset, EntryPoint::Cell::kString);
+    if (slot.type.is(types::Kind::kPointer)) entry->cells.emplace_back(slot.offset, EntryPoint::Cell::kPointer);
+    if (slot.type.is(types::Kind::kArray)) entry->arrays.push_back(ArrayOf(slot.type, slot.offset));
+  }
+}
+
 EntryPoint MakeEntryPoint(const MatchedFunction& match, size_t index, std::string_view symbol) {
   EntryPoint entry;
   entry.declaration = index;
@@ -247,9 +268,10 @@ EntryPoint MakeEntryPoint(const MatchedFunction& match, size_t index, std::strin
   entry.frame_size = match.frame.fixed_size();
   entry.result_size = match.frame.result_size();
   entry.result_is_string = match.frame.returns_text();
-  for (const auto& slot : match.frame.slots()) {
-    if (slot.type.is(types::Kind::kString)) entry.cells.emplace_back(slot.offset, EntryPoint::Cell::kString);
-    if (slot.type.is(types::Kind::kPointer)) entry.cells.emplace_back(slot.offset, EntryPoint::Cell::kPointer);
+  AddReferences(match.frame, &entry);
+  if (match.frame.returns_array()) {
+    entry.result_array = ArrayOf(match.frame.result(), 0);
+    entry.result_size = match.result.size;
   }
   return entry;
 }

@@ -19,6 +19,9 @@ std::string_view ClientName(std::string_view symbol);
 // aligned to 16 bytes. A result's padding is zero.
 EntryPoint MakeEntryPoint(const MatchedFunction& match, size_t index, std::string_view symbol);
 
+// Says which parameters of the frame are pointers, strings and arrays.
+void AddReferences(const types::FrameLayout& frame, EntryPoint* entry);
+
 // The columns of a map of this function: its parameters, then its result unless it is void.
 std::vector<EntryPoint::Parameter> ColumnsOf(const MatchedFunction& match);
 

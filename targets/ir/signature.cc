@@ -5,6 +5,7 @@
 #include "llvm/IR/DataLayout.h"
 #include "llvm/IR/DerivedTypes.h"
 #include "llvm/Support/raw_ostream.h"
+#include "types/array.h"
 #include "types/data_model.h"
 
 namespace rbc::ir {
@@ -96,12 +97,36 @@ bool AppendFound(llvm::Type* type, uint64_t offset, const llvm::DataLayout& layo
   return true;
 }
 
+constexpr uint64_t kWord = 8;
+
+Value DescribeArray(const types::Type& type, bool strides, llvm::LLVMContext& context) {
+  Value value;
+  value.type = type;
+  value.size = types::FrameArrayBytes(type.rank());
+  value.alignment = kWord;
+  value.leaves.push_back({llvm::PointerType::get(context, 0), 0, kWord});
+  const uint32_t numbers = type.rank() * (strides ? 2 : 1);
+  for (uint32_t i = 1; i <= numbers; ++i) {
+    value.leaves.push_back({llvm::Type::getInt64Ty(context), i * kWord, kWord});
+  }
+  return value;
+}
+
 }  // namespace
+
+Expected<Value> DescribeResult(const types::Type& type, llvm::LLVMContext& context) {
+  if (!type.is(types::Kind::kArray)) return DescribeValue(type, context);
+  Value value = DescribeArray(type, /*strides=*/true, context);
+  value.leaves.push_back({llvm::PointerType::get(context, 0), value.size, kWord});
+  value.size += kWord;
+  return value;
+}
 
 Expected<Value> DescribeValue(const types::Type& type, llvm::LLVMContext& context) {
   Value value;
   value.type = type;
   if (type.is(types::Kind::kVoid)) return value;
+  if (type.is(types::Kind::kArray)) return DescribeArray(type, !type.contiguous(), context);
   RBC_ASSIGN_OR_RETURN(const auto place, types::LayoutOf(type));
   value.size = place.size;
   value.alignment = place.alignment;
@@ -140,6 +165,11 @@ llvm::Type* DirectType(const Value& value, llvm::LLVMContext& context) {
       return llvm::Type::getInt1Ty(context);
     case types::Kind::kComplex:
       return llvm::StructType::get(value.leaves[0].type, value.leaves[1].type);
+    case types::Kind::kArray: {
+      std::vector<llvm::Type*> parts;
+      for (const Leaf& leaf : value.leaves) parts.push_back(leaf.type);
+      return llvm::StructType::get(context, parts);
+    }
     case types::Kind::kStruct: {
       std::vector<llvm::Type*> members;
       for (const auto& member : value.type.members()) {

@@ -40,8 +40,12 @@ struct Piece {
   uint64_t offset = 0;
 };
 
-// `type` in the host's data model. kUnsupported, by name: what this target cannot hold.
+// `type` in the host's data model. kUnsupported, by name: what this target cannot hold. An array parameter is a pointer
+// to its first element, its dimensions and, unless it is contiguous, its strides in bytes: an i64 each. They lie in a
+// frame as in types/array.h, with the pointer in place of `where`.
 Expected<Value> DescribeValue(const types::Type& type, llvm::LLVMContext& context);
+// The same for a result, which differs for arrays: {ptr data, i64 shape[rank], i64 strides[rank], ptr owner}.
+Expected<Value> DescribeResult(const types::Type& type, llvm::LLVMContext& context);
 
 // Whether a value of the IR type `found` lies in memory just as `value`: same scalars at the same offsets. A bool may
 // be i1 or i8.

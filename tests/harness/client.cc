@@ -231,6 +231,13 @@ Expected<wire::CallOutcome> Client::Outcome(int64_t request_id) {
 Expected<bool> Client::Cancel(int64_t request_id) {
   return Guard([&] { return wire_->cancel(request_id); });
 }
+Expected<wire::BufferInfo> Client::CreateBuffer(const wire::BufferSpec& spec) {
+  return Guard([&] {
+    wire::BufferInfo reply;
+    wire_->buffer_create(reply, spec);
+    return reply;
+  });
+}
 Status Client::Unload(int64_t module_id) {
   return Guard([&] { wire_->unload(module_id); });
 }

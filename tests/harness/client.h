@@ -78,6 +78,7 @@ class Client {
   Expected<wire::CallOutcome> Outcome(int64_t request_id);
   Expected<bool> Cancel(int64_t request_id);
   Status Unload(int64_t module_id);
+  Expected<wire::BufferInfo> CreateBuffer(const wire::BufferSpec& spec);
   Status Publish(const wire::PublishRequest& request);
   Status Withdraw(const std::string& name);
   Expected<wire::PublishedFunction> Lookup(const std::string& name);

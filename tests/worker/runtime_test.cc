@@ -517,6 +517,20 @@ TEST(RuntimeSymbols, HeapSortAndNumbers) {
   EXPECT_EQ(F<long double(const char*, char**)>("strtold")("1.5", nullptr), 1.5L);
 }
 
+TEST(RuntimeSymbols, MemoryGivenAwayIsFreedAfterTheCall) {
+  auto* give_away = F<void(void*)>("rbc_free_after_call");
+  CallContext context;
+  SetCurrentContext(&context);
+  give_away(malloc(10));
+  give_away(nullptr);
+  give_away(malloc(20));
+  EXPECT_EQ(context.free_after_call.size(), 2u);  // a leak checker sees whether they are freed
+  context.FreeAfterCall();
+  EXPECT_TRUE(context.free_after_call.empty());
+  SetCurrentContext(nullptr);
+  give_away(nullptr);
+}
+
 // Call functions of a va_list.
 int CallV(int (*function)(char*, size_t, const char*, va_list), char* out, size_t size, const char* format, ...) {
   va_list list;

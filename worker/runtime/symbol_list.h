@@ -150,6 +150,7 @@
   X(kCxx, _ZSt24__throw_out_of_range_fmtPKcz, EndByLibraryError) \
   X(kCxx, _ZSt24__throw_invalid_argumentPKc, EndByLibraryError) \
   X(kCxx, _ZSt25__throw_bad_function_callv, EndByBadFunction) \
+  X(kHeap, rbc_free_after_call, FreeAfterCall) \
   X(kNumber, __isoc23_strtol, strtol) X(kNumber, __isoc23_strtoll, strtoll) X(kNumber, __isoc23_strtoul, strtoul) \
   X(kNumber, __isoc23_strtoull, strtoull) X(kNumber, __isoc23_sscanf, sscanf) \
   X(kCompiler, __truncsfbf2, TruncateFloatToBfloat) X(kCompiler, __truncdfbf2, TruncateDoubleToBfloat)

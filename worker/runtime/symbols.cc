@@ -12,6 +12,7 @@
 #include "worker/runtime/bfloat.h"
 #include "worker/runtime/ending.h"
 #include "worker/runtime/output.h"
+#include "worker/runtime/release.h"
 #include "worker/runtime/symbol_list.h"
 
 // Names of the libraries without their headers, whose overloads and prototypes are of no use to a table of addresses.

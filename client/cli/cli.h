@@ -58,6 +58,11 @@ int Call(const Arguments& arguments);
 int Map(const Arguments& arguments);
 int Launch(const Arguments& arguments);
 
+// An argument as it is written: a value, [1, 2, 3], or a .npy file for an array or memory, which the value then owns.
+Result<Value> ReadArgument(const types::Type& type, const std::string& text);
+// The bytes of a .npy file of an array result. kInvalidArgument: the value is no array.
+Result<std::string> ArrayFile(const Value& value);
+
 // `error: KIND: message` on stderr with diagnostics, or the error object on stdout. kFailed.
 int Fail(const Arguments& arguments, const Error& error);
 

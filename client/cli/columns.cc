@@ -10,6 +10,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/npy.h"
 #include "client/src/clang.h"
+#include "types/array.h"
 #include "types/frame.h"
 #include "types/match.h"
 #include "types/pack.h"
@@ -25,6 +26,13 @@ Result<Npy> ReadArray(const std::string& path) {
   auto array = ReadNpy(bytes);
   if (!array) array.error().message += fmt::format(" - while reading '{}'", path);
   return array;
+}
+
+Result<Npy> ReadColumn(const std::string& path) {
+  RBC_ASSIGN_OR_RETURN(Npy array, ReadArray(path));
+  if (array.shape.size() == 1) return array;
+  return Error(ErrorKind::kUnsupported,
+               fmt::format("the array in '{}' has {} dimensions; columns of a map have one", path, array.shape.size()));
 }
 
 // One value as it lies in a frame.
@@ -46,7 +54,7 @@ Result<std::vector<Npy>> ReadArguments(const Arguments& a) {
   std::vector<Npy> out;
   for (size_t i = 0; i < parameters.size(); ++i) {
     RBC_ASSIGN_OR_RETURN(Npy array,
-                         IsFile(a.values[i]) ? ReadArray(a.values[i]) : OneValue(parameters[i], a.values[i]));
+                         IsFile(a.values[i]) ? ReadColumn(a.values[i]) : OneValue(parameters[i], a.values[i]));
     out.push_back(std::move(array));
   }
   return out;
@@ -122,19 +130,6 @@ std::string Show(const types::Value& value) {
   return out + "]";
 }
 
-// A kernel's argument: a value, [1, 2, 3], or the memory of a .npy file.
-Result<Value> KernelArgument(const types::Type& type, const std::string& text,
-                             std::vector<std::unique_ptr<Npy>>* files) {
-  if (!IsFile(text)) return Value::Parse(type.ToString(), text);
-  RBC_ASSIGN_OR_RETURN(Npy array, ReadArray(text));
-  auto& kept = *files->emplace_back(std::make_unique<Npy>(std::move(array)));
-  types::Buffer buffer;
-  buffer.data = kept.data.data();
-  buffer.bytes = kept.data.size();
-  RBC_ASSIGN_OR_RETURN(buffer.element, types::Type::Parse(kept.dtype));
-  return Value(types::Value(std::move(buffer)));
-}
-
 Result<std::vector<std::string>> RunLaunch(const Arguments& a, const Budget& budget, std::string* captured) {
   Grid grid;
   RBC_ASSIGN_OR_RETURN(grid.blocks, ParseShape("grid", a.grid));
@@ -142,10 +137,9 @@ Result<std::vector<std::string>> RunLaunch(const Arguments& a, const Budget& bud
   grid.shared_bytes = a.shared_bytes;
   RBC_ASSIGN_OR_RETURN(const types::Type signature, types::Type::Parse(a.signature));
   RBC_RETURN_IF_ERROR(types::CheckSignature(signature, a.values.size()));
-  std::vector<std::unique_ptr<Npy>> files;
   std::vector<Value> values;
   for (size_t i = 0; i < a.values.size(); ++i) {
-    RBC_ASSIGN_OR_RETURN(Value value, KernelArgument(signature.parameters()[i], a.values[i], &files));
+    RBC_ASSIGN_OR_RETURN(Value value, ReadArgument(signature.parameters()[i], a.values[i]));
     values.push_back(std::move(value));
   }
   RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
@@ -159,6 +153,26 @@ Result<std::vector<std::string>> RunLaunch(const Arguments& a, const Budget& bud
     if (value.inner().As<types::Buffer>() != nullptr) out.push_back(Show(value.inner()));
   return out;
 }
+
+}  // namespace
+
+Result<Value> ReadArgument(const types::Type& type, const std::string& text) {
+  const bool memory = type.is(types::Kind::kPointer) || type.is(types::Kind::kArray);
+  if (!memory || !IsFile(text)) return Value::Parse(type.ToString(), text);
+  RBC_ASSIGN_OR_RETURN(const Npy array, ReadArray(text));
+  RBC_ASSIGN_OR_RETURN(const types::Type element, types::Type::Parse(array.dtype));
+  return Value(types::MakeArray(element, array.shape, array.data));
+}
+
+Result<std::string> ArrayFile(const Value& value) {
+  const auto* array = value.inner().As<types::Buffer>();
+  if (array == nullptr || array->shape.empty())
+    return Error(ErrorKind::kInvalidArgument, "the result is no array; leave -o out to have it printed");
+  return WriteNpy({array->element.ToString(), array->shape[0],
+                   std::string(static_cast<const char*>(array->data), array->bytes), array->shape});
+}
+
+namespace {
 
 template <typename F>
 int Guard(const Arguments& a, F command) {

@@ -15,6 +15,7 @@
 #include "client/src/clang.h"
 #include "types/match.h"
 #include "types/type.h"
+#include "types/value.h"
 
 namespace rbc::cli {
 namespace {
@@ -263,7 +264,7 @@ Result<std::vector<Value>> ParseArguments(const Arguments& a) {
                                                           parameters.size(), a.values.size()));
   std::vector<Value> out;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    RBC_ASSIGN_OR_RETURN(Value value, Value::Parse(parameters[i].ToString(), a.values[i]));
+    RBC_ASSIGN_OR_RETURN(Value value, ReadArgument(parameters[i], a.values[i]));
     out.push_back(std::move(value));
   }
   return out;
@@ -302,7 +303,7 @@ Json ResultToJson(const Value& value) {
   if (value.type() == "string" || value.type() == "char8*") return repr;
   if (repr == "True" || repr == "False") return repr == "True";
   Json number = Json::parse(repr, nullptr, false);
-  return number.is_number() ? number : Json(repr);
+  return number.is_number() || number.is_array() ? number : Json(repr);
 }
 
 Json ToJson(const Calls& calls, const Arguments& a, const std::string& target, const std::string& output) {
@@ -326,6 +327,21 @@ Json ToJson(const Calls& calls, const Arguments& a, const std::string& target, c
                      {"max_us", sorted.back()}};
   }
   return out;
+}
+
+// A function without a result writes into its arrays.
+void PrintResult(const Value& result, const std::vector<Value>& arguments) {
+  if (!result.is_none()) std::cout << result.repr() << '\n';
+  for (const Value& argument : arguments) {
+    const auto* array = argument.inner().As<types::Buffer>();
+    if (result.is_none() && array != nullptr && !array->shape.empty()) std::cout << argument.repr() << '\n';
+  }
+  std::cout.flush();
+}
+
+Error CannotWrite(const std::string& path) {
+  return Error(ErrorKind::kInvalidArgument,
+               fmt::format("'{}' cannot be written; check its name and the space left", path));
 }
 
 }  // namespace
@@ -370,9 +386,7 @@ int Compile(const Arguments& a) {
     if (!emitted) return Fail(a, emitted.error());
     const std::string output = a.output.empty() ? DefaultOutput(a) : a.output;
     if (!a.json || output != "-") {
-      if (!WriteFile(output, emitted->code))
-        return Fail(a, Error(ErrorKind::kInvalidArgument,
-                             fmt::format("'{}' cannot be written; check its name and the space left", output)));
+      if (!WriteFile(output, emitted->code)) return Fail(a, CannotWrite(output));
     }
     if (a.json)
       PrintJson({{"target", a.target.empty() ? "host" : a.target},
@@ -403,14 +417,18 @@ int Call(const Arguments& a) {
       error.output = captured;  // of all calls, the last one's included
       return Fail(a, error);
     }
+    if (!a.output.empty()) {
+      const auto file = ArrayFile(calls->last.value);
+      if (!file) return Fail(a, file.error());
+      if (!WriteFile(a.output, *file)) return Fail(a, CannotWrite(a.output));
+    }
     if (a.json) {
       PrintJson(ToJson(*calls, a, function.target(), captured));
       return kOk;
     }
     PrintDiagnostics(calls->compiled.warnings);
     std::cout << captured;
-    if (!calls->last.value.is_none()) std::cout << calls->last.value.repr() << '\n';
-    std::cout.flush();
+    if (a.output.empty()) PrintResult(calls->last.value, *values);
     return kOk;
   });
 }

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "types/array.h"
+
 namespace rbc::cli {
 namespace {
 
@@ -37,16 +39,27 @@ std::string_view Field(std::string_view header, std::string_view key) {
   return rest.substr(0, tuple ? rest.find(')') + 1 : rest.find_first_of(",}"));
 }
 
-Result<int64_t> RowsOf(std::string_view shape) {
-  if (!shape.starts_with('(') || !shape.ends_with(')')) return Damaged("has no shape");
-  shape = shape.substr(1, shape.size() - 2);
-  int64_t rows = -1;
-  const auto [end, failure] = std::from_chars(shape.data(), shape.data() + shape.size(), rows);
-  const std::string_view rest(end, static_cast<size_t>(shape.data() + shape.size() - end));
-  if (failure != std::errc() || rows < 0 || (rest != "," && !rest.empty()))
-    return Error(ErrorKind::kUnsupported,
-                 fmt::format("the .npy file has the shape ({}); give arrays of one dimension", shape));
-  return rows;
+// "(2, 3)", "(2,)"
+Result<std::vector<int64_t>> ShapeOf(std::string_view text) {
+  if (!text.starts_with('(') || !text.ends_with(')')) return Damaged("has no shape");
+  const char* at = text.data() + 1;
+  const char* const end = text.data() + text.size() - 1;
+  std::vector<int64_t> shape;
+  while (at != end) {
+    int64_t length = -1;
+    const auto [next, failure] = std::from_chars(at, end, length);
+    if (failure != std::errc() || length < 0 || (next != end && *next != ',')) return Damaged("has no shape");
+    shape.push_back(length);
+    at = next == end ? end : next + 1;
+    while (at != end && *at == ' ') ++at;
+  }
+  if (shape.empty())
+    return Error(ErrorKind::kUnsupported, "the .npy file has no dimension; give an array of one or more");
+  return shape;
+}
+
+std::string TextOf(const std::vector<int64_t>& shape) {
+  return shape.size() == 1 ? fmt::format("({},)", shape[0]) : fmt::format("({})", fmt::join(shape, ", "));
 }
 
 }  // namespace
@@ -69,10 +82,14 @@ Result<Npy> ReadNpy(const std::string& file) {
     return Error(ErrorKind::kUnsupported, fmt::format("the .npy file holds '{}'; give little-endian numbers", descr));
   Npy out;
   out.dtype = spelling->ours;
-  RBC_ASSIGN_OR_RETURN(out.rows, RowsOf(Field(header, "shape")));
+  RBC_ASSIGN_OR_RETURN(out.shape, ShapeOf(Field(header, "shape")));
+  if (out.shape.size() > 1 && Field(header, "fortran_order") != "False")
+    return Error(ErrorKind::kUnsupported, "the .npy file is in Fortran order; save it in C order");
+  out.rows = out.shape[0];
   const std::string_view data = bytes.substr(begin + length);
-  if (data.size() / spelling->size < static_cast<uint64_t>(out.rows)) return Damaged("ends within its data");
-  out.data = data.substr(0, static_cast<size_t>(out.rows) * spelling->size);
+  const auto size = types::BytesOf(out.shape, static_cast<uint32_t>(spelling->size));
+  if (!size || data.size() < *size) return Damaged("ends within its data");
+  out.data = data.substr(0, *size);
   return out;
 }
 
@@ -83,7 +100,8 @@ std::string WriteNpy(const Npy& array) {
   const std::string descr = spelling != std::end(kSpellings)
                                 ? std::string(spelling->numpy)
                                 : fmt::format("|V{}", array.rows == 0 ? 1 : array.data.size() / array.rows);
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({},), }}", descr, array.rows);
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", descr,
+                                   TextOf(array.shape.empty() ? std::vector<int64_t>{array.rows} : array.shape));
   const size_t unpadded = 10 + header.size() + 1;
   header.append((unpadded + kAlignment - 1) / kAlignment * kAlignment - unpadded, ' ');
   header += '\n';

@@ -146,7 +146,10 @@ int Main(int argc, char** argv) {
   AddCode(*call, a);
   call->add_option("NAME", a.name, "The function")->required();
   call->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
-  call->add_option("ARGS", a.values, "The arguments, one for each parameter");
+  call->add_option("ARGS", a.values,
+                   "The arguments, one for each parameter; [1, 2, 3] or a .npy file for an array or memory");
+  call->add_option("-o", a.output, "The .npy file to write an array result to; '-' is standard output")
+      ->type_name("OUT");
   call->add_option("--repeat", a.repeat, "Call so often; the last result is printed, with --json the times too")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));

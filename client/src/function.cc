@@ -47,7 +47,8 @@ Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
   const auto place = [&](const Reference& r, uint64_t bytes) {
     end = (end + types::kPayloadAlignment - 1) / types::kPayloadAlignment * types::kPayloadAlignment;
     const types::FrameCell cell{static_cast<uint32_t>(end), static_cast<uint32_t>(r.bytes)};
-    std::memcpy(packed.frame.data() + r.slot, &cell, sizeof cell);
+    const uint64_t where = end;
+    std::memcpy(packed.frame.data() + r.slot, r.is_array ? static_cast<const void*>(&where) : &cell, sizeof cell);
     if (r.kind == ReferenceKind::kInOut || r.kind == ReferenceKind::kOut) {
       if (!returns) packed.return_from = cell.offset;
       returns = true;
@@ -65,7 +66,7 @@ Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
     for (const Reference& r : call.references) {
       const bool text = r.kind == ReferenceKind::kText;
       if ((text ? ReferenceKind::kIn : r.kind) != kind) continue;
-      if (r.data == nullptr) {
+      if (r.data == nullptr && !r.is_array) {
         const types::FrameCell null{types::kNullOffset, 0};
         std::memcpy(packed.frame.data() + r.slot, &null, sizeof null);
         continue;
@@ -97,6 +98,8 @@ Status TakeText(const Overload& overload, const client::CallAnswer& answer, std:
                        types::UnpackResult(overload.type.result(), answer.result, answer.data));
   if (const std::string* as_text = value.As<std::string>()) *text = *as_text;
   if (const types::ByteString* bytes = value.As<types::ByteString>()) *text = bytes->bytes;
+  if (const types::Buffer* array = value.As<types::Buffer>())
+    text->assign(static_cast<const char*>(array->data), array->bytes);
   return {};
 }
 

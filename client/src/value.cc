@@ -3,6 +3,7 @@
 #include "rbc/value.h"
 
 #include "client/src/value_maker.h"
+#include "types/array.h"
 #include "types/match.h"
 #include "types/value.h"
 
@@ -39,6 +40,36 @@ Value Value::FromMemory(void* data, size_t bytes, int direction, std::string_vie
       .data = data, .bytes = bytes, .direction = kDirections[direction], .element = {}, .owner = nullptr};
   if (auto type = types::Type::Parse(element)) buffer.element = *std::move(type);
   return Value(types::Value(std::move(buffer)));
+}
+
+Value Value::FromArray(void* first, size_t element_size, std::vector<int64_t> shape, std::vector<int64_t> strides,
+                       bool writable, std::string_view element) {
+  const std::optional<uint64_t> bytes = types::BytesOf(shape, static_cast<uint32_t>(element_size));
+  types::Buffer array{.data = first,
+                      .bytes = bytes.value_or(~uint64_t{0}),  // no such array, which packing refuses
+                      .direction = writable ? types::Direction::kInOut : types::Direction::kIn,
+                      .shape = std::move(shape),
+                      .strides = std::move(strides)};
+  if (auto type = types::Type::Parse(element)) array.element = *std::move(type);
+  return Value(types::Value(std::move(array)));
+}
+
+std::vector<int64_t> Value::shape() const {
+  const types::Buffer* array = inner_->As<types::Buffer>();
+  return array == nullptr ? std::vector<int64_t>() : array->shape;
+}
+
+Result<void> Value::Elements(std::string_view element, void* to, void* (*resize)(void* to, size_t elements)) const {
+  const types::Buffer* array = inner_->As<types::Buffer>();
+  RBC_ASSIGN_OR_RETURN(const types::Type type, types::Type::Parse(element));
+  if (array == nullptr || array->shape.empty() || !(array->element == type))
+    return Error(ErrorKind::kInvalidArgument, "the value is " + this->type() + ", no array of " + type.ToString() +
+                                                  "; ask for elements of its own type");
+  RBC_ASSIGN_OR_RETURN(const uint64_t size, types::SizeOf(type));
+  void* memory = resize(to, array->bytes / size);
+  if (array->bytes != 0)
+    types::Gather(array->data, array->shape, array->strides, static_cast<uint32_t>(size), static_cast<char*>(memory));
+  return {};
 }
 
 Value Value::Struct(std::span<const Value> members) {

@@ -15,6 +15,7 @@
 namespace rbc::harness {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -38,6 +39,36 @@ fine:
 define i64 @boom(i64 %x) {
   store volatile i64 %x, ptr null
   ret i64 %x
+}
+)";
+
+// y = 2 x; the sum of y. Narrow indices, which cuda32 takes.
+constexpr char kArrays[] = R"(
+define double @twice(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %some = icmp sgt i64 %n, 0
+  br i1 %some, label %row, label %end
+row:
+  %i = phi i64 [0, %0], [%next, %row]
+  %sum = phi double [0.0, %0], [%more, %row]
+  %at = trunc i64 %i to i32
+  %from = getelementptr double, ptr %x, i32 %at
+  %to = getelementptr double, ptr %y, i32 %at
+  %value = load double, ptr %from
+  %double = fmul double %value, 2.0
+  store double %double, ptr %to
+  %more = fadd double %sum, %double
+  %next = add i64 %i, 1
+  %again = icmp slt i64 %next, %n
+  br i1 %again, label %row, label %end
+end:
+  %total = phi double [0.0, %0], [%more, %row]
+  ret double %total
+}
+define {ptr, i64, i64, ptr} @whole(ptr %x, i64 %n) {
+  %a = insertvalue {ptr, i64, i64, ptr} zeroinitializer, ptr %x, 0
+  %b = insertvalue {ptr, i64, i64, ptr} %a, i64 %n, 1
+  %c = insertvalue {ptr, i64, i64, ptr} %b, i64 8, 2
+  ret {ptr, i64, i64, ptr} %c
 }
 )";
 
@@ -149,6 +180,7 @@ class Matrix : public FarmTest, public ::testing::WithParamInterface<const char*
   std::string target() const { return GetParam(); }
   bool is_host() const { return target() == "host"; }
   std::string Arithmetic() const { return Head() + kArithmetic; }
+  std::string Arrays() const { return Head() + kArrays; }
   std::string Kernels() const { return Head() + kKernels; }
   std::string Printing() const { return Head() + (is_host() ? kHostPrint : kDevicePrint); }
   // A module for pointers of 32 bits says so.
@@ -320,12 +352,65 @@ TEST_P(Matrix, CxxPrint) {
   EXPECT_EQ(output, "n is 1\nn is 2\nn is 3\n");
 }
 
+TEST_P(Matrix, CxxArrayFunctions) {
+  if (!Exists()) return;
+  const auto jit = Jit();
+  const Source source = Source::Ir(Arrays());
+  const auto twice = jit.function<double(ArrayView<const double>, ArrayView<double>)>(source, "twice");
+  const std::vector<double> x = {1, 2, 3.5};
+  std::vector<double> y(3);
+  EXPECT_EQ(twice(x, y), 13.0);
+  EXPECT_THAT(y, ElementsAre(2, 4, 7));
+  EXPECT_EQ(twice(std::vector<double>(), std::span<double>()), 0.0);
+  // The same by values, which are spans and vectors.
+  auto caller = jit.function(source, "twice", {"f64(f64[], f64[])"});
+  EXPECT_EQ(caller(x, y).as<double>(), 13.0);
+  const Error none = ErrorOf([&] { caller(std::vector<float>{1}, y); });
+  EXPECT_EQ(none.kind, ErrorKind::kNoMatch) << none.message;
+}
+
+TEST_P(Matrix, CxxArrayResults) {
+  if (!Exists()) return;
+  const auto whole = Jit().function<std::vector<double>(ArrayView<const double>)>(Source::Ir(Arrays()), "whole");
+  const std::vector<double> x = {1, 2, 3.5};
+  if (is_host()) {
+    EXPECT_THAT(whole(x), ElementsAre(1, 2, 3.5));
+    EXPECT_THAT(whole(std::vector<double>()), ElementsAre());
+    const ::rbc::Value value = whole.caller()(x);
+    EXPECT_THAT(value.as<std::vector<double>>(), ElementsAre(1, 2, 3.5));
+    EXPECT_THAT(value.shape(), ElementsAre(3));
+    EXPECT_FALSE(value.try_as<std::vector<float>>());
+  } else {
+    const Error error = ErrorOf([&] { whole(x); });
+    EXPECT_EQ(error.kind, ErrorKind::kUnsupported) << error.message;
+    EXPECT_THAT(error.message, HasSubstr("cannot return an array"));
+  }
+}
+
 // ---- The command -------------------------------------------------------------------------------------------------
 
 TEST_P(Matrix, CliCall) {
   if (!Exists()) return;
   const Finished run = Rbc({"call", File("poly.ll", Arithmetic()), "poly", "f64(f64,f64)", "3", "2"});
   EXPECT_EQ(run.out, "19.5\n") << run.ToString();
+}
+
+TEST_P(Matrix, CliArrayFunctions) {
+  if (!Exists()) return;
+  const std::string source = File("arrays.ll", Arrays()), in = File("x.npy", Npy({1, 2, 3}));
+  EXPECT_EQ(Rbc({"call", source, "twice", "f64(f64[],f64[])", in, "[0, 0, 0]"}).out, "12.0\n");
+  const std::string out = farm().folder() + "/out.npy";
+  const Finished run = Rbc({"call", source, "whole", "f64[](f64[])", in, "-o", out});
+  if (!is_host()) {
+    EXPECT_THAT(run.err, StartsWith("error: Unsupported")) << run.ToString();
+    return;
+  }
+  EXPECT_EQ(run.exit_code, 0) << run.ToString();
+  EXPECT_EQ(ReadWholeFile(out), Npy({1, 2, 3}));
+  EXPECT_EQ(Rbc({"call", source, "whole", "f64[](f64[])", "[]"}).out, "[]\n");
+  EXPECT_EQ(Rbc({"call", source, "whole", "f64[](f64[])", in}).out, "[1.0, 2.0, 3.0]\n");
+  const Finished wrong = Rbc({"call", source, "whole", "f32[](f32[])", in});
+  EXPECT_THAT(wrong.err, StartsWith("error: NoMatch")) << wrong.ToString();
 }
 
 TEST_P(Matrix, CliMap) {

@@ -157,7 +157,13 @@ def f(t, p):
     p[0] += t[0]
     return p[0] * t[1]
 """, ((3, 0.5), "memory")),
-    ("arguments", "NumPy arrays as `float64[:]`", "float64(float64[:])", "def f(a):\n    return a.sum()\n", ("array",)),
+    ("arguments", "NumPy arrays as `float64[:]`, read and written", "float64(float64[:])", """
+def f(a):
+    a[0] *= 2
+    return a.sum() + a[::-1][0] + len(a)
+""", ("array",)),
+    ("arguments", "results that are arrays", "float64[:](float64[:])", "def f(a):\n    return a * 2 + 1\n", ("array",)),
+    ("arguments", "results that are views of an argument", "float64[:](float64[:])", "def f(a):\n    return a[1:]\n", ("array",)),
 ]
 
 
@@ -186,7 +192,7 @@ def attempt(rjit, target, signature, source, arguments):
         got = run(rjit(plain, signature, target=target))
     except rbc.Error as error:
         return "no", str(error).splitlines()[0]
-    close = got[0] == wanted[0] or abs(got[0] - wanted[0]) <= 1e-12 * abs(wanted[0])
+    close = np.array_equal(got[0], wanted[0]) or np.allclose(got[0], wanted[0], rtol=1e-12, atol=0)
     if not close or got[1] != wanted[1]:
         return "wrong", f"{got} instead of {wanted}"
     return "yes", ""

@@ -270,11 +270,6 @@ def test_wrong_signatures_are_refused(rjit):
         rjit("i32(i32)")(lambda x: x).add_signature("int32(int32)")
 
 
-def test_arrays_are_refused_with_a_way_out(rjit):
-    with pytest.raises(rbc.UnsupportedFeature, match="pointer"):
-        rjit("float64(float64[:])")(lambda a: a[0])
-
-
 def test_submit_and_await(rjit):
     f = rjit("int64(int64)")(lambda x: x * x)
     futures = [f.submit(i) for i in range(50)]

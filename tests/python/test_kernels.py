@@ -78,3 +78,37 @@ def test_what_is_no_launch_is_refused(gpu):
         k[4]
     with pytest.raises(rbc.InvalidArgument, match="no result"):
         gpu.kernel("int64(int64)")(lambda x: x)
+
+
+def test_arrays_in_kernels(gpu):
+    @gpu.kernel("void(float64[:], float64[::1], int32[:,:])")
+    def scale(out, x, counts):
+        i = cuda.grid(1)
+        if i < len(x):
+            out[i] = 2 * x[i]
+            counts[i % counts.shape[0], i // counts.shape[0]] += i
+
+    x, wide, counts = np.arange(10.0), np.full(30, -1.0), np.zeros((2, 5), np.int32)
+    scale[2, 8](wide[::3], x, counts)
+    assert np.array_equal(wide[::3], 2 * x) and wide[1] == -1
+    assert np.array_equal(counts, np.arange(10).reshape(5, 2).T)
+    with pytest.raises(rbc.NoMatch):
+        scale[2, 8](wide, x[::2], counts)
+
+
+def test_arrays_in_functions_on_a_gpu(gpu):
+    @gpu("float64(float64[:,:], float64[:])", target="cuda")
+    def rows(a, out):
+        total = 0.0
+        for i in range(a.shape[0]):
+            for j in range(a.shape[1]):
+                out[i] += a[i, j]
+            total += out[i]
+        return total
+
+    a, out = np.arange(12.0).reshape(3, 4), np.zeros(3)
+    assert rows(a, out) == 66.0 and np.array_equal(out, a.sum(1))
+    out[:] = 0
+    assert rows(a.T[::2], out[:2]) == a.T[::2].sum() and np.array_equal(out[:2], a.T[::2].sum(1))
+    with pytest.raises(rbc.UnsupportedFeature, match="cannot return an array"):
+        gpu("float64[:](float64[:])", target="cuda")(lambda x: x + 1)(a[0])

@@ -25,7 +25,8 @@ def test_fromstring():
     assert of("f(d)(f(d,d))") == Type(
         Type(Type("float32"), (Type("float64"),)), (Type(Type("float32"), (Type("float64"), Type("float64"))),))
     assert of("{i, f(d, {i}*)}*").tostring() == "{int32, float32(float64, {int32}*)}*"
-    assert of("float64[:]") == of("double[]") == of("d[::1]") == Type(Type("float64"), "[:]")
+    assert of("float64[:]") == of("d[ : ]") == Type(Type("float64"), "[:]")
+    assert of("double[]") == of("d[::1]") == Type(Type("float64"), "[::1]") != of("d[:]")
     assert of("d[:,:]") == Type(Type("float64"), "[:,:]") and of("foo") == Type("foo")
     assert of("int5") == Type("int5") and of("unsigned long long") == Type("uint64")
     for text in ("a)", "(", "{i", "i}", "f(i", "f)i(", "i,j", "[", "d[:", "{void}", "f(void, i)"):

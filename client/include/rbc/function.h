@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "rbc/array_view.h"
 #include "rbc/map.h"
 #include "rbc/pending.h"
 #include "rbc/signature.h"
@@ -39,6 +40,7 @@ struct Reference {
   size_t bytes = 0;
   uint32_t slot = 0;  // offset of its cell in the frame
   ReferenceKind kind = ReferenceKind::kIn;
+  bool is_array = false;  // its slot begins with 8 bytes for its place; shape and strides are there already
 };
 struct TypedCall {
   const char* frame = nullptr;
@@ -46,7 +48,7 @@ struct TypedCall {
   std::span<const Reference> references;
   void* result = nullptr;  // result_size bytes
   uint32_t result_size = 0;
-  std::string* text = nullptr;  // for a result that is text
+  std::string* text = nullptr;  // for a result that is text, or the elements of an array
   std::atomic<int64_t>* request_id = nullptr;
 };
 // Null: it went well. `index` is of the caller's signatures.
@@ -97,6 +99,18 @@ template <typename T>
 struct Slot<Out<T>> : CellSlot {
   static void Store(const Out<T>& value, char*, uint32_t offset, Reference*& next) {
     *next++ = {value.data(), value.size_bytes(), offset, ReferenceKind::kOut};
+  }
+};
+
+template <typename T, size_t kRank>
+struct Slot<ArrayView<T, kRank>> {
+  static constexpr size_t kSize = 8 + 16 * kRank, kAlignment = 8, kReferences = 1;
+  static void Store(const ArrayView<T, kRank>& value, char* frame, uint32_t offset, Reference*& next) {
+    const auto strides = value.strides();
+    std::memcpy(frame + offset + 8, value.shape().data(), sizeof strides);
+    std::memcpy(frame + offset + 8 + sizeof strides, strides.data(), sizeof strides);
+    *next++ = {value.data(), value.size_bytes(), offset,
+               std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut, true};
   }
 };
 
@@ -240,7 +254,8 @@ class RBC_API Caller {
 //   auto add = rjit.function<double(double, double)>(source, "add");
 //   add(1.5, 2.0);
 // Parameters: numbers, std::complex, structs (TypeText), text; T* is one object, std::span<const T> memory that is
-// read, std::span<T> read and written, Out<T> written. A result is void, plain or std::string.
+// read, std::span<T> read and written, Out<T> written; ArrayView is an array. A result is void, plain, std::string or
+// std::vector, an array of one dimension.
 template <typename R, typename... A>
 class Function<R(A...)> {
  public:
@@ -317,9 +332,15 @@ class Function<R(A...)> {
                                  const std::remove_cvref_t<A>&... arguments) const {
     if constexpr (std::is_same_v<R, std::string>) {
       return Run(nullptr, &result, request_id, arguments...);
+    } else if constexpr (detail::kIsVector<R>) {
+      std::string elements;
+      if (auto error = Run(nullptr, &elements, request_id, arguments...)) return error;
+      result.resize(elements.size() / sizeof(typename R::value_type));
+      if (!elements.empty()) std::memcpy(result.data(), elements.data(), elements.size());
+      return nullptr;
     } else {
       static_assert(std::is_trivially_copyable_v<R> && !std::is_pointer_v<R>,
-                    "a result is void, a plain value or std::string");
+                    "a result is void, a plain value, std::string or std::vector");
       return Run(&result, nullptr, request_id, arguments...);
     }
   }
@@ -332,7 +353,8 @@ class Function<R(A...)> {
     call.frame_size = Frame::kSize;
     call.references = std::span(frame.references.data(), Frame::kReferences);
     call.result = result;
-    if constexpr (!std::is_void_v<R> && !std::is_same_v<R, std::string>) call.result_size = sizeof(R);
+    if constexpr (!std::is_void_v<R> && !std::is_same_v<R, std::string> && !detail::kIsVector<R>)
+      call.result_size = sizeof(R);
     call.text = text;
     call.request_id = request_id;
     return detail::Invoke(*caller_.state_, index_, caller_.timeout_ms_, call);

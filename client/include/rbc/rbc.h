@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "rbc/array_view.h"
 #include "rbc/exception.h"
 #include "rbc/function.h"
 #include "rbc/map.h"

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "rbc/array_view.h"
 #include "rbc/exception.h"
 #include "rbc/signature.h"
 
@@ -50,6 +51,16 @@ class RBC_API Value {
   Value(std::vector<T>& memory) : Value(std::span<T>(memory)) {}  // NOLINT(google-explicit-constructor)
   template <typename T>
   Value(const std::vector<T>& memory) : Value(std::span<const T>(memory)) {}  // NOLINT(google-explicit-constructor)
+  // Memory of yours as an array of more dimensions, or with gaps: `first` is the element with all indices zero, strides
+  // are bytes from one element to the next and may be negative. It must outlive the call; const is only read.
+  template <typename T>
+  static Value Array(T* first, std::vector<int64_t> shape, std::vector<int64_t> strides) {
+    return FromArray(const_cast<std::remove_cv_t<T>*>(first), sizeof(T), std::move(shape), std::move(strides),
+                     !std::is_const_v<T>, TypeText<std::remove_cv_t<T>>::kText.view());
+  }
+  template <typename T, size_t kRank>
+  Value(const ArrayView<T, kRank>& view)  // NOLINT(google-explicit-constructor)
+      : Value(FromView(view)) {}
   // A struct by value.
   static Value Struct(std::span<const Value> members);
   // As on a command line: "1.5", "2+1j", "True", "{1, 2.5}". kInvalidArgument: it is no value of that type.
@@ -58,12 +69,21 @@ class RBC_API Value {
 
   bool is_none() const;
   bool is_null() const;
-  // The value as T: bool, an integer, a floating-point or complex number, std::string. Never wraps: kInvalidArgument
-  // where it is of another kind or does not fit.
+  // The value as T: bool, an integer, a floating-point or complex number, std::string, or std::vector of an array's
+  // elements in C order. Never wraps: kInvalidArgument where it is of another kind or does not fit.
   template <typename T>
   Result<T> try_as() const {
     if constexpr (std::is_same_v<T, std::string>) {
       return Text();
+    } else if constexpr (detail::kIsVector<T>) {
+      T out;
+      const auto resize = [](void* to, size_t elements) -> void* {
+        static_cast<T*>(to)->resize(elements);
+        return static_cast<T*>(to)->data();
+      };
+      if (Result<void> stored = Elements(TypeText<typename T::value_type>::kText.view(), &out, resize); !stored)
+        return std::move(stored).error();
+      return out;
     } else {
       static_assert(std::is_trivially_copyable_v<T>);
       T out{};
@@ -76,7 +96,9 @@ class RBC_API Value {
   T as() const {
     return ValueOrThrow(try_as<T>());
   }
-  // As Python prints it: "3", "3.5", "(2+1j)", "True".
+  // Of an array: its elements along each dimension; else empty.
+  std::vector<int64_t> shape() const;
+  // As Python prints it: "3", "3.5", "(2+1j)", "True", "[1.0, 2.0]".
   std::string repr() const;
   // The type that it has by itself: "int64", "complex128".
   std::string type() const;
@@ -106,7 +128,15 @@ class RBC_API Value {
   static Value FromFloat(long double number, bool extended);
   // direction: 0 in, 1 inout, 2 out.
   static Value FromMemory(void* data, size_t bytes, int direction, std::string_view element);
+  template <typename View>
+  static Value FromView(const View& view) {
+    const auto shape = view.shape(), strides = view.strides();
+    return Array(view.data(), {shape.begin(), shape.end()}, {strides.begin(), strides.end()});
+  }
+  static Value FromArray(void* first, size_t element_size, std::vector<int64_t> shape, std::vector<int64_t> strides,
+                         bool writable, std::string_view element);
   Result<std::string> Text() const;
+  Result<void> Elements(std::string_view element, void* to, void* (*resize)(void* to, size_t elements)) const;
   Result<void> Store(std::string_view type, char* out) const;
 
   std::shared_ptr<const types::Value> inner_;

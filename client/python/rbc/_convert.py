@@ -12,7 +12,7 @@ from . import _ctypes_types
 
 def rule_of(cls):
     """(rule, type text): "item" calls .item(), "value" takes .value, "character" asks code_of, "fields" asks fields_of,
-    "buffer" lends memory, "" leaves it to Python's own protocols."""
+    "array" lends memory with its shape, "" leaves it to Python's own protocols."""
     if issubclass(cls, ctypes._SimpleCData):
         text = _ctypes_types.text_of(cls)
         return ("character" if text.startswith("char") and text[-1] != "*" else "value", text)
@@ -25,7 +25,7 @@ def rule_of(cls):
         if issubclass(cls, numpy.generic):
             return _numpy_scalar(numpy, cls)
         if issubclass(cls, numpy.ndarray):
-            return "buffer", ""
+            return "array", ""
     return "", ""
 
 

@@ -24,6 +24,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.descriptors import TargetDescriptor
 from numba.core.imputils import builtin_registry
 from numba.core.rewrites import ir_print
+from numba.np import arrayobj
 
 from . import _core, _exceptions, _numba_types, _runtime, cuda
 from ._errors import Error, TypingError, UnsupportedFeature
@@ -33,7 +34,7 @@ NUMBA_VERSION = tuple(int(part) for part in numba.__version__.split(".")[:2])
 OLDEST, NEWEST = (0, 57), (0, 68)
 
 _NO_WRAP = re.compile(r"(= (?:add|sub|mul|shl)) nsw ")
-_BYTES, _INT = ir.IntType(8).as_pointer(), ir.IntType(32)
+_BYTES, _INT, _WORD = ir.IntType(8).as_pointer(), ir.IntType(32), ir.IntType(64)
 NONE_STATUS = -2  # numba's code for "the result is None"
 
 _state = threading.local()
@@ -497,7 +498,10 @@ def lower(function, name, signatures, description, options):
         except Error:
             raise
         except Exception as error:  # numba's own defects and limits come as anything
-            message = f"{function.__qualname__} cannot be lowered: numba gives {type(error).__name__}: {error}"
+            what = f"numba gives {type(error).__name__}: {error}"
+            if isinstance(error, ImportError) and "scipy" in str(error):  # numba's BLAS comes from there
+                what = "it uses LAPACK or BLAS, as np.dot and np.linalg do; write it as loops"
+            message = f"{function.__qualname__} cannot be lowered: {what}"
             raise TypingError(message, details=traceback.format_exc()) from error
         finally:
             _state.job = previous
@@ -548,57 +552,143 @@ def _lower(job, function, name, signatures, options):
         if options.get("kernel"):
             entry = f"rbc_kernel_{len(entries)}"
             libraries = [_kernel_entry(job.descriptor.target_context, cres, entry), *libraries]
-        elif any(isinstance(ty, types.UnicodeType) for ty in (*cres.signature.args, result_type)):
+        elif _needs_entry((*cres.signature.args, _held(result_type))):
             entry = f"rbc_entry_{len(entries)}"
-            libraries = [_text_entry(job.descriptor.target_context, cres, entry), *libraries]
+            libraries = [_farm_entry(job.descriptor.target_context, cres, entry), *libraries]
         entries[entry] = symbol
         results.append(result_type)
         parts.extend(libraries)
     return _link(job, name, parts, entries, results)
 
 
-def _text_entry(context, cres, name):
-    """A library with a function that takes and gives text as the farm has it, UTF-8 behind a pointer, and calls the
-    lowered one with numba's str."""
+class _Parameters:
+    """The parameters of an entry as the farm passes them: text is UTF-8 behind a pointer, an array a pointer, its shape
+    and, unless its type says that it is contiguous, its strides in bytes; the rest is as numba has it."""
+
+    def __init__(self, context, args):
+        self._context, self._args = context, args
+        self._packers = [context.get_arg_packer([ty]) for ty in args]
+        self._parts = [self._parts_of(ty, packer) for ty, packer in zip(args, self._packers)]
+        self.flat = sum(self._parts, [])
+        self._texts = []
+
+    def _parts_of(self, ty, packer):
+        if isinstance(ty, types.UnicodeType):
+            return [_BYTES]
+        if isinstance(ty, types.Array):
+            numbers = ty.ndim if ty.layout == "C" else 2 * ty.ndim
+            return [self._context.get_data_type(ty.dtype).as_pointer(), *[_WORD] * numbers]
+        return list(packer.argument_types)
+
+    def values(self, builder, taken, refused):
+        """What numba's function takes; text that is null makes the entry return the status `refused`."""
+        values, taken = [], list(taken)
+        for ty, packer, parts in zip(self._args, self._packers, self._parts):
+            mine, taken = taken[:len(parts)], taken[len(parts):]
+            if isinstance(ty, types.UnicodeType):
+                values.append(self._text(builder, mine[0], refused))
+            elif isinstance(ty, types.Array):
+                values.append(self._array(builder, ty, mine))
+            else:
+                values.append(packer.from_arguments(builder, tuple(mine))[0])
+        return values
+
+    def _text(self, builder, utf8, refused):
+        slot = cgutils.alloca_once(builder, self._context.get_value_type(types.unicode_type), zfill=True)
+        convert = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_INT, [_BYTES, _BYTES]), "rbc_text_from_utf8")
+        done = builder.call(convert, [utf8, builder.bitcast(slot, _BYTES)])
+        with builder.if_then(builder.icmp_signed("==", done, _INT(0)), likely=False):
+            builder.ret(refused)
+        self._texts.append(builder.load(slot))
+        return self._texts[-1]
+
+    def _array(self, builder, ty, parts):
+        """An array over memory that somebody else owns."""
+        intp = cgutils.intp_t if not self._context.is32bit else ir.IntType(32)
+        numbers = [builder.trunc(n, intp) if intp != _WORD else n for n in parts[1:]]
+        itemsize = self._context.get_constant(
+            types.intp, self._context.get_abi_sizeof(self._context.get_data_type(ty.dtype)))
+        shape, strides = numbers[:ty.ndim], numbers[ty.ndim:]
+        if not strides:
+            strides = [itemsize]
+            for n in reversed(shape[1:]):
+                strides.insert(0, builder.mul(strides[0], n))
+        array = self._context.make_array(ty)(self._context, builder)
+        arrayobj.populate_array(
+            array, data=builder.bitcast(parts[0], array.data.type), shape=cgutils.pack_array(builder, shape, intp),
+            strides=cgutils.pack_array(builder, strides, intp), itemsize=itemsize, meminfo=None, parent=None)
+        return array._getvalue()
+
+    def release(self, builder):
+        decref = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [_BYTES]), "NRT_decref")
+        for text in self._texts:
+            memory = cgutils.create_struct_proxy(types.unicode_type)(self._context, builder, value=text).meminfo
+            builder.call(decref, [memory])
+
+
+def _needs_entry(types_):
+    return any(isinstance(ty, (types.UnicodeType, types.Array)) for ty in types_)
+
+
+def _held(result):
+    """What a result is when it is not None."""
+    return result.type if isinstance(result, types.Optional) else result
+
+
+def _result_pointer(result, callee):
+    if isinstance(result, types.UnicodeType):
+        return _BYTES.as_pointer()
+    if isinstance(result, types.Array):
+        numbers = ir.ArrayType(_WORD, result.ndim)
+        return ir.LiteralStructType([_BYTES, numbers, numbers, _BYTES]).as_pointer()
+    return callee.args[0].type
+
+
+def _give_text(context, builder, value, pointer):
+    """UTF-8 that is freed when the reply is written."""
+    text = cgutils.create_struct_proxy(types.unicode_type)(context, builder, value=value)
+    convert = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_BYTES, [_BYTES, text.length.type, text.kind.type]), "rbc_text_to_utf8")
+    free = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [_BYTES]), "rbc_free_after_call")
+    decref = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [_BYTES]), "NRT_decref")
+    utf8 = builder.call(convert, [text.data, text.length, text.kind])
+    builder.call(free, [utf8])
+    builder.call(decref, [text.meminfo])
+    builder.store(utf8, pointer)
+
+
+def _give_array(context, builder, ty, value, pointer):
+    """The worker copies the elements and gives back the reference."""
+    array = context.make_array(ty)(context, builder, value=value)
+    for i, part in enumerate((builder.bitcast(array.data, _BYTES), array.shape, array.strides, array.meminfo)):
+        builder.store(part, cgutils.gep_inbounds(builder, pointer, 0, i))
+
+
+def _farm_entry(context, cres, name):
+    """A library with a function that takes and gives text and arrays as the farm has them, and calls the lowered one."""
     library = context.codegen().create_library(name)
     module = library.create_ir_module(name)
     args, result = cres.signature.args, cres.signature.return_type
     convention = context.call_conv
     callee = ir.Function(module, convention.get_function_type(result, args), cres.fndesc.llvm_func_name)
-    is_text = [isinstance(ty, types.UnicodeType) for ty in args]
-    packers = [context.get_arg_packer([ty]) for ty in args]
-    flat = [[_BYTES] if text else list(packer.argument_types) for text, packer in zip(is_text, packers)]
-    gives_text = isinstance(result, types.UnicodeType)
-    result_pointer = _BYTES.as_pointer() if gives_text else callee.args[0].type
-    entry = ir.Function(module, ir.FunctionType(callconv.errcode_t, [result_pointer, *sum(flat, [])]), name)
+    parameters = _Parameters(context, args)
+    held = _held(result)
+    pointer = _result_pointer(held, callee)
+    entry = ir.Function(module, ir.FunctionType(callconv.errcode_t, [pointer, *parameters.flat]), name)
     builder = ir.IRBuilder(entry.append_basic_block("entry"))
-    taken, values, texts = list(entry.args[1:]), [], []
     refused = ir.Constant(callconv.errcode_t, _exceptions.code_of(TypeError, ("a text argument is None",), None))
-    for ty, text, packer, parts in zip(args, is_text, packers, flat):
-        mine, taken = taken[:len(parts)], taken[len(parts):]
-        if not text:
-            values.append(packer.from_arguments(builder, tuple(mine))[0])
-            continue
-        slot = cgutils.alloca_once(builder, context.get_value_type(ty), zfill=True)
-        convert = cgutils.get_or_insert_function(module, ir.FunctionType(_INT, [_BYTES, _BYTES]), "rbc_text_from_utf8")
-        done = builder.call(convert, [mine[0], builder.bitcast(slot, _BYTES)])
-        with builder.if_then(builder.icmp_signed("==", done, _INT(0)), likely=False):
-            builder.ret(refused)
-        values.append(builder.load(slot))
-        texts.append(values[-1])
+    values = parameters.values(builder, entry.args[1:], refused)
     status, value = convention.call_function(builder, callee, result, args, values)
     with builder.if_then(status.is_ok):
-        if gives_text:
-            text = cgutils.create_struct_proxy(result)(context, builder, value=value)
-            convert = cgutils.get_or_insert_function(
-                module, ir.FunctionType(_BYTES, [_BYTES, text.length.type, text.kind.type]), "rbc_text_to_utf8")
-            builder.store(builder.call(convert, [text.data, text.length, text.kind]), entry.args[0])
+        if isinstance(held, types.UnicodeType):
+            _give_text(context, builder, value, entry.args[0])
+        elif isinstance(held, types.Array):
+            _give_array(context, builder, held, value, entry.args[0])
         elif result != types.none:
             builder.store(context.get_return_value(builder, result, value), entry.args[0])
-    release = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), [_BYTES]), "NRT_decref")
-    for text in texts:
-        memory = cgutils.create_struct_proxy(types.unicode_type)(context, builder, value=text).meminfo
-        builder.call(release, [memory])
+    parameters.release(builder)
     builder.ret(status.code)
     library.add_ir_module(module)
     return library
@@ -609,12 +699,13 @@ def _kernel_entry(context, cres, name):
     library = context.codegen().create_library(name)
     module = library.create_ir_module(name)
     args, result = cres.signature.args, cres.signature.return_type
-    callee = ir.Function(module, context.call_conv.get_function_type(result, args), cres.fndesc.llvm_func_name)
-    kernel = ir.Function(module, ir.FunctionType(ir.VoidType(), callee.function_type.args[1:]), name)
+    convention = context.call_conv
+    callee = ir.Function(module, convention.get_function_type(result, args), cres.fndesc.llvm_func_name)
+    parameters = _Parameters(context, args)
+    kernel = ir.Function(module, ir.FunctionType(ir.VoidType(), parameters.flat), name)
     builder = ir.IRBuilder(kernel.append_basic_block("entry"))
-    slot = cgutils.alloca_once(builder, callee.args[0].type.pointee, zfill=True)
-    status = builder.call(callee, [slot, *kernel.args])
-    failed = builder.icmp_signed(">=", status, _INT(1))
+    status, _ = convention.call_function(builder, callee, result, args, parameters.values(builder, kernel.args, None))
+    failed = builder.icmp_signed(">=", status.code, _INT(1))
     with builder.if_then(failed, likely=False):
         builder.call(cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), []), "llvm.trap"), [])
     builder.ret_void()

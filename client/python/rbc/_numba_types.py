@@ -27,7 +27,7 @@ def type_of(description):
     if kind == "struct":
         return types.Tuple([type_of(child) for child in children])
     if kind == "array":
-        return types.Array(type_of(children[0]), rank, "C")
+        return types.Array(type_of(children[0]), rank, "C" if text.endswith("::1]") else "A")
     if text in _ATOMS:
         return _ATOMS[text]
     raise TypingError(f"numba has no type like `{text}`; choose one that it has, or bring the IR yourself")
@@ -59,7 +59,8 @@ def text_of(numba_type):
     if isinstance(numba_type, types.BaseTuple):
         return "{" + ", ".join(text_of(t) for t in numba_type.types) + "}"
     if isinstance(numba_type, types.Array):
-        return text_of(numba_type.dtype) + "[" + ",".join(":" * numba_type.ndim) + "]"
+        last = "::1" if numba_type.layout == "C" else ":"
+        return text_of(numba_type.dtype) + "[" + ",".join([":"] * (numba_type.ndim - 1) + [last]) + "]"
     if isinstance(numba_type, types.FunctionType):
         return text_of(numba_type.signature)
     raise ValueError(f"no type of a farm is like numba's {numba_type}")

@@ -11,7 +11,7 @@ import threading
 import warnings
 
 from . import _core, _exceptions, _progress
-from ._errors import Error, InvalidArgument, NoMatch, RemoteException, UnsupportedFeature
+from ._errors import Error, InvalidArgument, NoMatch, RemoteException
 from .typesystem import Type
 
 __all__ = ["Caller"]
@@ -90,7 +90,7 @@ class Caller(_core.CallerBase):
         """Lowers the function for the types of these arguments; the index of the new signature."""
         from . import _numba
 
-        given = [Type.fromvalue(value) for value in args]
+        given = [_type_for_lowering(value) for value in args]
         with self._lock:
             lowered = _numba.lower_for(self.py_func, self.__name__, given, self._rjit._target_named(self._target),
                                        self.numba_options)
@@ -356,10 +356,15 @@ class Caller(_core.CallerBase):
         return _pickle.reduce_caller(self)
 
 
+def _type_for_lowering(value):
+    """The type of a value; of a contiguous array also that it is so, for which numba makes better code."""
+    given = Type.fromvalue(value)
+    if given.is_array and value.flags.c_contiguous:
+        return Type(given[0], given[1][:-2] + "::1]")
+    return given
+
+
 def _signature_text(signature):
-    if isinstance(signature, Type) and signature.is_function and any(part.is_array for part in (signature[0], *signature[1])):
-        raise UnsupportedFeature(f"`{signature}` has arrays, which calls of this version do not take; pass the memory "
-                                 "as a pointer and its length: `float64(float64*, int64)`")
     return signature._text() if isinstance(signature, Type) else str(signature)
 
 

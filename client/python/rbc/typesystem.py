@@ -26,7 +26,7 @@ class Type(tuple):
     Type(T, '*')               a pointer to T
     Type(T1, T2, ...)          a struct
     Type(R, (P1, P2, ...))     a function with result R
-    Type(T, '[:,:]')           an array of T
+    Type(T, '[:,:]')           an array of T; Type(T, '[:,::1]') one whose elements lie side by side in C order
 
     Equal types are equal tuples. A C-style name (of a function or its parameters) is kept beside the tuple, in `.name`.
     """
@@ -69,7 +69,7 @@ class Type(tuple):
         if kind == "function":
             return cls(parts[0], tuple(parts[1:]), name=name)
         if kind == "array":
-            return cls(parts[0], "[" + ",".join(":" * rank) + "]", name=name)
+            return cls(parts[0], text[text.rindex("["):], name=name)
         return cls(text, name=name)
 
     @classmethod
@@ -109,6 +109,8 @@ class Type(tuple):
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             if isinstance(value, numpy.ndarray):
+                if not value.ndim:
+                    return cls.fromstring(dtype_text(value.dtype))
                 return cls.fromstring(dtype_text(value.dtype) + "[" + ",".join(":" * value.ndim) + "]")
             if isinstance(value, numpy.void):
                 return cls.fromobject(value.dtype)

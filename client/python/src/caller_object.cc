@@ -10,6 +10,7 @@
 #include <map>
 
 #include "client/python/src/python_error.h"
+#include "types/array.h"
 #include "types/match.h"
 
 namespace rbc::python {
@@ -17,12 +18,21 @@ namespace {
 
 constexpr int kNone = -2;  // numba's status of a result that is None
 
+// As TypeOf(), but of an array also how it lies, which decides what is lowered for it.
+types::Type TypeForLowering(const types::Value& value) {
+  const types::Buffer* array = value.As<types::Buffer>();
+  if (array == nullptr || array->shape.empty()) return types::TypeOf(value);
+  const Expected<uint64_t> size = types::SizeOf(array->element);
+  const bool contiguous = size && types::IsContiguous(*array, static_cast<uint32_t>(*size));
+  return types::Type::Array(array->element, static_cast<uint32_t>(array->shape.size()), contiguous);
+}
+
 // The types of the arguments as Python would name them.
 bool SameTypes(const types::Type& signature, const Arguments& arguments) {
   const auto parameters = signature.parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
     const types::Type* known = arguments.types().empty() ? nullptr : arguments.types()[i];
-    if (!(parameters[i] == (known != nullptr ? *known : types::TypeOf(arguments.values()[i])))) return false;
+    if (!(parameters[i] == (known != nullptr ? *known : TypeForLowering(arguments.values()[i])))) return false;
   }
   return parameters.size() == arguments.values().size();
 }

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/python/src/convert.h"
 
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -52,7 +55,7 @@ types::Value TextValue(PyObject* object) {
 
 // How objects of a class that is none of Python's plain ones become values; rbc/_convert.py decides.
 struct ClassRule {
-  enum class Kind { kNone, kItem, kValue, kFields, kBuffer, kCharacter } kind = Kind::kNone;
+  enum class Kind { kNone, kItem, kValue, kFields, kArray, kCharacter } kind = Kind::kNone;
   bool has_type = false;
   types::Type type;
 };
@@ -70,7 +73,7 @@ const ClassRule& RuleOf(PyTypeObject* type) {
   if (name == "value") rule.kind = ClassRule::Kind::kValue;
   if (name == "character") rule.kind = ClassRule::Kind::kCharacter;
   if (name == "fields") rule.kind = ClassRule::Kind::kFields;
-  if (name == "buffer") rule.kind = ClassRule::Kind::kBuffer;
+  if (name == "array") rule.kind = ClassRule::Kind::kArray;
   if (!text.empty()) {
     rule.type = OrThrow(types::Type::Parse(text));
     rule.has_type = true;
@@ -127,7 +130,41 @@ nb::object IntegerToPython(types::Uint128 bits, bool negative) {
   return nb::steal(PyNumber_Or(shifted.ptr(), rest.ptr()));
 }
 
+// The code of an element in DLPack, which NumPy's arrays are made by; nothing: it has none.
+std::optional<nb::dlpack::dtype_code> DlpackCode(const types::Type& element) {
+  switch (element.kind()) {
+    case types::Kind::kBool:
+      return nb::dlpack::dtype_code::Bool;
+    case types::Kind::kInt:
+      return nb::dlpack::dtype_code::Int;
+    case types::Kind::kUint:
+      return nb::dlpack::dtype_code::UInt;
+    case types::Kind::kFloat:
+      return nb::dlpack::dtype_code::Float;
+    case types::Kind::kComplex:
+      return nb::dlpack::dtype_code::Complex;
+    default:
+      return std::nullopt;
+  }
+}
+
+// A NumPy array over the result's own memory.
+nb::object ArrayToPython(const types::Buffer& array) {
+  const auto code = DlpackCode(array.element);
+  const uint64_t size = OrThrow(types::SizeOf(array.element));
+  if (!code || (*code == nb::dlpack::dtype_code::Float && size > 8) || size > 16)
+    RaiseType("an array of `" + array.element.ToString() + "` has no place in NumPy; return another type");
+  std::vector<size_t> shape(array.shape.begin(), array.shape.end());
+  std::vector<int64_t> strides;
+  for (const int64_t stride : array.strides) strides.push_back(stride / static_cast<int64_t>(size));
+  const nb::capsule owner(new std::shared_ptr<void>(array.owner),
+                          [](void* kept) noexcept { delete static_cast<std::shared_ptr<void>*>(kept); });
+  const nb::dlpack::dtype dtype{static_cast<uint8_t>(*code), static_cast<uint8_t>(size * 8), 1};
+  return nb::cast(nb::ndarray<nb::numpy>(array.data, shape.size(), shape.data(), owner, strides.data(), dtype));
+}
+
 nb::object BufferToPython(const types::Buffer& buffer) {
+  if (!buffer.shape.empty()) return ArrayToPython(buffer);
   return nb::steal(
       PyBytes_FromStringAndSize(static_cast<const char*>(buffer.data), static_cast<Py_ssize_t>(buffer.bytes)));
 }
@@ -184,8 +221,8 @@ types::Value Arguments::Other(PyObject* object, const types::Type** type, int de
       const nb::object fields = nb::module_::import_("rbc._convert").attr("fields_of")(nb::borrow(object));
       return StructOf(fields.ptr(), depth);
     }
-    case ClassRule::Kind::kBuffer:
-      return BufferOf(object);
+    case ClassRule::Kind::kArray:
+      return ArrayOf(object);
     case ClassRule::Kind::kNone:
       break;
   }
@@ -198,20 +235,39 @@ types::Value Arguments::Other(PyObject* object, const types::Type** type, int de
             "' cannot be an argument; pass numbers, text, bytes, tuples, dataclasses or buffers");
 }
 
-types::Value Arguments::BufferOf(PyObject* object) {
+const Py_buffer& Arguments::Borrow(PyObject* object, int flags) {
   Py_buffer view;
-  bool writable = true;
-  if (PyObject_GetBuffer(object, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) != 0) {
+  if (PyObject_GetBuffer(object, &view, flags | PyBUF_FORMAT | PyBUF_WRITABLE) != 0) {
     PyErr_Clear();
-    writable = false;
-    if (PyObject_GetBuffer(object, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) Raised();
+    if (PyObject_GetBuffer(object, &view, flags | PyBUF_FORMAT) != 0) Raised();
   }
-  buffers_.push_back(view);
+  return buffers_.emplace_back(view);
+}
+
+types::Value Arguments::BufferOf(PyObject* object) {
+  const Py_buffer& view = Borrow(object, PyBUF_C_CONTIGUOUS);
   return types::Value(types::Buffer{.data = view.buf,
                                     .bytes = static_cast<size_t>(view.len),
-                                    .direction = writable ? types::Direction::kInOut : types::Direction::kIn,
-                                    .element = ElementOf(buffers_.back()),
+                                    .direction = view.readonly ? types::Direction::kIn : types::Direction::kInOut,
+                                    .element = ElementOf(view),
                                     .owner = nullptr});
+}
+
+types::Value Arguments::ArrayOf(PyObject* object) {
+  const Py_buffer& view = Borrow(object, PyBUF_STRIDES);
+  types::Buffer array{.data = view.buf,
+                      .bytes = static_cast<size_t>(view.len),
+                      .direction = view.readonly ? types::Direction::kIn : types::Direction::kInOut,
+                      .element = ElementOf(view),
+                      .owner = nullptr};
+  if (view.ndim == 0) return types::Value(std::move(array));
+  array.shape.assign(view.shape, view.shape + view.ndim);
+  array.strides.assign(view.strides, view.strides + view.ndim);
+  if (array.element.is(types::Kind::kVoid)) {
+    array.fits_any_pointer = true;
+    array.element = view.format != nullptr && view.format[0] == 'b' ? types::Type::Int(8) : types::Type::Uint(8);
+  }
+  return types::Value(std::move(array));
 }
 
 types::Value Arguments::StructOf(PyObject* sequence, int depth) {

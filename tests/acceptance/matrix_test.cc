@@ -354,6 +354,7 @@ TEST_P(Matrix, CxxPrint) {
 
 TEST_P(Matrix, CxxArrayFunctions) {
   if (!Exists()) return;
+  if (target() == "cuda32") GTEST_SKIP() << "the index of this module may wrap around at 32 bits";
   const auto jit = Jit();
   const Source source = Source::Ir(Arrays());
   const auto twice = jit.function<double(ArrayView<const double>, ArrayView<double>)>(source, "twice");
@@ -371,6 +372,7 @@ TEST_P(Matrix, CxxArrayFunctions) {
 
 TEST_P(Matrix, CxxArrayResults) {
   if (!Exists()) return;
+  if (target() == "cuda32") GTEST_SKIP() << "the index of this module may wrap around at 32 bits";
   const auto whole = Jit().function<std::vector<double>(ArrayView<const double>)>(Source::Ir(Arrays()), "whole");
   const std::vector<double> x = {1, 2, 3.5};
   if (is_host()) {
@@ -397,6 +399,7 @@ TEST_P(Matrix, CliCall) {
 
 TEST_P(Matrix, CliArrayFunctions) {
   if (!Exists()) return;
+  if (target() == "cuda32") GTEST_SKIP() << "the index of this module may wrap around at 32 bits";
   const std::string source = File("arrays.ll", Arrays()), in = File("x.npy", Npy({1, 2, 3}));
   EXPECT_EQ(Rbc({"call", source, "twice", "f64(f64[],f64[])", in, "[0, 0, 0]"}).out, "12.0\n");
   const std::string out = farm().folder() + "/out.npy";

@@ -73,6 +73,7 @@ class Farm final : public Service {
   void Replied(Connection& connection, bool whole) override;
   bool TryLend(Connection& connection) override;
   bool TakeBack(Connection& connection, const LentReturn& returned, std::string* reply) override;
+  std::unique_ptr<ChannelHost> OpenChannel(Connection& connection) override;
   void Closed(Connection& connection) override;
   std::string Refusal(std::string_view framed, const Error& error) override;
 

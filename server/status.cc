@@ -91,6 +91,8 @@ json Sessions(SessionTable& table, const Peer& viewer) {
                    {"local", s->identity().local},
                    {"modules", s->modules()},
                    {"workers", s->workers()},
+                   {"buffers", s->data().buffers()},
+                   {"data_bytes", s->data().used()},
                    {"calls", s->calls()}});
   }
   return out;
@@ -120,6 +122,10 @@ json Pool(const PoolCounters& c) {
   return {{"compiled", c.compiled},       {"failed", c.failed},  {"crashed", c.crashed},
           {"quarantined", c.quarantined}, {"busy", c.busy},      {"workers_started", c.workers_started},
           {"queued", c.queued},           {"running", c.running}};
+}
+
+json Data(const DataTotals& totals, uint64_t limit) {
+  return {{"bytes", totals.bytes.load()}, {"buffers", totals.buffers.load()}, {"max_bytes", limit}};
 }
 
 json Highlights(const FarmConfig& c) {
@@ -153,6 +159,7 @@ std::string StatusJson(Farm& farm, const Peer& viewer) {
                     {"connections", Connections(farm.loop_counters())},
                     {"store", Store(farm.store().counters(), farm.config().store_bytes)},
                     {"compile", Pool(farm.backend().compiles().counters())},
+                    {"data", Data(farm.session_host().data, farm.config().data_max_bytes)},
                     {"names", {{"published", farm.names().size()}, {"bytes", farm.names().bytes()}}},
                     {"config", Highlights(farm.config())}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -144,6 +144,18 @@ Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
   return answer;
 }
 
+Expected<std::shared_ptr<const ArenaMap>> Connection::MapArena(const Deadline& deadline) {
+  socket_.ExpectDescriptor();
+  auto shared = Ask(deadline, [](wire::FarmClient& client) {
+    wire::ArenaReply reply;
+    client.arena(reply);
+    return reply;
+  });
+  UniqueFd descriptor = socket_.TakeDescriptor();
+  if (!shared) return std::move(shared).error();
+  return ArenaMap::Map(std::move(descriptor), static_cast<uint64_t>(shared->size));
+}
+
 void Connection::OpenRing(int64_t function_id, const Deadline& deadline) {
   socket_.ExpectDescriptor();
   auto shared = Ask(deadline, [&](wire::FarmClient& client) {

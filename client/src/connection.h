@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "base/expected.h"
+#include "client/src/arena_map.h"
 #include "client/src/call_codec.h"
 #include "client/src/channel.h"
 #include "client/src/deadline.h"
@@ -55,6 +56,9 @@ class Connection {
   void AllowRing() { ring_allowed_ = true; }
   // What hello agreed on, for requests and replies alike.
   void SetLimit(size_t bytes);
+
+  // The memory of the session's arrays, which comes as a descriptor. REQUIRES: a Unix socket.
+  Expected<std::shared_ptr<const ArenaMap>> MapArena(const Deadline& deadline);
 
   uint64_t epoch = 0;           // of the session that this connection belongs to; the Farm's
   Clock::time_point last_used;  // the Farm's

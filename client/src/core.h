@@ -117,6 +117,9 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
 struct Inside {
   static const std::shared_ptr<CallerState>& State(const Caller& caller) { return caller.state_; }
   static const std::shared_ptr<Core>& CoreOf(const RemoteJIT& rjit) { return rjit.core_; }
+  static const BufferState& StateOf(const Buffer& buffer) { return *buffer.state_; }
+  // How a request names it.
+  static wire::ArrayRef RefTo(const Buffer& buffer);
 };
 
 }  // namespace rbc::detail

@@ -13,6 +13,8 @@
 #include "base/expected.h"
 #include "base/hash.h"
 #include "client/src/address.h"
+#include "client/src/arena_map.h"
+#include "client/src/bulk_channel.h"
 #include "client/src/connection.h"
 #include "client/src/deadline.h"
 #include "client/src/tls.h"
@@ -54,6 +56,13 @@ class Module {
   wire::CompileOptions options_;
   Digest handle_{};
   Loaded loaded_;  // guarded by farm_->mutex_
+};
+
+// A buffer of the session `epoch`. Without `arena` its bytes are the farm's only.
+struct OwnedBuffer {
+  uint64_t epoch = 0;
+  wire::BufferInfo info;
+  std::shared_ptr<const ArenaMap> arena;
 };
 
 struct FarmOptions {
@@ -168,6 +177,37 @@ class Farm : public std::enable_shared_from_this<Farm> {
     }
   }
 
+  // In the session `epoch` alone: kBufferLost if that is gone, for what it had is gone too.
+  template <typename F>
+  auto AskIn(uint64_t epoch, const Deadline& deadline, F&& request)
+      -> Expected<std::invoke_result_t<F, wire::FarmClient&>> {
+    for (int attempt = 0;; ++attempt) {
+      RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline));
+      if (lease->epoch != epoch) return SessionGone();
+      auto reply = lease->Ask(deadline, request);
+      if (reply.has_value() || !MayRepeat(reply.error(), lease, attempt)) return reply;
+    }
+  }
+
+  // Buffers of the current session. Where a reply is lost on its way, the buffer may stay until the session ends.
+  Expected<OwnedBuffer> CreateBuffer(const wire::BufferSpec& spec, const Deadline& deadline);
+  // From the last owner's thread: at once if a connection is idle, else with the next request that frees or loads.
+  void FreeBuffer(uint64_t epoch, int64_t id);
+  // Runs `copy(BulkChannel&)`, which may be repeated, over a raw channel of the session `epoch`. kBufferLost: it is
+  // gone.
+  template <typename F>
+  Status CopyIn(uint64_t epoch, const Deadline& deadline, F&& copy) {
+    for (int attempt = 0;; ++attempt) {
+      RBC_ASSIGN_OR_RETURN(auto channel, BulkOf(epoch, deadline));
+      Status status = copy(*channel);
+      const bool lost = !status && channel->broken() && status.error().kind == ErrorKind::kConnectionLost;
+      TakeBulk(std::move(channel));
+      if (!lost || attempt + 1 >= kMostLoads) return status;
+    }
+  }
+  // Whether the session is the one of now, as far as is known here.
+  bool IsCurrent(uint64_t epoch);
+
   // hello's reply of the current session; says hello if there is none.
   Expected<std::shared_ptr<const wire::HelloReply>> Hello(const Deadline& deadline);
   // False: no such request runs.
@@ -191,8 +231,12 @@ class Farm : public std::enable_shared_from_this<Farm> {
     uint64_t epoch = 0;  // counts sessions; 0: none yet
     std::shared_ptr<const wire::HelloReply> session;
     std::vector<std::unique_ptr<Connection>> idle;  // the last one used is the last
-    std::vector<int> open;                          // every socket, lent ones too
-    std::vector<int64_t> unloads;                   // modules to be unloaded when a connection is at hand
+    std::vector<std::unique_ptr<BulkChannel>> idle_bulk;
+    std::vector<int> open;                  // every socket, lent ones too
+    std::vector<int64_t> unloads;           // modules to be unloaded when a connection is at hand
+    std::vector<int64_t> frees;             // buffers likewise
+    std::shared_ptr<const ArenaMap> arena;  // of this session
+    bool asked_arena = false;               // with null above: the farm shares none with us
     std::shared_ptr<Tunnel> tunnel;
     bool connecting = false;  // somebody says hello or starts the tunnel
     std::condition_variable connected;
@@ -220,6 +264,12 @@ class Farm : public std::enable_shared_from_this<Farm> {
                                                      Error lost, const Deadline& deadline);
   void Unload(Module& module);
   void FlushUnloads(Lease& lease);
+  void FlushFrees(Lease& lease);
+  static Error SessionGone();
+  Expected<std::unique_ptr<BulkChannel>> BulkOf(uint64_t epoch, const Deadline& deadline);
+  void TakeBulk(std::unique_ptr<BulkChannel> channel);
+  // Null where the farm shares none with this process.
+  Expected<std::shared_ptr<const ArenaMap>> ArenaOf(Lease& lease, const Deadline& deadline);
   void BecomeChild();
 
   const Endpoint endpoint_;

@@ -1,4 +1,4 @@
-// Raw channels: their frames, as docs/protocol.md lays them out. This farm only refuses them, in their own words.
+// Raw channels: their frames, as docs/protocol.md lays them out.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,30 +7,21 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/raw_frames.h"
 #include "base/serial.h"
 
 namespace rbc::server {
 
-inline constexpr std::string_view kChannelMagic = "RBC1";
+inline std::string ChannelHead(ChannelType type, uint64_t request_id, uint64_t length) {
+  const ChannelHeader header{{'R', 'B', 'C', '1'}, kChannelVersion, type, request_id, length};
+  return std::string(reinterpret_cast<const char*>(&header), sizeof header);
+}
 
-// Before each body; little-endian.
-struct ChannelHeader {
-  char magic[4];        // "RBC1"
-  uint16_t version;     // 1
-  uint16_t type;        // ChannelType
-  uint64_t request_id;  // of what is asked or answered; 0: of the channel itself
-  uint64_t length;      // of the body
-};
-static_assert(sizeof(ChannelHeader) == 24);
-
-enum ChannelType : uint16_t { kChannelError = 1 };  // body: u32 kind, u32 length, message
-
-inline std::string ChannelError(const Error& error) {
+inline std::string ChannelError(const Error& error, uint64_t request_id) {
   Writer body;
   body.Put(static_cast<uint32_t>(error.kind));
   body.PutBytes(error.message);
-  const ChannelHeader header{{'R', 'B', 'C', '1'}, 1, kChannelError, 0, body.bytes().size()};
-  return std::string(reinterpret_cast<const char*>(&header), sizeof header) + body.bytes();
+  return ChannelHead(kChannelError, request_id, body.bytes().size()) + body.bytes();
 }
 
 }  // namespace rbc::server

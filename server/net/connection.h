@@ -12,6 +12,7 @@
 #include "base/unique_fd.h"
 #include "server/net/byte_buffer.h"
 #include "server/net/listener.h"
+#include "server/net/raw_channel.h"
 #include "server/workers/execution_worker.h"
 #include "thrift/tls_stream.h"
 
@@ -39,6 +40,10 @@ struct Connection {
   bool started = false;     // the first four bytes are seen and are no raw channel's
   bool discarding = false;  // the answer is out; what still arrives is thrown away until the peer closes
   bool in_doubt = false;    // closed by us without knowing what became of a reply
+
+  std::unique_ptr<ChannelHost> channel_host;
+  std::unique_ptr<RawChannel> channel;  // set: it speaks no Thrift
+  bool channel_writes = false;          // and waits for its peer to take bytes
 
   ByteBuffer in;    // an incomplete message
   std::string out;  // what of a reply the socket did not take

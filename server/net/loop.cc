@@ -153,6 +153,7 @@ void Loop::ServeEvent(Connection* connection, Thread& thread) {
   const bool was_lent = connection->holder.exchange(Holder::kServing, std::memory_order_acq_rel) == Holder::kLent;
   if (was_lent && !ResumeLent(connection)) return;
   if (connection->phase != TlsPhase::kNone && !Handshake(connection)) return;
+  if (connection->channel != nullptr) return ServeChannel(connection, thread);
   if (connection->out_sent < connection->out.size() && !FlushOut(connection)) return;
   for (bool hot = false;; hot = true) {
     if (!ServeBuffered(connection, thread)) return;
@@ -220,8 +221,9 @@ void Loop::Return(LentReturn returned) {
 
 void Loop::Arm(Connection* connection, Thread* thread) {
   if (thread != nullptr) KeepRest(connection, *thread);
-  const bool unsent = connection->out_sent < connection->out.size();
-  const bool unfinished = unsent || !connection->in.empty() || connection->discarding;
+  const bool unsent = connection->out_sent < connection->out.size() || connection->channel_writes;
+  const bool unfinished = unsent || (connection->channel != nullptr && connection->channel->busy()) ||
+                          !connection->in.empty() || connection->discarding;
   if (!unfinished) {
     connection->since_ms = 0;
     connection->progress = 0;
@@ -245,6 +247,8 @@ void Loop::Arm(Connection* connection, Thread* thread) {
 }
 
 void Loop::Close(Connection* connection, const char* why) {
+  connection->channel = nullptr;
+  connection->channel_host = nullptr;
   if (why != nullptr) spdlog::info("connection {} of {} closed: {}", connection->id, connection->peer.domain, why);
   service_.Closed(*connection);
   FreeInput(connection);

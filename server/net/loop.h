@@ -30,6 +30,8 @@ class Service {
   virtual bool TryLend(Connection& connection) = 0;
   // A lent connection is back. Fills *reply where the client is owed one; false: close it.
   virtual bool TakeBack(Connection& connection, const LentReturn& returned, std::string* reply) = 0;
+  // The connection begins as a raw channel. What is returned ends before Closed.
+  virtual std::unique_ptr<ChannelHost> OpenChannel(Connection& connection) = 0;
   // The connection is about to go.
   virtual void Closed(Connection& connection) = 0;
   // A framed reply that refuses `framed` (which may be incomplete) before it is looked at, or "" where it has no
@@ -105,7 +107,9 @@ class Loop {
   Read ReceivePart(Connection* connection, Thread& thread);
   ssize_t ReceiveHot(Connection* connection, Thread& thread);
   bool Refuse(Connection* connection, Thread& thread, const Error& error);
-  bool StartChannel(Connection* connection, Thread& thread);
+  void StartChannel(Connection* connection, Thread& thread);
+  void ServeChannel(Connection* connection, const Thread& thread);
+  bool RefuseChannel(Connection* connection, Thread& thread);
   bool EndWith(Connection* connection, Thread& thread, const std::string& reply);
   bool RefusePlainText(Connection* connection, Thread& thread, std::string_view bytes);
   void KeepRest(Connection* connection, Thread& thread);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <bit>
@@ -71,7 +72,11 @@ bool Loop::ServeBuffered(Connection* connection, Thread& thread) {
       return true;
     }
     if (bytes.size() < kLengthBytes) return true;
-    if (!connection->started && bytes.substr(0, kLengthBytes) == kChannelMagic) return StartChannel(connection, thread);
+    if (!connection->started && bytes.substr(0, kLengthBytes) == kChannelMagic) {
+      if (connection->tls != nullptr) return RefuseChannel(connection, thread);
+      StartChannel(connection, thread);
+      return false;
+    }
     connection->started = true;
     const size_t length = FrameLength(bytes);
     if (length > options_.max_message) {
@@ -256,7 +261,7 @@ bool Loop::RefusePlainText(Connection* connection, Thread& thread, std::string_v
     return Refuse(connection, thread, error);
   }
   connection->phase = TlsPhase::kNone;
-  return EndWith(connection, thread, ChannelError(error));
+  return EndWith(connection, thread, ChannelError(error, 0));
 }
 
 // The last words of a connection; what still arrives is thrown away.
@@ -269,11 +274,39 @@ bool Loop::EndWith(Connection* connection, Thread& thread, const std::string& re
   return true;
 }
 
-bool Loop::StartChannel(Connection* connection, Thread& thread) {
-  spdlog::info("connection {} of {}: a raw channel, which this farm does not offer", connection->id,
-               connection->peer.domain);
+// A channel moves bytes straight between a socket and the arena, where no TLS can be between.
+bool Loop::RefuseChannel(Connection* connection, Thread& thread) {
   return EndWith(connection, thread,
-                 ChannelError(Error(ErrorKind::kUnsupported, "this farm offers no raw channels; use Thrift")));
+                 ChannelError(Error(ErrorKind::kUnsupported,
+                                    "arrays that stay on the farm do not travel over TLS yet; use ssh://, or give the "
+                                    "arrays to the call itself"),
+                              0));
+}
+
+void Loop::StartChannel(Connection* connection, Thread& thread) {
+  connection->channel_host = service_.OpenChannel(*connection);
+  connection->channel = std::make_unique<RawChannel>(connection->in.empty() ? thread.view() : connection->in.view());
+  thread.begin = thread.end = 0;
+  FreeInput(connection);
+  // A peer that is slow to take bytes may keep a thread for so long, as one that is slow to send them.
+  const timeval wait{.tv_sec = options_.hot_wait.count() / 1000, .tv_usec = options_.hot_wait.count() % 1000 * 1000};
+  setsockopt(connection->fd.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+  ServeChannel(connection, thread);
+}
+
+void Loop::ServeChannel(Connection* connection, const Thread& thread) {
+  const bool patient = hot_.fetch_add(1) < options_.hot_threads && !thread.last;
+  const auto wait =
+      connection->channel->Run(connection->fd.get(), *connection->channel_host, patient, &connection->progress);
+  --hot_;
+  connection->channel_writes = wait == RawChannel::Wait::kWritable;
+  if (wait == RawChannel::Wait::kEnd) return Close(connection, nullptr);
+  if (wait == RawChannel::Wait::kRefused) {
+    connection->channel = nullptr;
+    connection->discarding = true;
+    shutdown(connection->fd.get(), SHUT_WR);
+  }
+  Arm(connection, nullptr);
 }
 
 void Loop::KeepRest(Connection* connection, Thread& thread) {

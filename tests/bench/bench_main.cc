@@ -78,6 +78,43 @@ constexpr Row kRows[] = {
      .ours = "farm_compile_fresh_domain",
      .floor = "compile_in_process_and_echo",
      .in_2cpu = true},
+    // Goal 10, arrays: at least 0.9 of a raw stream's speed, and 0.95 of memcpy's.
+    {.name = "64 MiB to farm, Unix / raw stream",
+     .ours = "bulk_to_unix",
+     .floor = "stream_to_unix",
+     .goal = 1.11,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "64 MiB from farm, Unix / raw stream",
+     .ours = "bulk_from_unix",
+     .floor = "stream_from_unix",
+     .goal = 1.11,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "64 MiB to farm, TCP / raw stream",
+     .ours = "bulk_to_tcp",
+     .floor = "stream_to_tcp",
+     .goal = 1.11,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "64 MiB from farm, TCP / raw stream",
+     .ours = "bulk_from_tcp",
+     .floor = "stream_from_tcp",
+     .goal = 1.11,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "64 MiB to farm, same machine / memcpy",
+     .ours = "bulk_to_local",
+     .floor = "bulk_memcpy",
+     .goal = 1.05,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "64 MiB from farm, same machine / memcpy",
+     .ours = "bulk_from_local",
+     .floor = "bulk_memcpy",
+     .goal = 1.05,
+     .in_1cpu = false,
+     .in_2cpu = true},
     // Goals 14 and 15, against constants.
     {.name = "start to first answer / 40 ms",
      .ours = "farm_start_to_answer",
@@ -129,8 +166,10 @@ struct Options {
 
 std::optional<Sample> RunSource(std::string_view name, const Work& work) {
   if (const Floor* floor = FindFloor(name)) return Run(*floor, work.mode, work.calls);
-  for (const auto sources : {FarmSources(), ClientSources(), InProcessSources(), PeerSources(), GrpcSources()}) {
-    const bool of_farm = sources.data() == FarmSources().data() || sources.data() == ClientSources().data();
+  for (const auto sources :
+       {FarmSources(), ClientSources(), BulkSources(), InProcessSources(), PeerSources(), GrpcSources()}) {
+    const bool of_farm = sources.data() == FarmSources().data() || sources.data() == ClientSources().data() ||
+                         sources.data() == BulkSources().data();
     for (const Source& source : sources) {
       if (source.name != name) continue;
       if (!(of_farm ? PinFarm(work.mode) : PinTo(0))) return Sample{.error = "this process cannot be pinned to CPU 0"};

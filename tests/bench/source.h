@@ -29,6 +29,8 @@ std::span<const Source> GrpcSources();
 std::span<const Source> FarmSources();
 // The farm, by librbc (client_sources.cc).
 std::span<const Source> ClientSources();
+// Arrays to and from the farm, and raw streams of as many bytes (bulk_sources.cc).
+std::span<const Source> BulkSources();
 // The host target without a farm (inprocess_source.cc).
 std::span<const Source> InProcessSources();
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "rbc/array_view.h"
+#include "rbc/buffer.h"
 #include "rbc/exception.h"
 #include "rbc/function.h"
 #include "rbc/map.h"

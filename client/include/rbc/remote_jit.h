@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rbc/buffer.h"
 #include "rbc/function.h"
 #include "rbc/source.h"
 
@@ -74,6 +75,8 @@ class RBC_API RemoteJIT {
     std::string name_space;
     std::string target = "host";
     bool direct = true;  // calls through shared memory where the farm is behind a Unix socket and offers it
+    // How far a long copy to or from the farm is, in bytes; some times a second, on the thread that copies.
+    std::function<void(uint64_t done, uint64_t total)> on_progress;
     // What functions print. Default: this program's standard output. On any thread that calls.
     std::function<void(std::string_view text)> on_output;
   };
@@ -109,6 +112,31 @@ class RBC_API RemoteJIT {
   Result<std::string> try_status() const;
   // The whole module as object, assembly, optimised IR or PTX.
   Result<Emitted> try_emit(const Source& source, EmitKind emit, FunctionOptions options = {}) const;
+
+  // Arrays that stay on the farm until their last handle is gone. kResourceExhausted: a quota; the message has what is
+  // in use, asked for and allowed.
+  Result<Buffer> try_empty(std::string dtype, std::vector<int64_t> shape, BufferOptions options = {}) const;
+  // `data`: the elements in C order.
+  Result<Buffer> try_to_device(std::string dtype, std::vector<int64_t> shape, const void* data, size_t bytes,
+                               BufferOptions options = {}) const;
+  // Its elements are what they happen to be.
+  template <typename T>
+  Buffer empty(std::vector<int64_t> shape, BufferOptions options = {}) const {
+    return ValueOrThrow(try_empty(std::string(TypeText<T>::kText.view()), std::move(shape), std::move(options)));
+  }
+  template <typename T>
+  Buffer to_device(std::span<const T> data, std::vector<int64_t> shape, BufferOptions options = {}) const {
+    return ValueOrThrow(try_to_device(std::string(TypeText<T>::kText.view()), std::move(shape), data.data(),
+                                      data.size_bytes(), std::move(options)));
+  }
+  // One dimension.
+  template <typename T>
+  Buffer to_device(const std::vector<T>& data, BufferOptions options = {}) const {
+    return to_device(std::span<const T>(data), {static_cast<int64_t>(data.size())}, std::move(options));
+  }
+  // What this session has, whoever made it.
+  std::vector<BufferDescription> buffers() const { return ValueOrThrow(try_buffers()); }
+  Result<std::vector<BufferDescription>> try_buffers() const;
 
   // Ends the session: names, modules and workers of it are released. The next request starts a new one.
   void close() const;

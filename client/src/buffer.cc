@@ -1,0 +1,228 @@
+// Arrays that stay on the farm between calls.
+// SPDX-License-Identifier: Apache-2.0
+#include "rbc/buffer.h"
+
+#include <fmt/format.h>
+
+#include "client/src/buffer_state.h"
+#include "client/src/strided_copy.h"
+#include "types/array_extent.h"
+
+namespace rbc {
+namespace {
+
+Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
+
+// The farm's words about a buffer, checked: they become lengths of copies here.
+Status CheckInfo(const wire::BufferInfo& info) {
+  RBC_ASSIGN_OR_RETURN(const auto type, types::Type::Parse(info.dtype));
+  RBC_ASSIGN_OR_RETURN(const auto element, types::ElementLayout(type));
+  RBC_ASSIGN_OR_RETURN(const auto extent, types::ExtentOf(info.shape, info.strides, element.size));
+  if (extent.low >= 0 && extent.high <= info.bytes && info.offset >= 0) return {};
+  return {ErrorKind::kProtocolMismatch,
+          fmt::format("the farm describes buffer {} with lengths that do not fit", info.id)};
+}
+
+// Tells the user how far it is, some times a second.
+class Progress {
+ public:
+  Progress(const detail::Core& core, uint64_t total) : report_(core.options.on_progress), total_(total) {}
+  void Moved(uint64_t bytes) {
+    done_ += bytes;
+    if (!report_ || client::Clock::now() < next_) return;
+    next_ = client::Clock::now() + kPause;
+    report_(std::min(done_, total_), total_);
+  }
+
+ private:
+  static constexpr auto kPause = std::chrono::milliseconds(100);
+  const std::function<void(uint64_t, uint64_t)>& report_;
+  const uint64_t total_;
+  uint64_t done_ = 0;
+  client::Clock::time_point next_ = client::Clock::now() + kPause;
+};
+
+// A run of a view after the other; an array without gaps is one run.
+Status Upload(const detail::BufferState& state, int64_t offset, const client::Runs& runs, const char* from,
+              uint64_t bytes) {
+  const auto& core = *state.core;
+  return core.farm->CopyIn(state.owned.epoch, core.DeadlineOf(0), [&](client::BulkChannel& channel) {
+    Progress progress(core, bytes);
+    Status status;
+    const char* next = from;
+    client::ForEachRun(runs, [&](int64_t place) {
+      if (status)
+        status = channel.Put(state.owned.info.id, static_cast<uint64_t>(offset + place), next, runs.bytes,
+                             [&](uint64_t moved) { progress.Moved(moved); });
+      next += runs.bytes;
+    });
+    if (status) status = channel.AwaitPuts();
+    return status;
+  });
+}
+
+// Of a view all that lies between its first and its last byte.
+Status Download(const detail::BufferState& state, int64_t offset, const types::ArrayExtent& extent,
+                const client::Runs& runs, char* to, uint64_t bytes) {
+  const auto& core = *state.core;
+  const uint64_t span = static_cast<uint64_t>(extent.high - extent.low);
+  const bool dense = runs.shape.empty();
+  const auto around = dense ? nullptr : std::make_unique_for_overwrite<char[]>(span);
+  RBC_RETURN_IF_ERROR(core.farm->CopyIn(state.owned.epoch, core.DeadlineOf(0), [&](client::BulkChannel& channel) {
+    Progress progress(core, dense ? bytes : span);
+    return channel.Get(state.owned.info.id, static_cast<uint64_t>(offset + extent.low), dense ? to : around.get(), span,
+                       [&](uint64_t moved) { progress.Moved(moved); });
+  }));
+  if (!dense) client::Gather(to, around.get() - extent.low, runs);
+  return {};
+}
+
+}  // namespace
+
+wire::ArrayRef detail::Inside::RefTo(const Buffer& buffer) {
+  wire::ArrayRef out;
+  out.dtype = buffer.dtype();
+  out.shape = buffer.shape();
+  out.strides = buffer.strides();
+  out.offset = buffer.offset();
+  out.__set_buffer(buffer.id());
+  return out;
+}
+
+Buffer::Buffer(std::shared_ptr<detail::BufferState> state) : state_(std::move(state)) {
+  const wire::BufferInfo& info = state_->owned.info;
+  dtype_ = info.dtype;
+  shape_ = info.shape;
+  strides_ = info.strides;
+  element_size_ = types::ElementLayout(*types::Type::Parse(dtype_))->size;
+  size_ = types::ExtentOf(shape_, strides_, element_size_)->elements;
+}
+
+int64_t Buffer::id() const { return state_->owned.info.id; }
+const std::string& Buffer::name() const { return state_->owned.info.name; }
+
+bool Buffer::is_contiguous() const {
+  return client::RunsOf(shape_, strides_, element_size_).shape.empty() || size_ == 0;
+}
+
+void* Buffer::data() const {
+  const auto& owned = state_->owned;
+  if (owned.arena == nullptr) return nullptr;
+  char* const begin =
+      owned.arena->At(static_cast<uint64_t>(owned.info.offset), static_cast<uint64_t>(owned.info.bytes));
+  return begin == nullptr ? nullptr : begin + offset_;
+}
+
+Status Buffer::CheckSpan(std::string_view type) const {
+  if (dtype_ != type) return Invalid(fmt::format("the buffer holds `{}`, asked for is `{}`", dtype_, type));
+  if (!is_contiguous()) return Invalid("the elements of this view do not lie side by side; copy it");
+  if (data() == nullptr) return Invalid("the buffer's memory is the farm's only; use copy_to");
+  return {};
+}
+
+void Buffer::CheckType(std::string_view type) const {
+  if (dtype_ != type)
+    throw Exception(Invalid(fmt::format("the buffer holds `{}`, given is `{}`; convert it", dtype_, type)));
+}
+
+Result<void> Buffer::try_copy_from(const void* from, size_t given) const {
+  if (given != bytes()) return Invalid(fmt::format("the array has {} bytes, given are {}", bytes(), given));
+  RBC_RETURN_IF_ERROR(state_->CheckAlive());
+  if (size_ == 0) return {};
+  const auto runs = client::RunsOf(shape_, strides_, element_size_);
+  if (auto* memory = static_cast<char*>(data())) {
+    client::Scatter(memory, from, runs);
+    return {};
+  }
+  return Upload(*state_, offset_, runs, static_cast<const char*>(from), given);
+}
+
+Result<void> Buffer::try_copy_to(void* to, size_t given) const {
+  if (given != bytes()) return Invalid(fmt::format("the array has {} bytes, there is room for {}", bytes(), given));
+  RBC_RETURN_IF_ERROR(state_->CheckAlive());
+  if (size_ == 0) return {};
+  const auto runs = client::RunsOf(shape_, strides_, element_size_);
+  if (const auto* memory = static_cast<const char*>(data())) {
+    client::Gather(to, memory, runs);
+    return {};
+  }
+  RBC_ASSIGN_OR_RETURN(const auto extent, types::ExtentOf(shape_, strides_, element_size_));
+  return Download(*state_, offset_, extent, runs, static_cast<char*>(to), given);
+}
+
+Result<Buffer> Buffer::try_slice(size_t dimension, int64_t start, int64_t stop, int64_t step) const {
+  if (dimension >= shape_.size())
+    return Invalid(fmt::format("the array has {} dimensions and no number {}", shape_.size(), dimension));
+  const int64_t length = shape_[dimension];
+  const bool up = step > 0;
+  const bool good = up ? start >= 0 && start <= stop && stop <= length
+                       : step != 0 && stop >= -1 && stop <= start && start < std::max<int64_t>(length, 1);
+  if (!good)
+    return Invalid(
+        fmt::format("indices {} to {} by {} are not in a dimension of length {}", start, stop, step, length));
+  Buffer out = *this;
+  const int64_t count = up ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
+  out.shape_[dimension] = length == 0 ? 0 : count;
+  out.strides_[dimension] = strides_[dimension] * step;
+  if (out.shape_[dimension] != 0) out.offset_ += start * strides_[dimension];
+  out.size_ = types::ExtentOf(out.shape_, out.strides_, element_size_)->elements;
+  return out;
+}
+
+Result<Buffer> Buffer::try_reshape(std::vector<int64_t> shape) const {
+  auto strides = types::DenseStrides(shape, element_size_);
+  RBC_ASSIGN_OR_RETURN(const auto extent, types::ExtentOf(shape, strides, element_size_));
+  if (extent.elements != size_)
+    return Invalid(fmt::format("the array has {} elements, the new shape {}", size_, extent.elements));
+  if (!is_contiguous()) return Invalid("the elements of this view do not lie side by side; copy it first");
+  Buffer out = *this;
+  out.shape_ = std::move(shape);
+  out.strides_ = std::move(strides);
+  return out;
+}
+
+Buffer Buffer::transpose() const {
+  Buffer out = *this;
+  out.shape_.assign(shape_.rbegin(), shape_.rend());
+  out.strides_.assign(strides_.rbegin(), strides_.rend());
+  return out;
+}
+
+void Buffer::free() const {
+  ValueOrThrow(state_->CheckAlive());
+  const auto& core = *state_->core;
+  ValueOrThrow(core.farm->AskIn(state_->owned.epoch, core.DeadlineOf(0),
+                                [id = id()](wire::FarmClient& client) { client.buffer_free(id); }));
+  state_->freed = true;
+}
+
+Result<Buffer> RemoteJIT::try_empty(std::string dtype, std::vector<int64_t> shape, BufferOptions options) const {
+  wire::BufferSpec spec;
+  spec.dtype = std::move(dtype);
+  spec.shape = std::move(shape);
+  spec.fortran = options.fortran;
+  if (!options.name.empty()) spec.__set_name(options.name);
+  RBC_ASSIGN_OR_RETURN(auto owned, core_->farm->CreateBuffer(spec, core_->DeadlineOf(0)));
+  RBC_RETURN_IF_ERROR(CheckInfo(owned.info));
+  return Buffer(std::make_shared<detail::BufferState>(core_, std::move(owned)));
+}
+
+Result<Buffer> RemoteJIT::try_to_device(std::string dtype, std::vector<int64_t> shape, const void* data, size_t bytes,
+                                        BufferOptions options) const {
+  RBC_ASSIGN_OR_RETURN(Buffer out, try_empty(std::move(dtype), std::move(shape), std::move(options)));
+  RBC_RETURN_IF_ERROR(out.try_copy_from(data, bytes));
+  return out;
+}
+
+Result<std::vector<BufferDescription>> RemoteJIT::try_buffers() const {
+  RBC_ASSIGN_OR_RETURN(const auto infos, core_->farm->Ask(core_->DeadlineOf(0), [](wire::FarmClient& client) {
+    std::vector<wire::BufferInfo> reply;
+    client.buffers(reply);
+    return reply;
+  }));
+  std::vector<BufferDescription> out;
+  for (const auto& info : infos) out.push_back({info.id, info.name, info.dtype, info.shape, info.strides, info.bytes});
+  return out;
+}
+
+}  // namespace rbc

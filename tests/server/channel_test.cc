@@ -1,0 +1,279 @@
+// Raw channels over real sockets: what is carried, and what is refused.
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include <random>
+#include <thread>
+
+#include "base/raw_frames.h"
+#include "tests/server/farm_fixture.h"
+
+namespace rbc::server::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Frame {
+  ChannelHeader header{};
+  std::string body;
+  bool there = false;
+  // Of an error.
+  ErrorKind kind() const {
+    uint32_t number = 0;
+    if (header.type == kChannelError && body.size() >= 8) std::memcpy(&number, body.data(), sizeof number);
+    return ErrorKindFromNumber(static_cast<int32_t>(number));
+  }
+};
+
+template <typename T>
+std::string BytesOf(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+// One channel, byte for byte.
+class Channel {
+ public:
+  explicit Channel(const std::string& address) : fd_(RawConnect(address)) {}
+  void Send(const std::string& bytes) { (void)!send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  void Ask(uint16_t type, const std::string& body, uint64_t more = 0, uint64_t id = 7) {
+    Send(BytesOf(ChannelHeader{{'R', 'B', 'C', '1'}, 1, type, id, body.size() + more}) + body);
+  }
+  void Attach(const wire::HelloReply& session) {
+    ChannelAttachBody body{static_cast<uint64_t>(session.session_id), {}};
+    std::memcpy(body.secret, session.secret.data(), sizeof body.secret);
+    Ask(kChannelAttach, BytesOf(body));
+  }
+  void Put(int64_t buffer, uint64_t offset, const std::string& data) {
+    Ask(kChannelPut, BytesOf(ChannelPutBody{static_cast<uint64_t>(buffer), offset}), data.size());
+    Send(data);
+  }
+  void Get(int64_t buffer, uint64_t offset, uint64_t bytes) {
+    Ask(kChannelGet, BytesOf(ChannelGetBody{static_cast<uint64_t>(buffer), offset, bytes}));
+  }
+  Frame Read() {
+    Frame out;
+    if (!Exactly(reinterpret_cast<char*>(&out.header), sizeof out.header) || out.header.length > (64 << 20)) return out;
+    out.body.resize(out.header.length);
+    out.there = Exactly(out.body.data(), out.body.size());
+    return out;
+  }
+  // Whether the farm ends it.
+  bool Ends() {
+    char byte;
+    return recv(fd_.get(), &byte, 1, 0) == 0;
+  }
+  void Close() { fd_.Reset(); }
+
+ private:
+  bool Exactly(char* to, size_t bytes) {
+    for (size_t have = 0; have < bytes;) {
+      const ssize_t got = recv(fd_.get(), to + have, bytes - have, 0);
+      if (got <= 0) return false;
+      have += static_cast<size_t>(got);
+    }
+    return true;
+  }
+  UniqueFd fd_;
+};
+
+class ChannelTest : public FarmTest {
+ protected:
+  void Begin() {
+    StartFarm();
+    client_ = std::make_unique<Client>(tcp_address_);
+    session_ = client_->Hello();
+    buffer_ = Make(1 << 20);
+  }
+  wire::BufferInfo Make(int64_t bytes) {
+    wire::BufferSpec spec;
+    spec.dtype = "int8";
+    spec.shape = {bytes};
+    wire::BufferInfo info;
+    (*client_)->buffer_create(info, spec);
+    return info;
+  }
+  Channel Attached() {
+    Channel channel(tcp_address_);
+    channel.Attach(session_);
+    EXPECT_EQ(channel.Read().header.type, kChannelDone);
+    return channel;
+  }
+  static std::string Noise(size_t bytes) {
+    std::string out(bytes, '\0');
+    std::mt19937 random(3);
+    for (char& byte : out) byte = static_cast<char>(random());
+    return out;
+  }
+  std::unique_ptr<Client> client_;
+  wire::HelloReply session_;
+  wire::BufferInfo buffer_;
+};
+
+TEST_F(ChannelTest, PutsAndGets) {
+  Begin();
+  auto channel = Attached();
+  const auto noise = Noise(1 << 20);
+  channel.Put(buffer_.id, 0, noise);
+  EXPECT_EQ(channel.Read().header.type, kChannelDone);
+  channel.Get(buffer_.id, 1000, 500'000);
+  const auto part = channel.Read();
+  EXPECT_EQ(part.header.type, kChannelData);
+  EXPECT_EQ(part.header.request_id, 7u);
+  EXPECT_TRUE(part.body == noise.substr(1000, 500'000));
+  channel.Put(buffer_.id, 1 << 20, "");
+  EXPECT_EQ(channel.Read().header.type, kChannelDone) << "nothing fits everywhere";
+  channel.Get(buffer_.id, 5, 0);
+  EXPECT_EQ(channel.Read().body.size(), 0u);
+}
+
+// All requests at once, the first with the greeting in one packet.
+TEST_F(ChannelTest, RequestsMayBeSentAhead) {
+  Begin();
+  Channel channel(tcp_address_);
+  channel.Attach(session_);
+  for (int i = 0; i < 200; ++i)
+    channel.Put(buffer_.id, static_cast<uint64_t>(i) * 100, std::string(100, static_cast<char>(i)));
+  for (int i = 0; i < 200; ++i) channel.Get(buffer_.id, static_cast<uint64_t>(i) * 100, 100);
+  for (int i = 0; i < 201; ++i) ASSERT_EQ(channel.Read().header.type, kChannelDone);
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(channel.Read().body, std::string(100, static_cast<char>(i)));
+}
+
+TEST_F(ChannelTest, StrangersGetNothing) {
+  Begin();
+  {
+    Channel channel(tcp_address_);
+    channel.Get(buffer_.id, 0, 10);
+    EXPECT_EQ(channel.Read().kind(), ErrorKind::kUnknownSession);
+    EXPECT_TRUE(channel.Ends());
+  }
+  auto wrong = session_;
+  wrong.secret[3] ^= 1;
+  Channel channel(tcp_address_);
+  channel.Attach(wrong);
+  EXPECT_EQ(channel.Read().kind(), ErrorKind::kUnknownSession);
+  EXPECT_TRUE(channel.Ends());
+  Channel other_domain(unix_address_);
+  other_domain.Attach(session_);
+  EXPECT_EQ(other_domain.Read().kind(), ErrorKind::kPermissionDenied);
+  auto stranger = ConnectTcp();
+  const auto theirs = stranger.Hello();
+  Channel other_session(tcp_address_);
+  other_session.Attach(theirs);
+  EXPECT_EQ(other_session.Read().header.type, kChannelDone);
+  other_session.Get(buffer_.id, 0, 10);
+  EXPECT_EQ(other_session.Read().kind(), ErrorKind::kBufferLost);
+}
+
+TEST_F(ChannelTest, NothingBeyondABuffer) {
+  Begin();
+  const uint64_t size = 1 << 20;
+  auto channel = Attached();
+  for (const auto& [offset, bytes] : {std::pair<uint64_t, uint64_t>{size, 1},
+                                      {0, size + 1},
+                                      {1, size},
+                                      {~0ull, 2},
+                                      {2, ~0ull},
+                                      {~0ull, ~0ull},
+                                      {1ull << 63, 1ull << 63}}) {
+    channel.Get(buffer_.id, offset, bytes);
+    EXPECT_EQ(channel.Read().kind(), ErrorKind::kInvalidArgument) << offset << " " << bytes;
+  }
+  channel.Get(buffer_.id, 0, 3);
+  EXPECT_EQ(channel.Read().body.size(), 3u) << "a refused get costs nothing else";
+  channel.Put(buffer_.id, size - 1, "xy");
+  const auto refused = channel.Read();
+  EXPECT_EQ(refused.kind(), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(refused.header.request_id, 7u);
+  EXPECT_TRUE(channel.Ends()) << "what follows a refused put has no place";
+}
+
+TEST_F(ChannelTest, MalformedFramesAreAnsweredAndEnd) {
+  Begin();
+  const auto attach = BytesOf(ChannelAttachBody{});
+  for (const auto& [header, body] : {
+           std::pair<ChannelHeader, std::string>{{{'R', 'B', 'C', '1'}, 2, kChannelAttach, 1, 24}, attach},
+           {{{'R', 'B', 'C', '1'}, 1, 999, 1, 24}, attach},
+           {{{'R', 'B', 'C', '1'}, 1, kChannelDone, 1, 0}, ""},
+           {{{'R', 'B', 'C', '1'}, 1, kChannelAttach, 1, 23}, attach},
+           {{{'R', 'B', 'C', '1'}, 1, kChannelPut, 1, 3}, "abc"},
+       }) {
+    Channel channel(tcp_address_);
+    channel.Send(BytesOf(header) + body);
+    EXPECT_EQ(channel.Read().kind(), ErrorKind::kProtocolMismatch) << header.type;
+    EXPECT_TRUE(channel.Ends());
+  }
+  auto channel = Attached();
+  channel.Send(std::string(48, 'j'));
+  EXPECT_EQ(channel.Read().kind(), ErrorKind::kProtocolMismatch) << "each frame begins with the magic";
+  auto twice = Attached();
+  twice.Attach(session_);
+  EXPECT_EQ(twice.Read().kind(), ErrorKind::kInvalidArgument);
+}
+
+TEST_F(ChannelTest, PeersWithoutProgressAreClosed) {
+  config_.message_timeout_ms = 300;
+  Begin();
+  auto half_head = Attached();
+  half_head.Send("RBC1");
+  auto half_put = Attached();
+  half_put.Ask(kChannelPut, BytesOf(ChannelPutBody{static_cast<uint64_t>(buffer_.id), 0}), 1000);
+  half_put.Send("only this");
+  const auto large = Make(64 << 20);
+  auto no_reader = Attached();
+  no_reader.Get(large.id, 0, 64 << 20);
+  auto idle = Attached();
+  EXPECT_TRUE(half_head.Ends());
+  EXPECT_TRUE(half_put.Ends());
+  EXPECT_TRUE(Eventually([&] { return farm_->loop_counters().timed_out >= 3; }));
+  idle.Get(buffer_.id, 0, 3);
+  EXPECT_EQ(idle.Read().body.size(), 3u) << "between requests a channel may be idle";
+}
+
+TEST_F(ChannelTest, EndsWithItsSession) {
+  Begin();
+  auto channel = Attached();
+  (*client_)->bye();
+  channel.Get(buffer_.id, 0, 3);
+  EXPECT_TRUE(channel.Ends());
+}
+
+TEST_F(ChannelTest, AFreedBufferStaysUntilItsTransferIsOver) {
+  config_.data_session_bytes = 1 << 21;
+  Begin();
+  auto channel = Attached();
+  channel.Ask(kChannelPut, BytesOf(ChannelPutBody{static_cast<uint64_t>(buffer_.id), 0}), 1 << 20);
+  const auto noise = Noise(1 << 20);
+  channel.Send(noise.substr(0, 1000));
+  ASSERT_TRUE(Eventually([&] { return farm_->loop_counters().accepted >= 2; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  (*client_)->buffer_free(buffer_.id);
+  const auto other = Make(1 << 20);
+  EXPECT_NE(other.offset, buffer_.offset);
+  channel.Send(noise.substr(1000));
+  EXPECT_EQ(channel.Read().header.type, kChannelDone);
+  channel.Get(buffer_.id, 0, 1);
+  EXPECT_EQ(channel.Read().kind(), ErrorKind::kBufferLost);
+}
+
+// More channels at once than there are threads to be patient with.
+TEST_F(ChannelTest, ManyAtOnce) {
+  config_.hot_threads = 1;
+  config_.max_threads = 2;
+  Begin();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 6; ++t)
+    threads.emplace_back([this, t, info = Make(3 << 20)] {
+      auto channel = Attached();
+      const std::string bytes(3 << 20, static_cast<char>('a' + t));
+      for (int i = 0; i < 5; ++i) {
+        channel.Put(info.id, 0, bytes);
+        ASSERT_EQ(channel.Read().header.type, kChannelDone);
+        channel.Get(info.id, 0, bytes.size());
+        ASSERT_TRUE(channel.Read().body == bytes);
+      }
+    });
+  for (auto& thread : threads) thread.join();
+}
+
+}  // namespace
+}  // namespace rbc::server::testing

@@ -30,7 +30,7 @@ enum class EntryKind : uint8_t { kCall = 0, kMap = 1, kReduce = 2, kKernel = 3, 
 
 // Of exp, log, sin, ... in maps on host. Calls always have libm's. Numbers travel on the wire: only add.
 enum class MathAccuracy : uint8_t {
-  kFast = 0,      // vector functions, at most 4 ulp
+  kFast = 0,      // vector functions, at most 4 ulp (docs/vector-maths.md)
   kAccurate = 1,  // vector functions, at most 1 ulp
   kPrecise = 2,   // libm's results, row by row
 };
@@ -71,8 +71,11 @@ struct CompileOptions {
   bool allow_inline_asm = false;       // the operator's leave, never the client's
   EntryKind entry = EntryKind::kCall;  // kCall, kMap, kReduce or kScan
   // kMap on host: how rows of each column lie, result last: 'c' side by side, 'b' one value for all, 's' any stride.
-  // Empty: any. Entries of other patterns than their columns' must not be run. Columns that share bytes share all of
-  // them, row by row (in place), or the results are anybody's guess: rows run side by side.
+  // The result may be 'n': side by side and written past the caches, which pays from 32 MiB on and where its address is
+  // a multiple of 64. Empty: any. Entries of other patterns than their columns' must not be run. Columns that share
+  // bytes share all of them, row by row (in place), or the results are anybody's guess: rows run side by side. A row's
+  // bits do not depend on how many rows run or on where it lies among them, so that any split over threads gives the
+  // same.
   std::string map_pattern;
   MathAccuracy accuracy = MathAccuracy::kFast;  // kMap and kReduce on host
   // cuda and cuda32 only; of the device that will run it, or of the client's wish for emit.
@@ -133,6 +136,20 @@ struct EntryPoint {
   uint32_t max_threads = 0;   // of a block, where the module says so (maxntid); 0: the device's limit
   bool meets = false;         // threads of a block wait for each other: barrier, shuffle, vote, spinning
 };
+
+// Bulk entries on host have the call's prototype. Their frame: u64 rows, a word, then {pointer to row 0, i64 stride in
+// bytes} for each column (worker/launch_frame.h). They return the status of the first row that fails; what was written
+// is then anybody's guess.
+//   kMap     columns: the parameters', then the result's. The word is unused. `result`: the failing row (u64).
+//   kReduce  one column, at least 1 row. `result` gets its value in a fixed order: leaves of kReduceLeaf rows, then
+//            leaves by pairs as a binary counter carries: the tree over n leaves is that over the largest power of two
+//            below n and that over the rest. A leaf of a sum, product, minimum, maximum or bitwise operation of a
+//            number takes rows in 64 lanes; any other function has them one after the other, as they lie, and needs
+//            only be associative. With a word other than 0 each row is a leaf: values of runs of 2^k leaves each (the
+//            last may be shorter), reduced apart, become the value of the whole with the same bits.
+//   kScan    columns: input, result. The word is 0 or a pointer to the value of all that came before. Row i of the
+//            result is the value of the rows up to and with i, one after the other. `result`: the failing row (u64).
+inline constexpr uint64_t kReduceLeaf = 8192;
 
 // What a compile gives. Self-contained: needs nothing but runtime symbols to be loaded.
 struct Artifact {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <map>
 
 #include "llvm/Analysis/TargetLibraryInfo.h"
@@ -14,6 +15,7 @@
 #include "targets/host/emit.h"
 #include "targets/host/machine.h"
 #include "targets/host/optimize.h"
+#include "targets/host/vector_maths.h"
 #include "targets/ir/bulk_entry.h"
 #include "targets/ir/check_module.h"
 #include "targets/ir/check_symbols.h"
@@ -31,13 +33,17 @@ namespace {
 
 // What is kept between compiles for one set of options: with it a small function takes half the time.
 struct Toolchain {
-  explicit Toolchain(const CodegenOptions& wanted, const llvm::TargetLibraryInfoImpl& library)
+  Toolchain(const CodegenOptions& wanted, MathAccuracy accuracy_of_bulk, const llvm::TargetLibraryInfoImpl& known)
       : options(wanted),
+        accuracy(accuracy_of_bulk),
+        library(known),
         machine(MakeTargetMachine(wanted)),
         optimizer(*machine, library, wanted.opt_level),
         objects(*machine, library, Emitter::Output::kObject) {}
 
-  CodegenOptions options;
+  const CodegenOptions options;
+  const MathAccuracy accuracy;
+  const llvm::TargetLibraryInfoImpl& library;
   std::unique_ptr<llvm::TargetMachine> machine;
   Optimizer optimizer;
   Emitter objects;
@@ -46,10 +52,10 @@ struct Toolchain {
 // One compile: owns context and module; the toolchain stays with the target.
 class Compilation {
  public:
-  Compilation(Toolchain& tools, const llvm::TargetLibraryInfoImpl& library, const RuntimeSymbols& symbols,
-              const Module& input, const CompileOptions& options, CompileProgress* progress)
+  Compilation(Toolchain& tools, const RuntimeSymbols& symbols, const Module& input, const CompileOptions& options,
+              CompileProgress* progress)
       : tools_(tools),
-        library_(library),
+        library_(tools.library),
         symbols_(symbols),
         input_(input),
         options_(options),
@@ -125,12 +131,8 @@ class Compilation {
       if (options_.debug && !matches[i].function->hasFnAttribute(llvm::Attribute::AlwaysInline)) {
         matches[i].function->addFnAttr(llvm::Attribute::NoInline);
       }
-      if (options_.entry == EntryKind::kMap) {
-        RBC_ASSIGN_OR_RETURN(auto entry, ir::MakeMapEntry(matches[i], i, input_.functions[i], options_.map_pattern));
-        artifact_.entries.push_back(std::move(entry));
-        continue;
-      }
-      artifact_.entries.push_back(ir::MakeEntryPoint(matches[i], i, input_.functions[i].symbol));
+      RBC_ASSIGN_OR_RETURN(auto entry, MakeEntry(matches[i], i));
+      artifact_.entries.push_back(std::move(entry));
     }
     for (const auto& declaration : input_.functions) {
       auto* global = module_->getNamedValue(declaration.symbol);
@@ -139,11 +141,32 @@ class Compilation {
     return {};
   }
 
+  Expected<EntryPoint> MakeEntry(const ir::MatchedFunction& match, size_t index) {
+    const auto& declaration = input_.functions[index];
+    switch (options_.entry) {
+      case EntryKind::kMap:
+        return ir::MakeMapEntry(match, index, declaration, options_.map_pattern);
+      case EntryKind::kReduce:
+      case EntryKind::kScan:
+        return ir::MakeReduceEntry(match, index, declaration, options_.entry,
+                                   [this](llvm::Function& function) { tools_.optimizer.Flatten(function); });
+      default:
+        return ir::MakeEntryPoint(match, index, declaration.symbol);
+    }
+  }
+
+  void FinishBulk() {
+    DropUnusedVectorFunctions(*module_);
+    for (auto* entry : ir::ResolveTiles(*module_, HasVectorMaths)) tools_.optimizer.Simplify(*entry);
+  }
+
   bool IsBulk() const { return options_.entry != EntryKind::kCall; }
 
   Status Optimize() {
     phases_.Begin("optimize");
+    if (IsBulk()) PrepareVectorMaths(*module_, library_);
     tools_.optimizer.Run(*module_, progress_, IsBulk() ? Optimizer::Strides::kAny : Optimizer::Strides::kOften1);
+    if (IsBulk()) FinishBulk();
     artifact_.stateful = ir::HasWritableGlobals(*module_);
     artifact_.repeatable = !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, library_);
     return Refused();
@@ -209,7 +232,11 @@ llvm::TargetLibraryInfoImpl OfferedLibrary(const RuntimeSymbols& symbols) {
 
 class HostTarget : public Target {
  public:
-  explicit HostTarget(const RuntimeSymbols& symbols) : symbols_(symbols), library_(OfferedLibrary(symbols)) {}
+  explicit HostTarget(const RuntimeSymbols& symbols) : symbols_(symbols), library_(OfferedLibrary(symbols)) {
+    for (const auto accuracy : {MathAccuracy::kFast, MathAccuracy::kAccurate}) {
+      AddVectorFunctions(vector_libraries_.emplace_back(library_), symbols, accuracy);
+    }
+  }
 
   TargetInfo Info() const override {
     TargetInfo info;
@@ -224,11 +251,15 @@ class HostTarget : public Target {
   }
 
   Expected<Artifact> Compile(const Module& module, const CompileOptions& options, CompileProgress* progress) override {
+    if (options.accuracy > MathAccuracy::kPrecise) {
+      return {ErrorKind::kInvalidArgument,
+              fmt::format("accuracy {} is not one of 0 to 2", static_cast<int>(options.accuracy))};
+    }
     if (options.opt_level > 3) {
       return {ErrorKind::kInvalidArgument,
               fmt::format("optimisation level {} is not one of 0 to 3", options.opt_level)};
     }
-    return Compilation(ToolchainFor(options), library_, symbols_, module, options, progress).Run();
+    return Compilation(ToolchainFor(options), symbols_, module, options, progress).Run();
   }
 
   Expected<std::unique_ptr<Device>> OpenDevice(int ordinal) override {
@@ -240,15 +271,22 @@ class HostTarget : public Target {
  private:
   Toolchain& ToolchainFor(const CompileOptions& options) {
     const CodegenOptions wanted{options.opt_level, options.allow_contract};
+    // Calls have libm's results.
+    const auto accuracy = options.entry == EntryKind::kCall ? MathAccuracy::kPrecise : options.accuracy;
     for (auto& tools : toolchains_) {
-      if (tools->options == wanted) return *tools;
+      if (tools->options == wanted && tools->accuracy == accuracy) return *tools;
     }
-    return *toolchains_.emplace_back(std::make_unique<Toolchain>(wanted, library_));
+    return *toolchains_.emplace_back(std::make_unique<Toolchain>(wanted, accuracy, LibraryFor(accuracy)));
+  }
+
+  const llvm::TargetLibraryInfoImpl& LibraryFor(MathAccuracy accuracy) const {
+    return accuracy == MathAccuracy::kPrecise ? library_ : vector_libraries_[static_cast<size_t>(accuracy)];
   }
 
   const RuntimeSymbols& symbols_;
   const llvm::TargetLibraryInfoImpl library_;
-  std::vector<std::unique_ptr<Toolchain>> toolchains_;  // at most one for each set of options: 8
+  std::deque<llvm::TargetLibraryInfoImpl> vector_libraries_;  // kFast's, kAccurate's
+  std::vector<std::unique_ptr<Toolchain>> toolchains_;        // at most one for each set of options: 24
 };
 
 }  // namespace

@@ -5,10 +5,17 @@
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/PassInstrumentation.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/InstCombine/InstCombine.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/SROA.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
+#include "llvm/Transforms/Utils/Cloning.h"
 #include "targets/target.h"
 
 namespace rbc::host {
@@ -64,6 +71,23 @@ class SpeculationOnStrides {
   bool before_ = true;
 };
 
+constexpr int kMostInlined = 16;
+constexpr size_t kSmall = 64;  // instructions
+
+// Whether there was a call to inline.
+bool InlineOne(llvm::Function& function) {
+  for (auto& instruction : llvm::instructions(function)) {
+    auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
+    auto* callee = call == nullptr ? nullptr : call->getCalledFunction();
+    if (callee == nullptr || callee->isDeclaration() || callee == &function ||
+        callee->hasFnAttribute(llvm::Attribute::NoInline) || callee->getInstructionCount() > kSmall)
+      continue;
+    llvm::InlineFunctionInfo info;
+    if (llvm::InlineFunction(*call, info).isSuccess()) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 struct Optimizer::State {
@@ -88,6 +112,14 @@ struct Optimizer::State {
     return builder.buildPerModuleDefaultPipeline(LevelOf(level));
   }
 
+  // The results refer to the module, which ends before the next one comes.
+  void Forget() {
+    modules.clear();
+    components.clear();
+    functions.clear();
+    loops.clear();
+  }
+
   const uint8_t level;
   CompileProgress* progress = nullptr;
   llvm::PassInstrumentationCallbacks callbacks;
@@ -108,11 +140,28 @@ void Optimizer::Run(llvm::Module& module, CompileProgress* progress, Strides str
   state_->progress = progress;
   state_->MakePipeline().run(module, state_->modules);
   state_->progress = nullptr;
-  // The results refer to the module, which ends before the next one comes.
-  state_->modules.clear();
-  state_->components.clear();
-  state_->functions.clear();
-  state_->loops.clear();
+  state_->Forget();
+}
+
+void Optimizer::Simplify(llvm::Function& function) {
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::InstCombinePass());
+  passes.addPass(llvm::SimplifyCFGPass());
+  passes.run(function, state_->functions);
+  state_->Forget();
+}
+
+void Optimizer::Flatten(llvm::Function& function) {
+  for (int i = 0; i < kMostInlined && InlineOne(function); ++i) {
+  }
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  passes.addPass(llvm::EarlyCSEPass());
+  passes.addPass(llvm::InstCombinePass());
+  passes.addPass(llvm::SimplifyCFGPass());
+  passes.addPass(llvm::InstCombinePass());
+  passes.run(function, state_->functions);
+  state_->Forget();
 }
 
 }  // namespace rbc::host

@@ -5,6 +5,7 @@
 #include <memory>
 
 namespace llvm {
+class Function;
 class Module;
 class TargetLibraryInfoImpl;
 class TargetMachine;
@@ -28,6 +29,10 @@ class Optimizer {
   // What loops whose strides are known only at run time are made for. kAny: gathers and scatters.
   enum class Strides : uint8_t { kOften1, kAny };
   void Run(llvm::Module& module, CompileProgress* progress, Strides strides = Strides::kOften1);
+  // What a function needs whose constants became known late.
+  void Simplify(llvm::Function& function);
+  // Inlines into a function what it calls, where that is small, and simplifies the whole.
+  void Flatten(llvm::Function& function);
 
  private:
   struct State;

@@ -34,7 +34,9 @@ BulkFrame::BulkFrame(const std::string& name, llvm::Function* call, size_t colum
 }
 
 llvm::AllocaInst* Scratch(llvm::IRBuilder<>& builder, uint64_t size) {
-  auto* memory = builder.CreateAlloca(llvm::ArrayType::get(builder.getInt8Ty(), std::max<uint64_t>(size, 1)));
+  auto& block = builder.GetInsertBlock()->getParent()->getEntryBlock();
+  llvm::IRBuilder<> top(&block, block.begin());
+  auto* memory = top.CreateAlloca(llvm::ArrayType::get(builder.getInt8Ty(), std::max<uint64_t>(size, 1)));
   memory->setAlignment(llvm::Align(16));
   return memory;
 }

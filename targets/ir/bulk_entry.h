@@ -24,7 +24,7 @@ struct BulkFrame {
   std::vector<llvm::Value*> data, strides;
 };
 
-// Memory of the function that `builder` stands in, aligned to 16 bytes.
+// Memory of the function that `builder` stands in, one for each run of it, aligned to 16 bytes.
 llvm::AllocaInst* Scratch(llvm::IRBuilder<>& builder, uint64_t size);
 
 // kUnsupported: rows are values, no pointers and no strings. `what`: "a map".

@@ -5,6 +5,7 @@
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Transforms/Utils/BuildLibCalls.h"
+#include "targets/vector_functions.h"
 
 namespace rbc::ir {
 namespace {
@@ -16,6 +17,9 @@ bool IsCompilerRuntime(llvm::StringRef name) {
          name.starts_with("mul") || name.starts_with("float") || name.starts_with("fix") ||
          name.starts_with("extend") || name.starts_with("trunc") || name.starts_with("pow");
 }
+
+// LLVM does not know all of them as functions of their arguments alone.
+bool IsMaths(llvm::StringRef name) { return IsVectorFunction(name) || HasVectorForm(name); }
 
 // Reads anything, writes what its arguments point to, the heap's own state and errno.
 bool IsHarmless(llvm::MemoryEffects effects) {
@@ -37,7 +41,9 @@ bool CallsOnlyPureFunctions(llvm::Module& module, const llvm::TargetLibraryInfoI
   const llvm::TargetLibraryInfo info(library);
   for (auto& function : module) {
     if (!function.isDeclaration() || function.isIntrinsic() || function.use_empty()) continue;
-    if (IsCompilerRuntime(function.getName()) || function.getName() == "rbc_free_after_call") continue;
+    if (IsCompilerRuntime(function.getName()) || IsMaths(function.getName()) ||
+        function.getName() == "rbc_free_after_call")
+      continue;
     llvm::LibFunc known;
     if (!info.getLibFunc(function, known)) return false;
     llvm::inferNonMandatoryLibFuncAttrs(function, info);

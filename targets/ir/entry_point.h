@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -31,5 +32,14 @@ std::vector<EntryPoint::Parameter> ColumnsOf(const MatchedFunction& match);
 // kUnsupported: pointers and strings are no columns. kInvalidArgument: the pattern is not one of this function.
 Expected<EntryPoint> MakeMapEntry(const MatchedFunction& match, size_t index, const FunctionDeclaration& declaration,
                                   const std::string& pattern);
+
+// After the optimiser. A map whose loop goes through vector functions runs its last few rows in a tile of 64, by the
+// same loop, because scalar ones give other bits. Gives the entries that changed: they want to be simplified.
+std::vector<llvm::Function*> ResolveTiles(llvm::Module& module, bool (*wants_tile)(llvm::Function& kernel));
+
+// Adds an entry that reduces or scans (target.h): kReduce, kScan. `simplify` inlines into a function and shortens it.
+// kInvalidArgument: the function is none of T(T, T). kUnsupported: it takes pointers or strings.
+Expected<EntryPoint> MakeReduceEntry(const MatchedFunction& match, size_t index, const FunctionDeclaration& declaration,
+                                     EntryKind kind, const std::function<void(llvm::Function&)>& simplify);
 
 }  // namespace rbc::ir

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/Module.h"
 #include "targets/ir/bulk_entry.h"
 #include "targets/ir/entry_point.h"
@@ -14,6 +15,13 @@ namespace {
 // a minimum finds it and the loop stays free of exits. Entries therefore hand it at most so many rows.
 constexpr uint64_t kMostRows = uint64_t{1} << 30;
 constexpr uint64_t kNoFailure = ~uint64_t{0};
+
+constexpr uint64_t kLine = 64;           // bytes of a cache line
+constexpr uint64_t kTileRows = 64;       // a multiple of what any vector loop takes at a time where maths is in it
+constexpr uint64_t kStreamedRows = 512;  // through a buffer that stays in the first cache
+constexpr uint64_t kMostStreamed = 16;   // bytes of a row
+constexpr uint64_t kMostTiled = 512;     // bytes of a row: a tile lies on the stack
+constexpr const char* kTileName = "rbc.tile";
 
 // `i64 kernel(i64 rows, {ptr data, i64 stride} for each column)`, rows > 0: one loop without a branch of its own.
 class Kernel {
@@ -125,7 +133,19 @@ class Kernel {
   llvm::Value *row_frame_ = nullptr, *row_result_ = nullptr;
 };
 
-// The entry: reads the frame and hands the rows to the kernel.
+// `i64 tile(ptr kernel)`: how many rows at a time give a row the same bits wherever it lies. Known once the kernel is
+// optimised.
+llvm::Function* TileFunction(llvm::Module& module) {
+  llvm::IRBuilder<> builder(module.getContext());
+  auto* type = llvm::FunctionType::get(builder.getInt64Ty(), {builder.getPtrTy()}, false);
+  auto* function = llvm::cast<llvm::Function>(module.getOrInsertFunction(kTileName, type).getCallee());
+  function->setMemoryEffects(llvm::MemoryEffects::none());
+  function->setDoesNotThrow();
+  function->setWillReturn();
+  return function;
+}
+
+// The entry: reads the frame and hands the rows to the kernel, then the last few by way of a tile.
 class MapBuilder {
  public:
   MapBuilder(const MatchedFunction& match, llvm::Function* call, const std::string& name, const std::string& pattern)
@@ -138,12 +158,10 @@ class MapBuilder {
         builder_(frame_.builder) {}
 
   void Build() {
-    auto* work = frame_.Block("work");
-    auto* nothing = frame_.Block("nothing");
-    builder_.CreateCondBr(builder_.CreateIsNull(frame_.rows), nothing, work);
-    builder_.SetInsertPoint(nothing);
-    Return(builder_.getInt64(0), builder_.getInt32(0));
-    builder_.SetInsertPoint(work);
+    for (auto** state : {&failed_row_, &status_}) {
+      *state = Scratch(builder_, 8);
+      builder_.CreateAlignedStore(builder_.getInt64(0), *state, llvm::Align(8));
+    }
     if (!pattern_.empty()) return Run(pattern_);
     // Rows that lie side by side get a loop of their own; all others share one.
     llvm::Value* dense = builder_.getTrue();
@@ -160,49 +178,151 @@ class MapBuilder {
   }
 
  private:
-  // All rows, kMostRows at a time.
-  void Run(const std::string& pattern) {
+  using Places = std::vector<std::pair<llvm::Value*, llvm::Value*>>;  // of each column: row 0, stride
+
+  void Run(std::string pattern) {
+    const bool stream = pattern.back() == 'n' && columns_.back().size <= kMostStreamed;
+    if (pattern.back() == 'n') pattern.back() = 'c';
     auto* kernel = Kernel(match_, call_, name_ + ".rows." + pattern, pattern).Build();
+    llvm::Value* unit = builder_.getInt64(1);
+    if (RowBytes() <= kMostTiled) unit = builder_.CreateCall(TileFunction(*call_->getParent()), {kernel});
+    auto* whole = builder_.CreateAnd(frame_.rows, builder_.CreateNeg(unit));
+    auto* buffer = stream ? Tile(columns_.size() - 1, kStreamedRows) : nullptr;
+    Loop(whole, stream ? kStreamedRows : kMostRows, [&](llvm::Value* first, llvm::Value* count) {
+      Places places = From(first);
+      if (stream) places.back().first = buffer;
+      Call(kernel, places, first, count);
+      if (stream) Stream(buffer, first, count);
+    });
+    if (stream) builder_.CreateCall(Fence());
+    // As few rows as are left, in an iteration or none.
+    Loop(builder_.CreateSub(frame_.rows, whole), kTileRows,
+         [&](llvm::Value*, llvm::Value* count) { RunTile(kernel, pattern, whole, count); });
+    auto* row = builder_.CreateAlignedLoad(builder_.getInt64Ty(), failed_row_, llvm::Align(8));
+    builder_.CreateAlignedStore(row, frame_.entry->getArg(1), llvm::Align(8));
+    builder_.CreateRet(builder_.CreateAlignedLoad(builder_.getInt32Ty(), status_, llvm::Align(8)));
+  }
+
+  // What was written past the caches is there for other threads too.
+  llvm::Function* Fence() {
+    return llvm::Intrinsic::getOrInsertDeclaration(call_->getParent(), llvm::Intrinsic::x86_sse_sfence);
+  }
+
+  // `body(first, count)` for `rows` rows, `most` at a time.
+  template <typename Body>
+  void Loop(llvm::Value* rows, uint64_t most, Body body) {
     auto* before = builder_.GetInsertBlock();
-    auto* body = frame_.Block("some");
+    auto* block = frame_.Block("some");
     auto* end = frame_.Block("end");
-    builder_.CreateBr(body);
-    builder_.SetInsertPoint(body);
+    builder_.CreateCondBr(builder_.CreateIsNull(rows), end, block);
+    builder_.SetInsertPoint(block);
     auto* first = builder_.CreatePHI(builder_.getInt64Ty(), 2);
-    auto* row = builder_.CreatePHI(builder_.getInt64Ty(), 2);
-    auto* status = builder_.CreatePHI(builder_.getInt32Ty(), 2);
     first->addIncoming(builder_.getInt64(0), before);
-    row->addIncoming(builder_.getInt64(0), before);
-    status->addIncoming(builder_.getInt32(0), before);
-    auto* count = builder_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, builder_.CreateSub(frame_.rows, first),
-                                                 builder_.getInt64(kMostRows));
-    auto* failure = builder_.CreateCall(kernel, Arguments(first, count));
+    auto* count =
+        builder_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, builder_.CreateSub(rows, first), builder_.getInt64(most));
+    body(first, count);
+    auto* next = builder_.CreateAdd(first, count);
+    first->addIncoming(next, builder_.GetInsertBlock());
+    builder_.CreateCondBr(builder_.CreateICmpULT(next, rows), block, end);
+    builder_.SetInsertPoint(end);
+  }
+
+  uint64_t RowBytes() const {
+    uint64_t bytes = 0;
+    for (const auto& column : columns_) bytes += column.size;
+    return bytes;
+  }
+
+  Places From(llvm::Value* first) {
+    Places places;
+    for (size_t i = 0; i < columns_.size(); ++i) places.emplace_back(Row(i, first), frame_.strides[i]);
+    return places;
+  }
+
+  llvm::Value* Row(size_t column, llvm::Value* row) {
+    return At(frame_.data[column], builder_.CreateMul(row, frame_.strides[column]));
+  }
+  llvm::Value* At(llvm::Value* base, llvm::Value* bytes) {
+    return builder_.CreateGEP(builder_.getInt8Ty(), base, bytes);
+  }
+
+  // Keeps what failed first.
+  void Call(llvm::Function* kernel, const Places& places, llvm::Value* first, llvm::Value* count) {
+    std::vector<llvm::Value*> arguments = {count};
+    for (const auto& [data, stride] : places) {
+      arguments.push_back(data);
+      arguments.push_back(stride);
+    }
+    auto* failure = builder_.CreateCall(kernel, arguments);
+    if (match_.returns != Returns::kStatus) return;
+    auto* row = builder_.CreateAlignedLoad(builder_.getInt64Ty(), failed_row_, llvm::Align(8));
+    auto* status = builder_.CreateAlignedLoad(builder_.getInt32Ty(), status_, llvm::Align(8));
     auto* is_first = builder_.CreateAnd(builder_.CreateIsNull(status),
                                         builder_.CreateICmpNE(failure, builder_.getInt64(kNoFailure)));
     auto* now_row = builder_.CreateSelect(is_first, builder_.CreateAdd(first, builder_.CreateLShr(failure, 32)), row);
     auto* now_status = builder_.CreateSelect(is_first, builder_.CreateTrunc(failure, builder_.getInt32Ty()), status);
-    auto* next = builder_.CreateAdd(first, count);
-    first->addIncoming(next, body);
-    row->addIncoming(now_row, body);
-    status->addIncoming(now_status, body);
-    builder_.CreateCondBr(builder_.CreateICmpULT(next, frame_.rows), body, end);
-    builder_.SetInsertPoint(end);
-    Return(now_row, now_status);
+    builder_.CreateAlignedStore(now_row, failed_row_, llvm::Align(8));
+    builder_.CreateAlignedStore(now_status, status_, llvm::Align(8));
   }
 
-  std::vector<llvm::Value*> Arguments(llvm::Value* first, llvm::Value* count) {
-    std::vector<llvm::Value*> arguments = {count};
+  llvm::AllocaInst* Tile(size_t column, uint64_t rows) {
+    auto* memory = Scratch(builder_, rows * columns_[column].size);
+    memory->setAlignment(llvm::Align(kLine));
+    return memory;
+  }
+
+  // `count` rows from `first` on, filled up with the last of them: the same loop runs them as all others.
+  void RunTile(llvm::Function* kernel, const std::string& pattern, llvm::Value* first, llvm::Value* count) {
+    Places places = From(first);
     for (size_t i = 0; i < columns_.size(); ++i) {
-      auto* distance = builder_.CreateMul(first, frame_.strides[i]);
-      arguments.push_back(builder_.CreateGEP(builder_.getInt8Ty(), frame_.data[i], distance));
-      arguments.push_back(frame_.strides[i]);
+      if (pattern[i] == 'b') continue;
+      places[i] = {Tile(i, kTileRows), builder_.getInt64(columns_[i].size)};
     }
-    return arguments;
+    auto* last = builder_.CreateSub(count, builder_.getInt64(1));
+    EachRow(builder_.getInt64(kTileRows), [&](llvm::Value* row) {
+      auto* from = builder_.CreateAdd(first, builder_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, row, last));
+      for (size_t i = 0; i < match_.parameters.size(); ++i) {
+        if (pattern[i] != 'b') CopyRow(i, TileRow(places, i, row), Row(i, from));
+      }
+    });
+    Call(kernel, places, first, builder_.getInt64(kTileRows));
+    if (columns_.size() == match_.parameters.size()) return;
+    const size_t result = columns_.size() - 1;
+    EachRow(count, [&](llvm::Value* row) {
+      CopyRow(result, Row(result, builder_.CreateAdd(first, row)), TileRow(places, result, row));
+    });
   }
 
-  void Return(llvm::Value* row, llvm::Value* status) {
-    builder_.CreateAlignedStore(row, frame_.entry->getArg(1), llvm::Align(8));
-    builder_.CreateRet(status);
+  llvm::Value* TileRow(const Places& places, size_t column, llvm::Value* row) {
+    return At(places[column].first, builder_.CreateMul(row, places[column].second));
+  }
+
+  void CopyRow(size_t column, llvm::Value* to, llvm::Value* from) {
+    builder_.CreateMemCpy(to, llvm::Align(1), from, llvm::Align(1), columns_[column].size);
+  }
+
+  template <typename Body>
+  void EachRow(llvm::Value* rows, Body body) {
+    Loop(rows, 1, [&](llvm::Value* row, llvm::Value*) { body(row); });
+  }
+
+  // Past the caches where the column allows it: what is larger than they are would only be read to be overwritten.
+  void Stream(llvm::Value* buffer, llvm::Value* first, llvm::Value* count) {
+    const size_t result = columns_.size() - 1;
+    auto* to = Row(result, first);
+    auto* bytes = builder_.CreateMul(count, builder_.getInt64(columns_[result].size));
+    auto* place = builder_.CreateAnd(builder_.CreatePtrToInt(to, builder_.getInt64Ty()), kLine - 1);
+    auto* lines = builder_.CreateSelect(builder_.CreateIsNull(place), builder_.CreateAnd(bytes, ~(kLine - 1)),
+                                        builder_.getInt64(0));
+    auto* line = llvm::FixedVectorType::get(builder_.getInt64Ty(), kLine / 8);
+    Loop(lines, kLine, [&](llvm::Value* offset, llvm::Value*) {
+      auto* value = builder_.CreateAlignedLoad(line, At(buffer, offset), llvm::Align(kLine));
+      auto* store = builder_.CreateAlignedStore(value, At(to, offset), llvm::Align(kLine));
+      auto* one = llvm::ConstantAsMetadata::get(builder_.getInt32(1));
+      store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(builder_.getContext(), {one}));
+    });
+    builder_.CreateMemCpy(At(to, lines), llvm::Align(1), At(buffer, lines), llvm::Align(1),
+                          builder_.CreateSub(bytes, lines));
   }
 
   const MatchedFunction& match_;
@@ -211,18 +331,21 @@ class MapBuilder {
   const std::vector<EntryPoint::Parameter> columns_;
   BulkFrame frame_;
   llvm::IRBuilder<>& builder_;
+  llvm::Value *failed_row_ = nullptr, *status_ = nullptr;
 };
 
 Status CheckPattern(const MatchedFunction& match, const FunctionDeclaration& declaration, const std::string& pattern) {
   if (pattern.empty()) return {};
   const size_t columns = ColumnsOf(match).size();
+  const size_t bad = pattern.find_first_not_of("cbs");
   const bool has_result = columns > match.parameters.size();
-  if (pattern.size() == columns && pattern.find_first_not_of("cbs") == std::string::npos &&
+  const bool streamed = bad + 1 == columns && pattern[bad] == 'n';
+  if (pattern.size() == columns && (bad == std::string::npos || (streamed && has_result)) &&
       !(has_result && pattern.back() == 'b'))
     return {};
   return Error(ErrorKind::kInvalidArgument,
                fmt::format("'{}' with signature `{}` has no map of the pattern '{}': one letter a column, c, b or s, "
-                           "the result last and not b",
+                           "the result last, which may be n and not b",
                            declaration.symbol, declaration.signature, pattern));
 }
 
@@ -233,6 +356,21 @@ std::vector<EntryPoint::Parameter> ColumnsOf(const MatchedFunction& match) {
   for (const auto& slot : match.frame.slots()) columns.push_back({slot.offset, slot.size, false});
   if (match.frame.result_size() != 0) columns.push_back({0, match.frame.result_size(), false});
   return columns;
+}
+
+std::vector<llvm::Function*> ResolveTiles(llvm::Module& module, bool (*wants_tile)(llvm::Function& kernel)) {
+  std::vector<llvm::Function*> entries;
+  auto* tile = module.getFunction(kTileName);
+  if (tile == nullptr) return entries;
+  for (auto* user : llvm::make_early_inc_range(tile->users())) {
+    auto* call = llvm::cast<llvm::CallInst>(user);
+    auto* kernel = llvm::cast<llvm::Function>(call->getArgOperand(0)->stripPointerCasts());
+    entries.push_back(call->getFunction());
+    call->replaceAllUsesWith(llvm::ConstantInt::get(call->getType(), wants_tile(*kernel) ? kTileRows : 1));
+    call->eraseFromParent();
+  }
+  tile->eraseFromParent();
+  return entries;
 }
 
 Expected<EntryPoint> MakeMapEntry(const MatchedFunction& match, size_t index, const FunctionDeclaration& declaration,

@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/targets/harness.h"
 
+#include <dlfcn.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <map>
+
+#include "targets/vector_functions.h"
 
 extern "C" {
 __int128 __divti3(__int128, __int128);
@@ -26,21 +30,39 @@ const std::map<std::string_view, void*>& Table() {
   using Unary = double(double);
   using Binary = double(double, double);
   static const std::map<std::string_view, void*> table = {
-      {"sin", Address<Unary>(std::sin)}, {"cos", Address<Unary>(std::cos)},  {"exp", Address<Unary>(std::exp)},
-      {"log", Address<Unary>(std::log)}, {"pow", Address<Binary>(std::pow)}, {"fmod", Address<Binary>(std::fmod)},
-      {"memcpy", Address(std::memcpy)},  {"memset", Address(std::memset)},   {"memmove", Address(std::memmove)},
-      {"memcmp", Address(std::memcmp)},  {"strlen", Address(std::strlen)},   {"malloc", Address(std::malloc)},
-      {"free", Address(std::free)},      {"__divti3", Address(__divti3)},    {"__modti3", Address(__modti3)},
+      {"sin", Address<Unary>(std::sin)}, {"cos", Address<Unary>(std::cos)},   {"exp", Address<Unary>(std::exp)},
+      {"log", Address<Unary>(std::log)}, {"pow", Address<Binary>(std::pow)},  {"fmod", Address<Binary>(std::fmod)},
+      {"memcpy", Address(std::memcpy)},  {"memset", Address(std::memset)},    {"memmove", Address(std::memmove)},
+      {"memcmp", Address(std::memcmp)},  {"strlen", Address(std::strlen)},    {"malloc", Address(std::malloc)},
+      {"free", Address(std::free)},      {"sqrt", Address<Unary>(std::sqrt)}, {"sqrtf", Address(::sqrtf)},
+      {"fmodf", Address(::fmodf)},       {"__divti3", Address(__divti3)},     {"__modti3", Address(__modti3)},
       {"__udivti3", Address(__udivti3)}, {"__umodti3", Address(__umodti3)},
   };
   return table;
+}
+
+// The library's maths, and its vector forms where the machine has them.
+const std::map<std::string, void*, std::less<>>& Maths() {
+  static const auto* table = [] {
+    auto* made = new std::map<std::string, void*, std::less<>>;
+    for (const auto& function : VectorFunctions()) {
+      void* const library = dlopen(VectorLibrary(function.accuracy), RTLD_NOW);
+      if (library != nullptr) made->emplace(function.symbol, dlsym(library, function.symbol.c_str()));
+      made->emplace(function.scalar, dlsym(RTLD_DEFAULT, function.scalar.c_str()));
+    }
+    std::erase_if(*made, [](const auto& entry) { return entry.second == nullptr; });
+    return made;
+  }();
+  return *table;
 }
 
 }  // namespace
 
 void* TestSymbols::Find(std::string_view name) const {
   const auto found = Table().find(name);
-  return found == Table().end() ? nullptr : found->second;
+  if (found != Table().end()) return found->second;
+  const auto maths = Maths().find(name);
+  return maths == Maths().end() ? nullptr : maths->second;
 }
 
 std::string_view TestSymbols::WhyRefused(std::string_view name) const {

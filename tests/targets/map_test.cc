@@ -149,8 +149,61 @@ define i8 @half(i8 %a, i16 %b) {
   EXPECT_THAT(out, ::testing::Each(6));
 }
 
+TEST(Map, ResultsPastTheCachesAreTheSame) {
+  Loaded module(kAdd, {kAddDeclaration}, MapOf("ccn"));
+  ASSERT_TRUE(module.ok());
+  for (const size_t rows : {0, 1, 7, 8, 64, 511, 512, 513, 5000}) {
+    for (const size_t place : {0, 1}) {  // one of which is no multiple of 64 bytes
+      const auto a = Ramp(rows), b = Ramp(rows, 0.5);
+      std::vector<double> memory(rows + 16, -1);
+      double* out = memory.data();
+      while (reinterpret_cast<uintptr_t>(out) % 64 != 0) ++out;
+      out += place;
+      RunBulk(module, rows, {{a.data(), 8}, {b.data(), 8}, {out, 8}});
+      for (size_t i = 0; i < rows; ++i) ASSERT_EQ(out[i], a[i] + b[i]) << rows;
+      EXPECT_EQ(out == memory.data() ? -1 : out[-1], -1);
+      EXPECT_EQ(out[rows], -1);
+    }
+  }
+}
+
+TEST(MapCode, ResultsPastTheCachesAreStreamed) {
+  const auto artifact = Compile(kAdd, {kAddDeclaration}, MapOf("ccn"));
+  ASSERT_TRUE(artifact) << Message(artifact);
+  const auto code = Disassembly(artifact->code);
+  if (code.empty()) GTEST_SKIP() << "no objdump here";
+  EXPECT_GE(CountOf(code, "v?movnt(dq|pd|ps)"), 1);
+  EXPECT_GE(CountOf(code, "sfence"), 1);
+}
+
+// Rows past the end repeat the last one, and what they do must not be seen.
+TEST(Map, RowsThatFailAmongTheLastFewAreNamed) {
+  constexpr std::string_view kIr = R"(
+declare double @exp(double)
+define i32 @f(ptr %out, double %x) {
+  %bad = fcmp olt double %x, 0.0
+  %e = call double @exp(double %x)
+  store double %e, ptr %out
+  %s = select i1 %bad, i32 4, i32 0
+  ret i32 %s
+}
+)";
+  Loaded module(kIr, {{"f", "float64(float64)", Abi::kStatusRetptr}}, MapOf("cc"));
+  ASSERT_TRUE(module.ok());
+  for (const size_t rows : {1, 5, 70, 130}) {
+    for (size_t bad = 0; bad < rows; ++bad) {
+      std::vector<double> x(rows, 1), out(rows + 1, -1);
+      x[bad] = -1;
+      const auto run = RunBulk(module, rows, {{x.data(), 8}, {out.data(), 8}});
+      EXPECT_EQ(run.status, 4);
+      EXPECT_EQ(run.failed_row, bad);
+      EXPECT_EQ(out[rows], -1);
+    }
+  }
+}
+
 TEST(Map, APatternThatDoesNotFitIsRefused) {
-  for (const std::string pattern : {"cc", "cccc", "ccb", "ccx"}) {
+  for (const std::string pattern : {"cc", "cccc", "ccb", "ccx", "ncc"}) {
     auto artifact = Compile(kAdd, {kAddDeclaration}, MapOf(pattern));
     ASSERT_FALSE(artifact);
     EXPECT_EQ(artifact.error().kind, ErrorKind::kInvalidArgument);

@@ -14,6 +14,7 @@
 #include "worker/runtime/output.h"
 #include "worker/runtime/release.h"
 #include "worker/runtime/symbol_list.h"
+#include "worker/runtime/vector_library.h"
 
 // Names of the libraries without their headers, whose overloads and prototypes are of no use to a table of addresses.
 extern "C" {
@@ -63,12 +64,15 @@ bool Lists(std::string_view names, std::string_view name) {
 
 class Symbols final : public RuntimeSymbols {
  public:
-  Symbols() { Table(); }
+  Symbols() {
+    Table();
+    OpenVectorLibraries();
+  }
   void* Find(std::string_view name) const override {
     const auto& table = Table();
     const auto found = std::lower_bound(table.begin(), table.end(), name,
                                         [](const auto& a, std::string_view b) { return a.name < b; });
-    return found != table.end() && found->name == name ? found->address : nullptr;
+    return found != table.end() && found->name == name ? found->address : FindVectorFunction(name);
   }
   std::string_view WhyRefused(std::string_view name) const override {
     if (name.empty()) return {};

@@ -73,7 +73,7 @@ void Farm::ServeCall(Connection& connection, std::string_view framed, const work
 }
 
 Status Farm::RunCall(Session& session, std::string_view framed, const worker::CallView& call, bool may_block,
-                     std::string* reply, std::shared_ptr<ExecutionWorker>* worker) {
+                     std::string* reply, std::shared_ptr<ExecutionWorker>* worker, bool in_arena) {
   if (!may_block) return NoThread(config_.max_threads);
   uint32_t index = 0;
   const auto module = session.FindFunction(call.function_id, &index);
@@ -84,7 +84,9 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
   // A worker that ended before the call began in it costs one more try, in what is left of the call's time.
   for (int tries = 0; tries < kMostTries; ++tries) {
     const auto loaded = session.Loaded(*module);
-    status = loaded ? (*loaded)->Call(framed, Remaining(call, begin, config_.call_deadline_ms), reply) : loaded.error();
+    status = loaded ? Status() : Status(loaded.error());
+    if (status && in_arena) status = session.EnsureArena(**loaded);
+    if (status) status = (*loaded)->Call(framed, Remaining(call, begin, config_.call_deadline_ms), reply);
     if (status) {
       *worker = *loaded;
       if (call.profile) *reply = WithQueueTime(std::move(*reply), std::chrono::steady_clock::now() - begin, config_);

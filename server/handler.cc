@@ -9,6 +9,7 @@
 
 #include "gen/Farm.h"
 #include "gen/rbc_constants.h"
+#include "server/array_request.h"
 #include "server/farm.h"
 #include "server/pack_request.h"
 #include "server/pinned_target.h"
@@ -181,6 +182,9 @@ class Handler final : public wire::FarmIf {
   void call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) override;
   void map_rows(wire::MapReply& reply, const wire::MapRequest& request) override;
   void launch(wire::CallReply& reply, const wire::LaunchRequest& request) override;
+  void map_arrays(wire::ArrayReply& reply, const wire::ArrayMapRequest& request) override;
+  void reduce_array(wire::ArrayReply& reply, const wire::ArrayReduceRequest& request) override;
+  void scan_array(wire::ArrayReply& reply, const wire::ArrayScanRequest& request) override;
   void unload(const int64_t module_id) override;
   void publish(const wire::PublishRequest& request) override;
   void withdraw(const std::string& name) override;
@@ -207,9 +211,12 @@ class Handler final : public wire::FarmIf {
   StoredModule CompileSource(Session& session, ModuleSource& source, int64_t request_id, bool* cached);
   void Authenticate(const std::string* token);
   void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
-  wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request);
+  wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request, bool in_arena = false);
   std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
-  std::shared_ptr<SessionModule> MapOf(Session& session, SessionModule& module, int64_t request_id);
+  std::shared_ptr<SessionModule> BulkOf(Session& session, SessionModule& module, BulkKey key, int64_t request_id);
+  template <typename Request>
+  void RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
+                 Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&));
 
   Farm* farm_ = nullptr;
   Connection* connection_ = nullptr;
@@ -421,7 +428,7 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   reply.timings = ToWire(artifact.timings_us);
 }
 
-wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request) {
+wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool in_arena) {
   wire::CallOutcome outcome;
   const auto framed = FrameCall(request);
   worker::CallView view;
@@ -432,7 +439,7 @@ wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& req
   std::string reply;
   std::shared_ptr<ExecutionWorker> worker;
   session.outcomes().Begin(request.request_id);
-  const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker);
+  const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker, in_arena);
   if (!status) reply = worker::ErrorReply(0, status.error());
   session.outcomes().Finish(request.request_id, reply);
   auto parsed = ParseCallReply(reply, farm_->config());
@@ -476,10 +483,12 @@ std::shared_ptr<SessionModule> Handler::FunctionOf(Session& session, int64_t fun
   Throw(error);
 }
 
-// The module's functions for the rows of a map; compiled from the stored IR at the first map.
-std::shared_ptr<SessionModule> Handler::MapOf(Session& session, SessionModule& module, int64_t request_id) {
-  const std::lock_guard lock(module.map_mutex);
-  if (module.map != nullptr) return module.map;
+// The module's functions for many rows; compiled from the stored IR when they are first asked for.
+std::shared_ptr<SessionModule> Handler::BulkOf(Session& session, SessionModule& module, BulkKey key,
+                                               int64_t request_id) {
+  const std::lock_guard lock(module.bulk_mutex);
+  if (module.bulk.size() >= kMostBulkEntries && !module.bulk.contains(key)) key.pattern.clear();
+  if (const auto made = module.bulk.find(key); made != module.bulk.end()) return made->second;
   const auto& info = *module.info;
   if (info.stateful)
     Throw(ErrorKind::kUnsupported,
@@ -488,21 +497,25 @@ std::shared_ptr<SessionModule> Handler::MapOf(Session& session, SessionModule& m
                       info.functions.front().declaration.symbol));
   const auto ir = OrThrow(StoredOf(module).payload->ir.Unpack());
   std::vector<FunctionDeclaration> functions;
-  for (const auto& function : info.functions) functions.push_back(function.declaration);
+  for (uint32_t i = 0; i < info.functions.size(); ++i)
+    if (!key.function || *key.function == i) functions.push_back(info.functions[i].declaration);
   ModuleSource source;
   source.domain = session.domain();
   source.session = session.id();
-  source.handle = info.handle;
+  source.handle = key.function ? Hasher().Add(Bytes(info.handle)).Add(uint64_t{*key.function}).Finish() : info.handle;
   source.target = &TargetOf(info.target);
   source.target_name = info.target;
   source.functions = &functions;
   source.options = info.options;
-  source.options.entry = EntryKind::kMap;
+  source.options.entry = key.kind;
+  source.options.map_pattern = key.pattern;
+  source.options.accuracy = key.accuracy;
   source.serial = info.serial;
   source.ir = ir;
   bool cached = false;
-  module.map = OrThrow(session.Add(CompileSource(session, source, request_id, &cached)));
-  return module.map;
+  auto made = OrThrow(session.Add(CompileSource(session, source, request_id, &cached)));
+  module.bulk.emplace(std::move(key), made);
+  return made;
 }
 
 void Handler::map_rows(wire::MapReply& reply, const wire::MapRequest& request) {
@@ -512,7 +525,7 @@ void Handler::map_rows(wire::MapReply& reply, const wire::MapRequest& request) {
   const auto& declaration = module->info->functions[index].declaration;
   auto packed = PackMap(declaration, request, farm_->config().max_message);
   if (!packed) Throw(std::move(packed).error());
-  const auto rows = MapOf(*mine, *module, request.request_id);
+  const auto rows = BulkOf(*mine, *module, {}, request.request_id);
   packed->call.function_id = static_cast<int64_t>(rows->function_ids[index]);
   auto outcome = RunOne(*mine, packed->call);
   if (outcome.__isset.error) throw outcome.error;
@@ -525,6 +538,60 @@ void Handler::map_rows(wire::MapReply& reply, const wire::MapRequest& request) {
   int64_t row;
   std::memcpy(&row, outcome.reply.result.data(), sizeof row);
   reply.__set_row(row);
+}
+
+MathAccuracy CheckedAccuracy(wire::MathAccuracy::type accuracy) {
+  if (const int32_t number = NumberOf(accuracy);
+      number < wire::MathAccuracy::Fast || number > wire::MathAccuracy::Precise)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("accuracy {} is none of 0 to 2", number));
+  return static_cast<MathAccuracy>(accuracy);
+}
+
+template <typename Request>
+void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
+                        Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&)) {
+  const auto mine = session();
+  uint32_t index = 0;
+  const auto module = FunctionOf(*mine, request.function_id, &index);
+  const bool on_host = PinnedTarget::Of(module->info->target).target == "host";
+  const FindInArena find = [&mine](const wire::ArrayRef& array) -> Expected<ArrayInArena> {
+    RBC_ASSIGN_OR_RETURN(ResolvedArray found, mine->data().Resolve(array));
+    return ArrayInArena{found.offset, std::move(found.buffer)};
+  };
+  const ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find, on_host};
+  auto packed = OrThrow(pack(scope, request));
+  reply.result = std::move(packed.result);
+  if (packed.empty) {
+    if (!reply.result.__isset.buffer) reply.result.__isset.data = true;
+    return;
+  }
+  BulkKey key{kind, index, MathAccuracy::kFast, {}};
+  if (on_host) key.accuracy = CheckedAccuracy(request.accuracy);
+  if (on_host && kind == EntryKind::kMap) key.pattern = packed.pattern;
+  const auto entries = BulkOf(*mine, *module, key, request.request_id);
+  packed.call.function_id = static_cast<int64_t>(entries->function_ids.front());
+  auto outcome = RunOne(*mine, packed.call, !packed.kept.empty());
+  if (outcome.__isset.error) throw outcome.error;
+  if (packed.call.__isset.return_from) reply.result.__set_data(std::move(outcome.reply.data));
+  if (outcome.reply.__isset.output) reply.__set_output(outcome.reply.output);
+  if (outcome.reply.status == 0) return;
+  reply.__set_status(outcome.reply.status);
+  if (kind != EntryKind::kMap || outcome.reply.result.size() != sizeof(int64_t)) return;
+  int64_t row;
+  std::memcpy(&row, outcome.reply.result.data(), sizeof row);
+  reply.__set_row(row);
+}
+
+void Handler::map_arrays(wire::ArrayReply& reply, const wire::ArrayMapRequest& request) {
+  RunArrays(reply, request, EntryKind::kMap, PackArrayMap);
+}
+
+void Handler::reduce_array(wire::ArrayReply& reply, const wire::ArrayReduceRequest& request) {
+  RunArrays(reply, request, request.ordered ? EntryKind::kScan : EntryKind::kReduce, PackReduction);
+}
+
+void Handler::scan_array(wire::ArrayReply& reply, const wire::ArrayScanRequest& request) {
+  RunArrays(reply, request, EntryKind::kScan, PackScan);
 }
 
 void Handler::launch(wire::CallReply& reply, const wire::LaunchRequest& request) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/supervisor_backend.h"
 
+#include "base/adaptive_spin.h"
 #include "worker/build_id.h"
 
 namespace rbc::server {
@@ -16,6 +17,8 @@ SupervisorOptions OptionsOf(const FarmConfig& config) {
   options.lanes = static_cast<uint32_t>(config.lanes);
   options.lent_lanes = static_cast<uint32_t>(config.lent_lanes);
   options.spin_us = static_cast<uint32_t>(config.spin_us);
+  options.bulk_threads =
+      config.bulk_threads != 0 ? static_cast<uint32_t>(config.bulk_threads) : static_cast<uint32_t>(AllowedCpus());
   options.arena_size = config.arena_size;
   options.memory_limit = config.memory_limit;
   options.compile_memory_limit = config.compile_memory_limit;

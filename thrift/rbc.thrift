@@ -248,6 +248,52 @@ struct ArenaReply {
   1: i64 size                        // bytes to map
 }
 
+// Of exp, log, sin, ... on host; docs/vector-maths.md. Precise is libm row by row.
+enum MathAccuracy { Fast = 0, Accurate = 1, Precise = 2 }
+
+// A function for each element of arrays that stretch to one shape by NumPy's rules.
+struct ArrayMapRequest {
+  1: i64 request_id
+  2: i64 function_id
+  3: list<ArrayRef> inputs           // one a parameter, of its very type
+  4: optional ArrayRef into          // of the result's type and shape. With data: what it held before; with neither
+                                     // buffer nor data: a new array of this shape
+  5: optional ArrayRef where         // bool: elements where it is false are not computed and keep what `into` held
+  6: MathAccuracy accuracy = MathAccuracy.Fast
+  7: optional i32 deadline_ms
+}
+
+// An associative function of two values of one type, over all elements or along an axis.
+struct ArrayReduceRequest {
+  1: i64 request_id
+  2: i64 function_id
+  3: ArrayRef input
+  4: optional i32 axis               // negative: from the last one; absent: over all elements in C order
+  5: optional binary identity        // one element: the result where there is no other
+  6: bool ordered = false            // strictly first to last; else in a fixed tree of the farm's choice
+  7: optional ArrayRef into
+  8: MathAccuracy accuracy = MathAccuracy.Fast
+  9: optional i32 deadline_ms
+}
+
+// Element i of the result is the reduction of elements 0 to i along the axis.
+struct ArrayScanRequest {
+  1: i64 request_id
+  2: i64 function_id
+  3: ArrayRef input
+  4: optional i32 axis               // absent: of a flat array in C order
+  5: optional ArrayRef into
+  6: MathAccuracy accuracy = MathAccuracy.Fast
+  7: optional i32 deadline_ms
+}
+
+struct ArrayReply {
+  1: ArrayRef result                 // with its data, or as `into` names it; a void function's has neither
+  2: optional i32 status             // of the first element that failed; absent: 0
+  3: optional i64 row                // which one that is, in C order; of maps
+  4: optional binary output
+}
+
 // A grid of threads that run a function with abi Kernel. Grid and block have 1 to 3 dimensions.
 struct LaunchRequest {
   1: i64 request_id
@@ -313,6 +359,9 @@ service Farm {
   // Runs a function for each row. What that needs is compiled at the first map.
   MapReply map_rows(1: MapRequest request) throws (1: FarmError error)
   CallReply launch(1: LaunchRequest request) throws (1: FarmError error)
+  ArrayReply map_arrays(1: ArrayMapRequest request) throws (1: FarmError error)
+  ArrayReply reduce_array(1: ArrayReduceRequest request) throws (1: FarmError error)
+  ArrayReply scan_array(1: ArrayScanRequest request) throws (1: FarmError error)
   void unload(1: i64 module_id) throws (1: FarmError error)
   void publish(1: PublishRequest request) throws (1: FarmError error)
   void withdraw(1: string name) throws (1: FarmError error)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <mutex>
 #include <vector>
 
 #include "worker/capture.h"
@@ -23,7 +24,8 @@ struct CallContext {
   ModuleInstance* module = nullptr;          // whose code runs
   uintptr_t stack_low = 0;                   // lowest usable address of the thread's stack, 0: not known
   uintptr_t stack_high = 0;
-  std::vector<void*> free_after_call;  // what rbc_free_after_call was given
+  CallContext* shares_capture_of = nullptr;  // this thread helps that one with its call
+  std::vector<void*> free_after_call;        // what rbc_free_after_call was given
 
   void FreeAfterCall() {
     for (void* memory : free_after_call) std::free(memory);
@@ -34,5 +36,20 @@ struct CallContext {
 // Of this thread; null outside of threads that may run client code.
 CallContext* CurrentContext();
 void SetCurrentContext(CallContext* context);
+
+// What the call that runs on this thread prints to; threads that help with one call take turns. False: no call runs.
+class OutputOfCall {
+ public:
+  OutputOfCall() : context_(CurrentContext()) {
+    if (context_ != nullptr && context_->shares_capture_of != nullptr) context_ = context_->shares_capture_of;
+  }
+  explicit operator bool() const { return context_ != nullptr; }
+  Capture* operator->() const { return &context_->capture; }
+
+ private:
+  static std::mutex& Turn();
+  const std::lock_guard<std::mutex> turn_{Turn()};
+  CallContext* context_;
+};
 
 }  // namespace rbc::worker

@@ -48,6 +48,11 @@ Error TooLarge(const LoadedFunction& function, const std::string& what, uint64_t
   return error;
 }
 
+// Entries whose results lie in columns: what a call of one gives by itself is the first row that failed.
+bool IsOverRows(EntryKind kind) {
+  return kind == EntryKind::kMap || kind == EntryKind::kReduce || kind == EntryKind::kScan;
+}
+
 // The function has run.
 Error Ran(Error error) {
   error.may_have_run = true;
@@ -56,7 +61,7 @@ Error Ran(Error error) {
 
 // Of CallReply::result.
 size_t ReplySizeOf(const EntryPoint& point) {
-  return point.kind == EntryKind::kMap ? sizeof(uint64_t) : point.reply_size();
+  return IsOverRows(point.kind) ? sizeof(uint64_t) : point.reply_size();
 }
 
 // Each pointer and string must lie within the call's memory.
@@ -83,11 +88,14 @@ Status CheckCells(const LoadedFunction& function, const uint8_t* memory, size_t 
 }  // namespace
 
 Status CallRunner::TakeHead(const LoadedFunction& function, std::string_view* frame) {
+  arrays_.reset();
+  if (IsOverRows(function.point.kind) && ArrayCall::IsOne(*frame)) return arrays_.emplace().Take(function, frame);
   const auto short_frame = [&] { return Invalid(function, "has a frame that ends within its head"); };
   const auto no_head = [&] {
     return Invalid(function, function.point.kind == EntryKind::kKernel ? "has no grid; launch a kernel instead"
                                                                        : "has no columns; map it instead");
   };
+  if (function.point.kind == EntryKind::kReduce || function.point.kind == EntryKind::kScan) return no_head();
   if (function.point.kind == EntryKind::kKernel) {
     LaunchHead head;
     if (frame->size() < sizeof head) return no_head();
@@ -154,7 +162,7 @@ Status CallRunner::CheckColumns(const LoadedFunction& function, const Memory& me
 Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::string_view frame,
                                                  const LoadedFunction& function) {
   const EntryPoint& point = function.point;
-  const bool map = point.kind == EntryKind::kMap;
+  const bool map = IsOverRows(point.kind);
   const uint64_t size = uint64_t{frame.size()} + call.out_bytes;
   if (!map && frame.size() < point.frame_size)
     return Invalid(function, "has a frame of " + std::to_string(frame.size()) + " bytes, its parameters take " +
@@ -171,6 +179,10 @@ Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::stri
   std::memset(memory.result, 0, result_size);
   if (!frame.empty()) std::memcpy(memory.bytes, frame.data(), frame.size());
   if (call.out_bytes != 0) std::memset(memory.bytes + frame.size(), 0, call.out_bytes);
+  if (arrays_) {
+    RBC_RETURN_IF_ERROR(arrays_->Place(function, {memory.bytes, memory.size}));
+    return memory;
+  }
   if (map) {
     RBC_RETURN_IF_ERROR(CheckColumns(function, memory));
     return memory;
@@ -178,6 +190,20 @@ Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::stri
   RBC_RETURN_IF_ERROR(CheckCells(function, memory.bytes, memory.size));
   RBC_RETURN_IF_ERROR(PlaceArrays(function, memory));
   return memory;
+}
+
+Expected<int32_t> CallRunner::EnterArrays(const LoadedFunction& function, uint64_t* failed) {
+  Scratch scratch;
+  RBC_RETURN_IF_ERROR(arrays_->Separate(function, function.point.kind == EntryKind::kMap, scratch));
+  if (function.entry == nullptr) return RunArraysOnDevice(function, *arrays_, failed);
+  switch (function.point.kind) {
+    case EntryKind::kReduce:
+      return RunArrayReduction(function, *arrays_, context_);
+    case EntryKind::kScan:
+      return RunArrayScan(function, *arrays_, context_);
+    default:
+      return RunArrayMap(function, *arrays_, context_, failed);
+  }
 }
 
 Expected<int32_t> CallRunner::EnterHostMap(const LoadedFunction& function, const Memory& memory) {
@@ -198,7 +224,11 @@ Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory
   function.module->ShowConstructorOutput(context_.capture);
   Expected<int32_t> status = 0;
   const uint64_t begin = times != nullptr ? Nanoseconds() : 0;
-  if (function.entry != nullptr && function.point.kind == EntryKind::kMap) {
+  if (arrays_) {
+    uint64_t failed = 0;
+    status = EnterArrays(function, &failed);
+    std::memcpy(memory.result, &failed, sizeof failed);
+  } else if (function.entry != nullptr && function.point.kind == EntryKind::kMap) {
     status = EnterHostMap(function, memory);
   } else if (function.entry != nullptr) {
     status = function.entry(memory.bytes, memory.result);
@@ -305,6 +335,8 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     outcome = std::move(entered).error();
     outcome.error().role = "execution worker";
     outcome.error().function = function.name;
+  } else if (arrays_) {
+    // The results lie where the request wants them.
   } else if (auto taken = TakeData(function, *memory, data, status)) {
     data = *taken;
   } else {

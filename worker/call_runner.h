@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "worker/array_call.h"
 #include "worker/call_context.h"
 #include "worker/call_message.h"
 #include "worker/function_table.h"
@@ -43,6 +45,7 @@ class CallRunner {
   Status CheckColumns(const LoadedFunction& function, const Memory& memory) const;
   Expected<int32_t> Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from,
                           EntryTimes* times);
+  Expected<int32_t> EnterArrays(const LoadedFunction& function, uint64_t* failed);
   Expected<int32_t> EnterHostMap(const LoadedFunction& function, const Memory& memory);
   // The returned data: `tail`, then what the result points to, whose place it becomes.
   Expected<std::string_view> TakeString(const LoadedFunction& function, const Memory& memory, std::string_view tail);
@@ -59,6 +62,7 @@ class CallRunner {
   GridShape shape_;    // of the running kernel
   uint64_t rows_ = 0;  // of the running map
   std::vector<MapColumn> columns_;
+  std::optional<ArrayCall> arrays_;  // of the running call over arrays
   std::string data_;
 };
 

@@ -15,6 +15,7 @@
 #include "base/error_serial.h"
 #include "base/scheduling.h"
 #include "cuda/simulator/engine.h"
+#include "worker/bulk_pool.h"
 #include "worker/call_context.h"
 #include "worker/control_messages.h"
 #include "worker/control_socket.h"
@@ -69,7 +70,7 @@ ModuleList loaded_modules;
 const char* FindLoadedFunction(const void* address) { return loaded_modules.FunctionAt(address); }
 
 void CaptureText(std::string_view text) {
-  if (CallContext* context = CurrentContext()) context->capture.Write(text);
+  if (const OutputOfCall output; output) output->Write(text);
 }
 
 // Simulated threads run on stacks of their own: a fault is told from an overflow by the stack that it came from.
@@ -120,7 +121,8 @@ class ExecuteRole {
     }
     pthread_barrier_wait(&started);
     pthread_barrier_destroy(&started);  // waits until all have left it: it lies on this stack
-    return {};
+    const uint32_t threads = process_.spawn.bulk_threads;
+    return threads > 1 ? SharedBulkPool().Start(threads - 1) : Status();
   }
 
   // Until the control socket closes or the daemon breaks the protocol.

@@ -107,6 +107,10 @@ void OnExit(int status, void*) { EndWithFault(FaultCause::kExit, 0, status, null
 
 CallContext* CurrentContext() { return current_context; }
 void SetCurrentContext(CallContext* context) { current_context = context; }
+std::mutex& OutputOfCall::Turn() {
+  static constinit std::mutex turn;
+  return turn;
+}
 
 void SetFunctionFinder(FunctionFinder finder) { function_finder = finder; }
 void SetFaultDescriber(FaultDescriber describer) { fault_describer = describer; }

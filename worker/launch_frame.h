@@ -31,6 +31,25 @@ struct MapHeadColumn {
 };
 static_assert(sizeof(MapHead) == 16 && sizeof(MapHeadColumn) == 16);
 
+// Before the memory of a map, a reduction or a scan over arrays; behind it the lengths of `dimensions` dimensions, the
+// outermost first, then the operands, each a place and a stride a dimension. Operands: the parameters' of a map or the
+// input, then the result's unless it is void, then the mask's. The daemon has merged dimensions where it could. The
+// result of such a call is 8 bytes: with a status other than 0 the number of the first element that failed, of a map.
+struct ArrayHead {
+  uint32_t operands;  // with the mask
+  uint16_t dimensions;
+  uint16_t inner;  // of these the last so many are reduced or scanned; 0 for a map
+  uint32_t flags;  // ArrayFlag
+  uint32_t magic;  // kArrayMagic, where MapHead has its own
+};
+static_assert(sizeof(ArrayHead) == 16);
+inline constexpr uint32_t kArrayMagic = 0x79615241;  // "ARay"
+enum ArrayFlag : uint32_t {
+  kMasked = 1u << 0,   // the last operand is bool: elements where it is 0 are left alone
+  kOrdered = 1u << 1,  // a scan's code whose last element is the result: a reduction strictly from first to last
+};
+// A place of an operand: bytes into the memory behind the operands, or with kInDataArena (data_arena.h) into the arena.
+
 // What a host's map entry gets as its frame: rows, then for each column its address and stride.
 struct HostMapColumn {
   void* data;
@@ -38,5 +57,6 @@ struct HostMapColumn {
 };
 
 inline constexpr uint32_t kMaxMapColumns = 4096;
+inline constexpr uint32_t kMaxArrayDimensions = 32;
 
 }  // namespace rbc::worker

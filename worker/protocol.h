@@ -95,8 +95,10 @@ struct SpawnBody {
   uint64_t max_string;     // bytes of a returned string
   uint64_t device_memory;  // execute: bytes of the device's memory that the worker may take; 0: any
   char driver[160];        // execute and probe: the driver's library, NUL-terminated; empty: the system's
+  uint32_t bulk_threads;   // execute: that share a call over many rows, the lane's own among them
+  uint32_t unused;
 };
-static_assert(sizeof(SpawnBody) == 264);
+static_assert(sizeof(SpawnBody) == 272);
 
 struct SpawnedBody {
   uint64_t worker_id;

@@ -67,6 +67,7 @@ struct FarmConfig {
   uint64_t lanes = 16;
   uint64_t lent_lanes = 8;
   uint64_t spin_us = 50;
+  uint64_t bulk_threads = 0;  // 0: the CPUs that the daemon may use
   uint64_t arena_size = 1ull << 30;
   uint64_t memory_limit = 4ull << 30;
   uint64_t compile_memory_limit = 4ull << 30;

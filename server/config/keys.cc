@@ -112,6 +112,8 @@ std::vector<ConfigKey> WorkerKeys() {
       Number("workers", "lent_lanes", &C::lent_lanes, 0, 63, "Lanes of these that lent connections may take."),
       Number("workers", "spin_us", &C::spin_us, 0, 10'000,
              "Polling before blocking, where more than one CPU is allowed; 0: never."),
+      Number("workers", "bulk_threads", &C::bulk_threads, 0, 1024,
+             "Threads that share a map, reduction or scan in a worker; 0: one for each CPU that the farm may use."),
       Size("workers", "arena_size", &C::arena_size, 1 << 20, 1ull << 40,
            "Address space of a worker's bulk data; pages come when touched."),
       Size("workers", "memory_limit", &C::memory_limit, 1 << 24, 1ull << 44, "Private memory of an execution worker."),

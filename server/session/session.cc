@@ -86,15 +86,14 @@ Status Session::Unload(uint64_t module_id) {
     return {ErrorKind::kUnknownModule, fmt::format("this session has no module {}", module_id)};
   if (--found->second->uses != 0) return {};
   gone = std::move(found->second);
-  if (gone->map != nullptr) {
-    const auto twin = modules_.find(gone->map->id);
-    if (twin != modules_.end() && --twin->second->uses == 0) {
-      by_key_.erase(gone->map->info->key);
-      functions_ -= gone->map->function_ids.size();
-      --host_.modules;
-      slots_->Withdraw(*gone->map);
-      modules_.erase(twin);
-    }
+  for (const auto& [key, twin] : gone->bulk) {
+    const auto held = modules_.find(twin->id);
+    if (held == modules_.end() || --held->second->uses != 0) continue;
+    by_key_.erase(twin->info->key);
+    functions_ -= twin->function_ids.size();
+    --host_.modules;
+    slots_->Withdraw(*twin);
+    modules_.erase(held);
   }
   modules_.erase(found);
   by_key_.erase(gone->info->key);

@@ -2,9 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "server/store/module_store.h"
@@ -13,6 +17,17 @@
 namespace rbc::server {
 
 class SlotTable;
+
+// Entries of a module for many rows: artifacts of their own.
+struct BulkKey {
+  EntryKind kind = EntryKind::kMap;
+  std::optional<uint32_t> function;  // which one, by its index; nullopt: all of them
+  MathAccuracy accuracy = MathAccuracy::kFast;
+  std::string pattern;  // CompileOptions::map_pattern
+  auto operator<=>(const BulkKey&) const = default;
+};
+// A module has code for so many patterns of maps at most; others run by the code for any.
+inline constexpr size_t kMostBulkEntries = 32;
 
 // Alive while the session has it or a call is inside; then it is unloaded and its slots are free again.
 struct SessionModule {
@@ -27,8 +42,8 @@ struct SessionModule {
   std::shared_ptr<SlotTable> slots;
   uint32_t uses = 0;  // compiles and lookups that gave it out; guarded by the session
 
-  std::mutex map_mutex;                // held while the entries of its maps are compiled
-  std::shared_ptr<SessionModule> map;  // the same functions, each for the rows of a map; null: none was asked for
+  std::mutex bulk_mutex;                                   // held while one of these is compiled
+  std::map<BulkKey, std::shared_ptr<SessionModule>> bulk;  // its functions for many rows; made when first asked for
 
   std::mutex load_mutex;  // held while it is loaded
   std::shared_ptr<ExecutionWorker> loaded_in;

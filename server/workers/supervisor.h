@@ -32,6 +32,7 @@ struct SupervisorOptions {
   uint32_t lanes = 16;                 // calls of one session that run at once
   uint32_t lent_lanes = 8;             // of these, how many may be bound to a client's connection
   uint32_t spin_us = 50;               // polling before blocking, where more than one CPU is allowed; 0: never
+  uint32_t bulk_threads = 1;           // that share a call over many rows in a worker
   uint64_t arena_size = 1ull << 30;    // bytes of address space a session's bulk data may take; pages come when touched
   uint64_t memory_limit = 4ull << 30;  // private memory of an execution worker
   uint64_t compile_memory_limit = 4ull << 30;  // of a compile worker

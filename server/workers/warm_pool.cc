@@ -30,6 +30,7 @@ worker::SpawnBody SpawnOf(const SupervisorOptions& options, const std::string& t
   target.copy(spawn.target, sizeof spawn.target - 1);
   spawn.memory_limit = options.memory_limit;
   spawn.spin_us = options.spin_us;
+  spawn.bulk_threads = options.bulk_threads;
   spawn.capture_limit = options.capture_limit;
   spawn.strict = options.strict_sandbox;
   spawn.max_message = options.max_message;

@@ -171,6 +171,8 @@ class GpuModule : public LoadedModule {
       const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;
       launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(blocks, 1, most));
       launch->block[0] = kMapThreads;
+    } else if (entry.kind == EntryKind::kReduce) {
+      launch->block[0] = kReduceThreads;
     }
     return {};
   }

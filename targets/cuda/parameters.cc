@@ -61,6 +61,16 @@ Expected<std::string> PackMap(const Invocation& invocation, const DeviceAddresse
   return out;
 }
 
+// One block: its value is the result.
+Expected<std::string> PackReduction(const Invocation& invocation, const DeviceAddresses& addresses) {
+  if (invocation.rows > kMaxRowsPerLaunch || invocation.columns.size() != 1)
+    return Error(ErrorKind::kInvalidArgument,
+                 fmt::format("a reduction of {} rows is larger than {}; split it", invocation.rows, kMaxRowsPerLaunch));
+  const MapColumn& column = invocation.columns.front();
+  return Bytes(ReduceParameters{
+      invocation.rows, addresses.outcome, {addresses.memory + column.offset, column.stride}, addresses.result});
+}
+
 }  // namespace
 
 Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& invocation,
@@ -73,10 +83,11 @@ Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& 
     case EntryKind::kKernel:
       return PackKernel(entry, invocation, addresses.memory);
     case EntryKind::kReduce:
+      return PackReduction(invocation, addresses);
     case EntryKind::kScan:
       break;
   }
-  return Error(ErrorKind::kUnsupported, "reductions are not launched yet");
+  return Error(ErrorKind::kUnsupported, "scans do not run on GPUs");
 }
 
 Status CheckShape(const EntryPoint& entry, const GridShape& shape) {

@@ -60,6 +60,8 @@ class SimulatedModule : public LoadedModule {
       std::memcpy(launch.grid, invocation.shape->grid, sizeof launch.grid);
       std::memcpy(launch.block, invocation.shape->block, sizeof launch.block);
       launch.dynamic_shared = invocation.shape->shared_bytes;
+    } else if (entry.kind == EntryKind::kReduce) {
+      launch.block[0] = kReduceThreads;
     }
     RBC_RETURN_IF_ERROR(simulator::Run(launch, Around()));
     if (outcome == kAllRowsFine) return status;

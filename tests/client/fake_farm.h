@@ -71,6 +71,9 @@ class FakeFarm : public wire::FarmIf {
   void call(wire::CallReply& out, const wire::CallRequest& request) override;
   void call_batch(std::vector<wire::CallOutcome>&, const std::vector<wire::CallRequest>&) override {}
   void map_rows(wire::MapReply&, const wire::MapRequest&) override {}
+  void map_arrays(wire::ArrayReply&, const wire::ArrayMapRequest&) override {}
+  void reduce_array(wire::ArrayReply&, const wire::ArrayReduceRequest&) override {}
+  void scan_array(wire::ArrayReply&, const wire::ArrayScanRequest&) override {}
   void launch(wire::CallReply&, const wire::LaunchRequest&) override {}
   void unload(int64_t module_id) override;
   void publish(const wire::PublishRequest& request) override;

@@ -279,6 +279,61 @@ TEST(Golden, CallMethods) {
   Reply("outcome", told);
 }
 
+TEST(Golden, MapsReductionsAndScansOfArrays) {
+  wire::ArrayRef in_message, in_buffer;
+  in_message.dtype = in_buffer.dtype = "float64";
+  in_message.shape = in_buffer.shape = {2};
+  in_message.strides = in_buffer.strides = {8};
+  in_message.__set_data(std::string("\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\x40", 16));
+  in_buffer.__set_buffer(7);
+  in_buffer.offset = 64;
+  wire::ArrayRef mask = in_message;
+  mask.dtype = "bool";
+  mask.strides = {1};
+  mask.data = std::string("\0\1", 2);
+  wire::Farm_map_arrays_args map;
+  map.request.request_id = 5;
+  map.request.function_id = 0x1234567800000002;
+  map.request.inputs = {in_message, in_buffer};
+  map.request.__set_into(in_buffer);
+  map.request.__set_where(mask);
+  map.request.accuracy = wire::MathAccuracy::Precise;
+  map.request.__set_deadline_ms(1000);
+  Request("map_arrays", map);
+  wire::ArrayReply mapped;
+  mapped.result = in_buffer;
+  mapped.__set_status(3);
+  mapped.__set_row(1);
+  mapped.__set_output("printed");
+  wire::Farm_map_arrays_result map_result;
+  Succeed(&map_result, mapped);
+  Reply("map_arrays", map_result);
+  wire::Farm_reduce_array_args reduce;
+  reduce.request.request_id = 6;
+  reduce.request.function_id = 0x1234567800000002;
+  reduce.request.input = in_buffer;
+  reduce.request.__set_axis(-1);
+  reduce.request.__set_identity(std::string(8, '\0'));
+  reduce.request.ordered = true;
+  Request("reduce_array", reduce);
+  wire::ArrayReply reduced;
+  reduced.result = in_message;
+  wire::Farm_reduce_array_result reduce_result;
+  Succeed(&reduce_result, reduced);
+  Reply("reduce_array", reduce_result);
+  wire::Farm_scan_array_args scan;
+  scan.request.request_id = 7;
+  scan.request.function_id = 0x1234567800000002;
+  scan.request.input = in_message;
+  scan.request.__set_into(in_buffer);
+  Request("scan_array", scan);
+  wire::ArrayReply scanned;
+  scanned.result = in_buffer;
+  wire::Farm_scan_array_result scan_result;
+  Succeed(&scan_result, scanned);
+  Reply("scan_array", scan_result);
+}
+
 TEST(Golden, MapsAndLaunches) {
   wire::Column column;
   column.dtype = "float64";

@@ -10,9 +10,6 @@
 #include "worker/call_context.h"
 #include "worker/fault.h"
 
-using rbc::worker::Capture;
-using rbc::worker::CurrentContext;
-
 // The two files that there are; both end in the one capture, in the order of the calls.
 struct RbcClientFile {
   char name[8];
@@ -23,19 +20,14 @@ namespace {
 RbcClientFile output_file{"stdout"};
 RbcClientFile error_file{"stderr"};
 
-Capture* Output() {
-  auto* context = CurrentContext();
-  return context == nullptr ? nullptr : &context->capture;
-}
-
 int Print(const char* format, va_list arguments) {
-  Capture* output = Output();
-  return output == nullptr ? -1 : output->Print(format, arguments);
+  const rbc::worker::OutputOfCall output;
+  return output ? output->Print(format, arguments) : -1;
 }
 
 int Write(std::string_view text) {
-  Capture* output = Output();
-  if (output == nullptr) return -1;
+  const rbc::worker::OutputOfCall output;
+  if (!output) return -1;
   output->Write(text);
   return 0;
 }

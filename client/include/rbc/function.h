@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "rbc/array.h"
 #include "rbc/array_view.h"
 #include "rbc/map.h"
 #include "rbc/pending.h"
@@ -188,6 +189,24 @@ class RBC_API Caller {
   Result<MapResult> try_map(int64_t rows, std::span<const Column> columns) const;
   MapResult map(int64_t rows, std::initializer_list<Column> columns) const {
     return ValueOrThrow(try_map(rows, std::span(columns.begin(), columns.size())));
+  }
+  // The function for each element of arrays that stretch to one shape by NumPy's rules. The signature is chosen as for
+  // a call, by the arrays' element types; elements of other types than its parameters are converted. A status other
+  // than 0 is no error here.
+  Result<ArrayResult> try_map_arrays(std::span<const ArrayArgument> arrays, const ArrayMapOptions& options = {}) const;
+  ArrayResult map_arrays(std::initializer_list<ArrayArgument> arrays, const ArrayMapOptions& options = {}) const {
+    return ValueOrThrow(try_map_arrays(std::span(arrays.begin(), arrays.size()), options));
+  }
+  // An associative function T(T, T) over the elements of an array, commutative unless `ordered`. A status other than 0
+  // is no error here.
+  Result<ArrayResult> try_reduce(const ArrayArgument& array, const ArrayReduceOptions& options = {}) const;
+  ArrayResult reduce(const ArrayArgument& array, const ArrayReduceOptions& options = {}) const {
+    return ValueOrThrow(try_reduce(array, options));
+  }
+  // Element i of the result is the reduction of elements 0 to i, strictly first to last.
+  Result<ArrayResult> try_scan(const ArrayArgument& array, const ArrayScanOptions& options = {}) const;
+  ArrayResult scan(const ArrayArgument& array, const ArrayScanOptions& options = {}) const {
+    return ValueOrThrow(try_scan(array, options));
   }
   // A kernel (CallAbi::kKernel) over a grid of threads. Memory that the kernel writes is there when it returns.
   Result<CallResult> try_launch(const Grid& grid, std::span<const Value> arguments) const;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "rbc/array.h"
 #include "rbc/array_view.h"
 #include "rbc/buffer.h"
 #include "rbc/exception.h"

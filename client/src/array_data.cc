@@ -1,0 +1,126 @@
+// Arrays of this process on their way to the farm and back.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/array_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "types/array_extent.h"
+#include "types/array_shape.h"
+#include "types/frame.h"
+
+namespace rbc::client {
+namespace {
+
+using types::Extents;
+
+Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
+
+// What a value of this type takes in a frame.
+Expected<uint64_t> ElementSizeOf(const types::Type& type) {
+  RBC_ASSIGN_OR_RETURN(const auto layout, types::FrameLayout::Make(types::Type::Function(type, {})));
+  if (layout.returns_text() || layout.result_size() == 0)
+    return Invalid(fmt::format("an array holds values of one size, no `{}`", type.ToString()));
+  return layout.result_size();
+}
+
+// body(first, step, count) for each run of `count` elements along the last dimension, in C order.
+template <typename Body>
+void ForEachRun(const char* data, const Extents& shape, const Extents& strides, Body&& body) {
+  const size_t rank = shape.size();
+  if (rank == 0) return body(data, 0, 1);
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
+  Extents index(rank, 0);
+  for (;;) {
+    body(data, strides[rank - 1], static_cast<uint64_t>(shape[rank - 1]));
+    size_t d = rank - 1;
+    for (; d > 0; --d) {
+      data += strides[d - 1];
+      if (++index[d - 1] < shape[d - 1]) break;
+      data -= strides[d - 1] * shape[d - 1];
+      index[d - 1] = 0;
+    }
+    if (d == 0) return;
+  }
+}
+
+}  // namespace
+
+Expected<CheckedArray> CheckArray(const ArrayArgument& array) {
+  CheckedArray out{{}, 0, array};
+  RBC_ASSIGN_OR_RETURN(out.type, types::Type::Parse(array.dtype));
+  RBC_ASSIGN_OR_RETURN(out.size, ElementSizeOf(out.type));
+  RBC_ASSIGN_OR_RETURN(const uint64_t count, types::CountElements(array.shape));
+  if (array.strides.empty()) out.array.strides = types::DenseStrides(array.shape, out.size);
+  if (out.array.strides.size() != array.shape.size())
+    return Invalid(
+        fmt::format("an array of shape {} has {} strides", types::ShapeText(array.shape), array.strides.size()));
+  if (array.data == nullptr && array.buffer == 0 && count != 0)
+    return Invalid(fmt::format("an array of shape {} has no memory", types::ShapeText(array.shape)));
+  return out;
+}
+
+Expected<wire::ArrayRef> PackArray(const CheckedArray& checked, const types::Type& to) {
+  const ArrayArgument& array = checked.array;
+  const bool same = checked.type == to;
+  if (!same && !IsConvertible(checked.type, to))
+    return Invalid(fmt::format("an array of `{}` cannot become one of `{}`", checked.type.ToString(), to.ToString()));
+  wire::ArrayRef out;
+  out.dtype = to.ToString();
+  out.shape = array.shape;
+  if (array.buffer != 0) {
+    if (!same)
+      return Invalid(fmt::format("the buffer {} holds `{}`, the parameter is `{}`; convert it first", array.buffer,
+                                 checked.type.ToString(), to.ToString()));
+    out.strides = array.strides;
+    out.__set_buffer(array.buffer);
+    out.offset = array.offset;
+    return out;
+  }
+  RBC_ASSIGN_OR_RETURN(const uint64_t size, ElementSizeOf(to));
+  // What repeats is sent once.
+  Extents own = array.shape;
+  for (size_t i = 0; i < own.size(); ++i)
+    if (array.strides[i] == 0 && own[i] > 1) own[i] = 1;
+  RBC_ASSIGN_OR_RETURN(const uint64_t count, types::CountElements(own));
+  out.strides = types::DenseStrides(own, size);
+  for (size_t i = 0; i < own.size(); ++i)
+    if (own[i] != array.shape[i]) out.strides[i] = 0;
+  out.__isset.data = true;
+  out.data.resize(count * size);
+  char* to_bytes = out.data.data();
+  ForEachRun(static_cast<const char*>(array.data), own, array.strides,
+             [&](const char* first, int64_t step, uint64_t length) {
+               if (!same) {
+                 ConvertElements(checked.type, to, first, step, length, to_bytes);
+               } else if (step == static_cast<int64_t>(size)) {
+                 std::memcpy(to_bytes, first, length * size);
+               } else {
+                 for (uint64_t i = 0; i < length; ++i)
+                   std::memcpy(to_bytes + i * size, first + static_cast<int64_t>(i) * step, size);
+               }
+               to_bytes += length * size;
+             });
+  return out;
+}
+
+void UnpackArray(std::string_view elements, const CheckedArray& checked) {
+  const ArrayArgument& array = checked.array;
+  const char* from = elements.data();
+  const uint64_t size = checked.size;
+  ForEachRun(static_cast<const char*>(array.data), array.shape, array.strides,
+             [&](const char* first, int64_t step, uint64_t length) {
+               char* const to = const_cast<char*>(first);  // the caller's array to write into
+               if (step == static_cast<int64_t>(size)) {
+                 std::memcpy(to, from, length * size);
+               } else {
+                 for (uint64_t i = 0; i < length; ++i)
+                   std::memcpy(to + static_cast<int64_t>(i) * step, from + i * size, size);
+               }
+               from += length * size;
+             });
+}
+
+}  // namespace rbc::client

@@ -27,18 +27,22 @@ from .remotejit import RemoteJIT, Signature, Target, connect, default_farm, set_
 from .typesystem import Type
 
 
-
 def __getattr__(name):
     if name == "cuda":  # brings numba along
         import importlib
 
         return importlib.import_module(".cuda", __name__)
+    if name == "DeviceArray":  # brings NumPy along
+        from .buffers import DeviceArray
+
+        return DeviceArray
     raise AttributeError(f"module 'rbc' has no attribute '{name}'")
 
 
 __all__ = [
     "BufferLost", "Busy", "Caller", "Cancelled", "CertificateError", "CompileCrash", "CompileError", "ConnectionLost",
-    "DeadlineExceeded", "Error", "InternalError", "InvalidArgument", "InvalidModule", "MissingSymbol", "NoMatch", "PermissionDenied",
+    "DeadlineExceeded", "DeviceArray", "Error", "InternalError", "InvalidArgument", "InvalidModule", "MissingSymbol",
+    "NoMatch", "PermissionDenied",
     "ProtocolMismatch", "Quarantined", "RemoteCrash", "RemoteException", "RemoteJIT", "ResourceExhausted", "Signature",
     "StateLost", "Target", "Type", "TypingError", "Unavailable", "UnknownName", "UnknownSession", "UnknownTarget",
     "UnsupportedFeature", "WorkerLost", "__version__", "connect", "default_farm", "set_default_farm",

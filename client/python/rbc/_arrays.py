@@ -7,30 +7,17 @@ import numbers
 
 import numpy
 
-from . import _core
 from ._convert import dtype_text
+from ._dtypes import dtype_of
 from ._errors import InvalidArgument, NoMatch
+from .buffers import DeviceArray
 from .typesystem import Type
 
-_KINDS = {"bool": "?", "int": "i", "uint": "u", "float": "f", "complex": "c"}
 _WIDENS = 1000  # penalties from here on: to a kind that holds more; below: some values may not fit
 _MISMATCH = "could not find matching function to given argument types: `{}`"
 
 
 # ---- types -----------------------------------------------------------------------------------------------------------
-
-
-def dtype_of(type_):
-    """The NumPy dtype of a number, or of a struct of numbers (fields f0, f1, ...); None: it has none."""
-    kind, bits, _, _, children, text = _core.describe_type(type_.tostring())
-    if kind == "struct":
-        fields = [dtype_of(Type.fromstring(child[-1])) for child in children]
-        if any(field is None for field in fields):
-            return None
-        return numpy.dtype([(f"f{i}", field) for i, field in enumerate(fields)], align=True)
-    if kind not in _KINDS or (kind != "bool" and bits not in (8, 16, 32, 64, 128)) or (kind, bits) == ("float", 128):
-        return None
-    return numpy.dtype("?" if kind == "bool" else f"{_KINDS[kind]}{bits // 8}")
 
 
 def _penalty(parameter, value):
@@ -92,7 +79,7 @@ def _described(value):
 
 def takes(caller, args):
     """Whether these arguments, which no signature takes as they are, are arrays for a function of numbers."""
-    if caller._infers or not any(isinstance(arg, (numpy.ndarray, list)) for arg in args):
+    if caller._infers or not any(isinstance(arg, (numpy.ndarray, DeviceArray, list)) for arg in args):
         return False
     return any(all(dtype_of(parameter) is not None and not parameter.is_struct for parameter in signature[1])
                for signature in caller._signatures)
@@ -123,8 +110,14 @@ def call(caller, args, out=None, where=True, **others):
         raise TypeError(f"where is an array of {mask.dtype}; give bool")
     outs = _outs(out, signature[0])
     shape = _shape(columns, mask, outs)
-    result = _run(caller, index, shape, columns, mask)
-    return _deliver(result, signature[0], shape, mask, outs, all(column.ndim == 0 for column in columns) and mask is None)
+    flat = _run(caller, index, shape, columns, mask)
+    if flat is None:
+        return None
+    stays = any(isinstance(arg, DeviceArray) for arg in args)
+    is_scalar = all(column.ndim == 0 for column in columns) and mask is None and not stays
+    arrays = [_deliver(part, shape, mask, outs[i] if outs is not None else None, is_scalar, caller._rjit if stays else None)
+              for i, part in enumerate(_parts(flat, signature[0]))]
+    return tuple(arrays) if signature[0].is_struct else arrays[0]
 
 
 def _outs(out, result):
@@ -136,7 +129,7 @@ def _outs(out, result):
     if len(outs) != count:
         raise InvalidArgument(f"out has {len(outs)} arrays and the function {count} results")
     for array in outs:
-        if array is not None and not isinstance(array, numpy.ndarray):
+        if array is not None and not isinstance(array, (numpy.ndarray, DeviceArray)):
             raise TypeError("out must be an array, or a tuple of them")
     return outs
 
@@ -213,23 +206,31 @@ def _failed(caller, status, index, row, shape):
     return error
 
 
-def _deliver(flat, result, shape, mask, outs, is_scalar):
-    if flat is None:
-        return None
-    parts = [flat[name] for name in flat.dtype.names] if result.is_struct else [flat]
-    chosen = None if mask is None else numpy.broadcast_to(mask, shape)
-    arrays = []
-    for i, part in enumerate(parts):
-        target = outs[i] if outs is not None else None
-        if target is None:
-            target = numpy.empty(shape, dtype=part.dtype)
-        _check_cast(part, target)
-        if chosen is None:
-            target[...] = part.reshape(shape)
-        else:
-            target[chosen] = part
-        arrays.append(target[()] if is_scalar and outs is None else target)
-    return tuple(arrays) if result.is_struct else arrays[0]
+def _parts(flat, result):
+    return [flat[name] for name in flat.dtype.names] if result.is_struct else [flat]
+
+
+def _deliver(part, shape, mask, out, is_scalar, rjit):
+    """Results in C order (of all elements, or of those where the mask is true) as the array that is asked for; `rjit`: a
+    new one stays on that farm."""
+    target = numpy.empty(shape, dtype=part.dtype) if out is None else _writable(out)
+    _check_cast(part, target)
+    if mask is None:
+        target[...] = part.reshape(shape)
+    else:
+        target[numpy.broadcast_to(mask, shape)] = part
+    if out is None:
+        return rjit.to_device(target) if rjit is not None else target[()] if is_scalar else target
+    if isinstance(out, DeviceArray) and not out.is_shared:
+        out.set(target)
+    return out
+
+
+def _writable(out):
+    """What writing into changes `out`, or a copy of it that can be written back."""
+    if not isinstance(out, DeviceArray):
+        return out
+    return numpy.asarray(out) if out.is_shared else out.get()
 
 
 def _check_cast(result, target):
@@ -265,7 +266,7 @@ def _axes(axis, ndim):
 
 def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None):
     """The elements along the axes combined in the order of the array, by an associative function: neighbours first."""
-    array = _value(numpy.asarray(array))
+    array = numpy.asarray(_value(array))
     array = numpy.asarray(array, dtype=_combining(caller, array))
     axes = _axes(axis, array.ndim)
     # The axes to combine become one, the last, in C order.
@@ -308,7 +309,7 @@ def _combine(caller, values):
 
 def accumulate(caller, array, axis=0, out=None):
     """Element i of the result: elements 0 to i along the axis, combined in order."""
-    array = _value(numpy.asarray(array))
+    array = numpy.asarray(_value(array))
     if array.ndim == 0:
         raise InvalidArgument("cannot accumulate on a scalar")
     result = numpy.array(array, dtype=_combining(caller, array))

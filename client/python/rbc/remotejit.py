@@ -248,6 +248,25 @@ class RemoteJIT:
                 self._pool = _Pool()
         return self._pool.submit(caller, args, kwargs)
 
+    # ---- arrays that stay there ------------------------------------------------------------------------------------
+
+    def empty(self, shape, dtype=float, order="C", name=None):
+        """A new array in the farm's memory, a DeviceArray; its elements are what they happen to be."""
+        from . import buffers
+
+        return buffers.empty(self, shape, dtype, order, name)
+
+    def to_device(self, array, name=None):
+        """The array, or what NumPy makes one of, in the farm's memory: a DeviceArray."""
+        from . import buffers
+
+        return buffers.to_device(self, array, name)
+
+    @property
+    def buffers(self):
+        """The arrays that this session has on the farm: dicts of id, name, dtype, shape and bytes."""
+        return self._farm.buffers()
+
     # ---- a farm of one's own ---------------------------------------------------------------------------------------
 
     def start_server(self, background=False, port=None, simulate_gpu=False):

@@ -4,6 +4,7 @@
 
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
@@ -204,6 +205,27 @@ void FarmObject::Withdraw(const std::string& name) const {
   Waited(farm(), [&] { rjit_.withdraw(name); });
 }
 
+std::unique_ptr<BufferObject> FarmObject::Empty(const std::string& dtype, const std::vector<int64_t>& shape,
+                                                bool fortran, const std::string& name) const {
+  auto made = WithoutGil(farm(), [&] { return rjit_.try_empty(dtype, shape, {.name = name, .fortran = fortran}); });
+  return std::make_unique<BufferObject>(OrThrow(std::move(made)), farm());
+}
+
+nb::list FarmObject::Buffers() const {
+  const auto buffers = OrThrow(WithoutGil(farm(), [&] { return rjit_.try_buffers(); }));
+  nb::list out;
+  for (const BufferDescription& b : buffers) {
+    nb::dict item;
+    item["id"] = b.id;
+    item["name"] = b.name;
+    item["dtype"] = b.dtype;
+    item["shape"] = b.shape;
+    item["bytes"] = b.bytes;
+    out.append(item);
+  }
+  return out;
+}
+
 nb::object FarmObject::Emit(const nb::bytes& ir, const std::string& target, int kind, int opt_level) const {
   FunctionOptions how;
   how.target = target;
@@ -244,6 +266,8 @@ void DefineFarm(nb::module_& module) {
           nb::arg("allow_contract") = false)
       .def("connect", &FarmObject::Connect)
       .def("withdraw", &FarmObject::Withdraw)
+      .def("empty", &FarmObject::Empty)
+      .def("buffers", &FarmObject::Buffers)
       .def("emit", &FarmObject::Emit, nb::arg("ir"), nb::arg("target"), nb::arg("kind"), nb::arg("opt_level") = 2);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/python/src/buffer_object.h"
 #include "client/src/core.h"
 #include "rbc/rbc.h"
 
@@ -59,6 +60,10 @@ class FarmObject {
                                            const FunctionOptionsText& options) const;
   std::shared_ptr<FunctionObject> Connect(const std::string& name) const;
   void Withdraw(const std::string& name) const;
+  // New, with whatever its elements happen to be.
+  std::unique_ptr<BufferObject> Empty(const std::string& dtype, const std::vector<int64_t>& shape, bool fortran,
+                                      const std::string& name) const;
+  nb::list Buffers() const;
   nb::object Emit(const nb::bytes& ir, const std::string& target, int kind, int opt_level) const;
 
  private:

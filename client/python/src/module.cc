@@ -9,6 +9,7 @@ NB_MODULE(_core, module) {
   // Callers are often kept by modules to the very end of the interpreter.
   nanobind::set_leak_warnings(false);
   rbc::python::DefineTypes(module);
+  rbc::python::DefineBuffer(module);
   rbc::python::DefineFarm(module);
   rbc::python::DefineCaller(module);
 }

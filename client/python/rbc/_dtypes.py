@@ -1,0 +1,24 @@
+"""NumPy's dtypes of the types that have one.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import numpy
+
+from . import _core
+from .typesystem import Type
+
+_KINDS = {"bool": "?", "int": "i", "uint": "u", "float": "f", "complex": "c"}
+
+
+def dtype_of(type_):
+    """The NumPy dtype of a number, or of a struct of numbers (fields f0, f1, ...); None: it has none."""
+    kind, bits, _, _, children, text = _core.describe_type(type_.tostring())
+    if kind == "struct":
+        fields = [dtype_of(Type.fromstring(child[-1])) for child in children]
+        if any(field is None for field in fields):
+            return None
+        return numpy.dtype([(f"f{i}", field) for i, field in enumerate(fields)], align=True)
+    if kind not in _KINDS or (kind != "bool" and bits not in (8, 16, 32, 64, 128)) or (kind, bits) == ("float", 128):
+        return None
+    return numpy.dtype("?" if kind == "bool" else f"{_KINDS[kind]}{bits // 8}")

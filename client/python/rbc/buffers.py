@@ -1,0 +1,201 @@
+"""Arrays that stay on the farm.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import html
+
+import numpy
+
+from ._convert import dtype_text
+from ._dtypes import dtype_of
+from ._errors import InvalidArgument
+from .typesystem import Type
+
+__all__ = ["DeviceArray"]
+
+
+def _dtype(text):
+    return dtype_of(Type.fromstring(text))
+
+
+class DeviceArray:
+    """An array in the memory of the farm's session, or a view of one. Made by rjit.to_device() and rjit.empty(), and given
+    by functions whose arguments are such arrays. It is freed with its last view, with the session, or by free().
+
+    np.asarray(a)   as a NumPy array: the same memory where the farm is on this machine and shares it, else a copy
+    a.get()         a copy as a NumPy array
+    a[1:5, ::-1]    a view; nothing is copied. a[...] = x writes
+    """
+
+    __array_priority__ = 1000
+    __array_ufunc__ = None  # NumPy's functions are not the farm's: np.add(a, b) is refused, f(a, b) runs there
+
+    def __init__(self, buffer, dtype, shape, strides, offset=0):
+        self._buffer = buffer
+        self.dtype, self.shape, self.strides, self.offset = dtype, tuple(shape), tuple(strides), offset
+
+    @classmethod
+    def _whole(cls, buffer):
+        return cls(buffer, _dtype(buffer.dtype), buffer.shape, buffer.strides)
+
+    # ---- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        return int(numpy.prod(self.shape, dtype=numpy.int64))
+
+    @property
+    def nbytes(self):
+        return self.size * self.dtype.itemsize
+
+    @property
+    def name(self):
+        return self._buffer.name
+
+    @property
+    def buffer_id(self):
+        return self._buffer.id
+
+    @property
+    def is_shared(self):
+        """Whether its memory is this process's too."""
+        return self._buffer.is_shared
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __repr__(self):
+        where = "shared" if self.is_shared else "remote"
+        return f"<rbc array: {self.dtype} {self.shape}, {where}>"
+
+    def _repr_html_(self):
+        return f"<code>{html.escape(repr(self)[1:-1])}</code>"
+
+    # ---- views -------------------------------------------------------------------------------------------------------
+
+    def _outline(self):
+        """A NumPy array laid out as this one, over memory that is never looked at: NumPy works out the views."""
+        return numpy.lib.stride_tricks.as_strided(numpy.empty(1, self.dtype), self.shape, self.strides, writeable=False)
+
+    def _view(self, make):
+        before = self._outline()
+        after = make(before)
+        moved = after.__array_interface__["data"][0] - before.__array_interface__["data"][0]
+        return DeviceArray(self._buffer, self.dtype, after.shape, after.strides, self.offset + moved)
+
+    def __getitem__(self, key):
+        keys = key if isinstance(key, tuple) else (key,)
+        for part in keys:
+            if not (part is None or part is Ellipsis or isinstance(part, slice) or
+                    (isinstance(part, (int, numpy.integer)) and not isinstance(part, bool))):
+                raise InvalidArgument("a view takes numbers, slices, ... and None; get() the array for more")
+        if not any(part is Ellipsis for part in keys):
+            keys = (*keys, Ellipsis)  # so that it is a view, also of one element
+        return self._view(lambda outline: outline[keys])
+
+    @property
+    def T(self):
+        return self._view(lambda outline: outline.T)
+
+    def reshape(self, *shape):
+        """The same elements in another shape, where that needs no copy."""
+        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+
+        def make(outline):
+            view = outline.view()
+            try:
+                view.shape = shape
+            except AttributeError:
+                raise InvalidArgument(f"an array of strides {self.strides} has no view of shape {shape}; get() it first"
+                                      ) from None
+            return view
+
+        return self._view(make)
+
+    # ---- its elements ------------------------------------------------------------------------------------------------
+
+    def _over(self, memory):
+        return numpy.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
+
+    def __array__(self, dtype=None, copy=None):
+        if self.is_shared:
+            array = self._over(self._buffer)
+        elif copy is False:
+            raise ValueError("the array is on another machine; it cannot be had without a copy")
+        else:
+            return self.get().astype(dtype or self.dtype, copy=False)
+        return numpy.array(array, dtype=dtype, copy=True) if copy or (dtype and dtype != self.dtype) else array
+
+    def get(self, out=None):
+        """A copy as a NumPy array, or into `out`."""
+        if self.is_shared:
+            array = self._over(self._buffer)
+        else:
+            memory = bytearray(self._buffer.nbytes)
+            self._buffer.read(memory)
+            array = self._over(memory)
+        if out is None:
+            return array.copy(order="K") if self.is_shared else array
+        out[...] = array
+        return out
+
+    def set(self, value):
+        """Writes `value`, which may stretch to the shape."""
+        if self.is_shared:
+            self._over(self._buffer)[...] = value
+            return
+        memory = bytearray(self._buffer.nbytes)
+        array = self._over(memory)
+        if array.size * self.dtype.itemsize != self._buffer.nbytes:
+            self._buffer.read(memory)  # the rest stays
+        array[...] = value
+        self._buffer.write(memory)
+
+    def __setitem__(self, key, value):
+        self[key].set(value)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __dlpack__(self, **options):
+        return numpy.asarray(self).__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return 1, 0  # memory of a processor
+
+    def free(self):
+        """Ends it now, for all its views."""
+        self._buffer.free()
+
+    def __reduce__(self):
+        raise InvalidArgument("an array of a farm cannot be pickled: it belongs to this session; get() it first")
+
+
+def empty(rjit, shape, dtype, order, name):
+    dtype = numpy.dtype(dtype)
+    shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple(shape)
+    if dtype.kind not in "biufc" or not dtype.isnative or dtype.itemsize > 16 or dtype == numpy.longdouble:
+        raise InvalidArgument(f"a farm has no arrays of {dtype}; numbers and bool can be")
+    if order not in ("C", "F"):
+        raise InvalidArgument(f"order is {order!r}; 'C' or 'F'")
+    return DeviceArray._whole(rjit._farm.empty(dtype_text(dtype), [int(n) for n in shape], order == "F", name or ""))
+
+
+def to_device(rjit, value, name):
+    if isinstance(value, DeviceArray):
+        return value
+    array = numpy.asarray(value)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+    made = empty(rjit, array.shape, array.dtype, "F" if fortran else "C", name)
+    if array.size:
+        made.set(array)
+    return made

@@ -1,0 +1,79 @@
+// An array of the farm's as Python holds it.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/python/src/buffer_object.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "client/python/src/python_error.h"
+
+namespace rbc::python {
+namespace {
+
+// Memory of a Python object, lent for as long as this lives.
+class Lent {
+ public:
+  Lent(nb::handle object, int flags) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, flags) != 0) throw nb::python_error();
+  }
+  ~Lent() { PyBuffer_Release(&view_); }
+  Lent(const Lent&) = delete;
+  void* data() const { return view_.buf; }
+  size_t bytes() const { return static_cast<size_t>(view_.len); }
+
+ private:
+  Py_buffer view_{};
+};
+
+// Where the farm shares its memory, this process's: as plain bytes.
+int GetBuffer(PyObject* self, Py_buffer* view, int flags) {
+  const rbc::Buffer& buffer = nb::inst_ptr<BufferObject>(self)->buffer();
+  if (buffer.data() == nullptr && buffer.bytes() != 0) {
+    PyErr_SetString(PyExc_BufferError,
+                    "the array is on another machine, or its farm shares no memory; get() copies it");
+    view->obj = nullptr;
+    return -1;
+  }
+  static char nothing = 0;
+  void* const data = buffer.data() == nullptr ? &nothing : buffer.data();
+  return PyBuffer_FillInfo(view, self, data, static_cast<Py_ssize_t>(buffer.bytes()), 0, flags);
+}
+
+PyType_Slot kBufferSlots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(GetBuffer)}, {0, nullptr}};
+
+}  // namespace
+
+rbc::Buffer BufferObject::Raw() const { return buffer_.is_contiguous() ? buffer_ : buffer_.transpose(); }
+
+void BufferObject::Read(nb::handle into) const {
+  const Lent memory(into, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE);
+  const rbc::Buffer raw = Raw();
+  OrThrow(WithoutGil(farm_, [&] { return raw.try_copy_to(memory.data(), memory.bytes()); }));
+}
+
+void BufferObject::Write(nb::handle from) const {
+  const Lent memory(from, PyBUF_C_CONTIGUOUS);
+  const rbc::Buffer raw = Raw();
+  OrThrow(WithoutGil(farm_, [&] { return raw.try_copy_from(memory.data(), memory.bytes()); }));
+}
+
+void BufferObject::Free() const {
+  nb::gil_scoped_release release;
+  buffer_.free();
+}
+
+void DefineBuffer(nb::module_& module) {
+  nb::class_<BufferObject>(module, "Buffer", nb::type_slots(kBufferSlots))
+      .def_prop_ro("id", [](const BufferObject& b) { return b.buffer().id(); })
+      .def_prop_ro("name", [](const BufferObject& b) { return b.buffer().name(); })
+      .def_prop_ro("dtype", [](const BufferObject& b) { return b.buffer().dtype(); })
+      .def_prop_ro("shape", [](const BufferObject& b) { return b.buffer().shape(); })
+      .def_prop_ro("strides", [](const BufferObject& b) { return b.buffer().strides(); })
+      .def_prop_ro("nbytes", [](const BufferObject& b) { return b.buffer().bytes(); })
+      .def_prop_ro("is_shared", [](const BufferObject& b) { return b.buffer().data() != nullptr; })
+      .def("read", &BufferObject::Read)
+      .def("write", &BufferObject::Write)
+      .def("free", &BufferObject::Free);
+}
+
+}  // namespace rbc::python

@@ -1,0 +1,144 @@
+"""Arrays that stay on the farm.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import gc
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import rbc
+
+few = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module", params=["unix", "tcp"])
+def client(request):
+    """A client whose memory is the farm's, and one that is as far as another machine."""
+    rjit = rbc.RemoteJIT()
+    rjit.start_server(background=True, port="unix" if request.param == "unix" else 0, simulate_gpu=True)
+    yield rjit
+    rjit.stop_server()
+
+
+def test_there_and_back(client):
+    @few
+    @given(hnp.arrays(st.sampled_from([np.bool_, np.int8, np.uint16, np.int64, np.float32, np.float64, np.complex128]),
+                      hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)), st.booleans())
+    def check(array, fortran):
+        if fortran:
+            array = np.asfortranarray(array)
+        there = client.to_device(array)
+        assert (there.shape, there.dtype, there.ndim, there.size, there.nbytes) == (
+            array.shape, array.dtype, array.ndim, array.size, array.nbytes)
+        for back in (there.get(), np.asarray(there)):
+            assert back.dtype == array.dtype and np.array_equal(back, array, equal_nan=array.dtype.kind in "fc")
+
+    check()
+    big_endian = client.to_device(np.arange(5, dtype=">i4"))
+    assert big_endian.dtype == np.int32 and big_endian.get().tolist() == [0, 1, 2, 3, 4]
+    assert client.to_device([[1, 2], [3, 4]]).get().tolist() == [[1, 2], [3, 4]]
+
+
+def test_views_are_those_of_numpy(client):
+    array = np.arange(60).reshape(3, 4, 5)
+    there = client.to_device(array)
+    keys = [0, -1, (1, 2, 3), slice(1, None), (slice(None), slice(None, None, -2)), (..., 2), (None, 1), (slice(2, 0, -1), 0),
+            (slice(0, 0),), (slice(None), None, 3, ...)]
+    for key in keys:
+        view, wanted = there[key], array[key]
+        assert view.shape == np.shape(wanted) and np.array_equal(view.get(), wanted), key
+    assert np.array_equal(there.T.get(), array.T) and np.array_equal(there.reshape(12, 5)[3].get(), array.reshape(12, 5)[3])
+    assert np.array_equal(there[1].T[::-1].get(), array[1].T[::-1]) and len(there) == 3 and there.reshape((60,)).size == 60
+    with pytest.raises(IndexError):
+        there[3]
+    with pytest.raises(rbc.InvalidArgument, match="get"):
+        there[[0, 1]]
+    with pytest.raises(rbc.InvalidArgument, match="no view of shape"):
+        there.T.reshape(60)
+    there[1, ::2] = -1
+    there[0] = np.arange(5)
+    array[1, ::2] = -1
+    array[0] = np.arange(5)
+    assert np.array_equal(there.get(), array)
+
+
+def test_they_are_listed_and_freed(client):
+    before = {b["id"] for b in client.buffers}
+    named = client.to_device(np.zeros(1000), name="weights")
+    listed = [b for b in client.buffers if b["id"] not in before]
+    assert [(b["name"], b["dtype"], b["shape"]) for b in listed] == [("weights", "float64", [1000])]
+    view = named[10:20]
+    del named
+    gc.collect()
+    assert any(b["name"] == "weights" for b in client.buffers)
+    del view
+    gc.collect()
+    client.to_device(1.0)  # what is to be freed goes with the next request at the latest
+    assert not any(b["name"] == "weights" for b in client.buffers)
+    gone = client.empty(10, name="gone")
+    gone.free()
+    assert not any(b["name"] == "gone" for b in client.buffers)
+    if not gone.is_shared:  # where it is, this process still has the memory
+        with pytest.raises(rbc.BufferLost):
+            gone.get()
+
+
+def test_what_is_refused(client):
+    with pytest.raises(rbc.InvalidArgument, match="no arrays of"):
+        client.empty(3, dtype="U5")
+    with pytest.raises(rbc.InvalidArgument, match="order"):
+        client.empty(3, order="K")
+    there = client.to_device(np.arange(3.0))
+    with pytest.raises(rbc.InvalidArgument, match="pickled"):
+        pickle.dumps(there)
+    with pytest.raises(TypeError):
+        np.add(there, there)
+    with pytest.raises(rbc.ResourceExhausted, match="(?i)limit|quota|allow"):
+        client.empty(1 << 50)
+    assert "float64 (3,)" in repr(there) and "float64" in there._repr_html_()
+
+
+def test_the_memory_is_shared_where_it_can_be(client):
+    there = client.empty((4, 4), np.float32)
+    there.set(0)
+    array = np.asarray(there)
+    array[1] = 7
+    if there.is_shared:
+        assert there[1].get().tolist() == [7.0] * 4
+        assert np.from_dlpack(there)[1].tolist() == [7.0] * 4
+        kept = np.asarray(there[2])
+        del there, array
+        gc.collect()
+        kept[:] = 3  # the view keeps the buffer
+        assert kept.tolist() == [3.0] * 4
+    else:
+        assert there[1].get().tolist() == [0.0] * 4
+        with pytest.raises(ValueError, match="without a copy"):
+            there.__array__(copy=False)
+
+
+@pytest.mark.parametrize("target", ["host", "cuda"])
+def test_they_are_arguments_and_results(client, target):
+    f = client("float64(float64, float64)", target=target)(lambda a, b: a * b + 1)
+    x = np.arange(12.0).reshape(3, 4)
+    there = client.to_device(x)
+    assert isinstance(f(there, there), rbc.DeviceArray) and np.array_equal(f(there, there).get(), x * x + 1)
+    wanted = x * x[:1] + 1
+    assert np.array_equal(f(there, there[:1]).get(), wanted)
+    assert isinstance(f(there[0, 1], 2.0), rbc.DeviceArray) and f(there[0, 1], 2.0).get() == 3.0
+    assert np.array_equal(f(f(there, 2.0), x).get(), (x * 2 + 1) * x + 1)
+    out = client.to_device(np.zeros((2, 3, 4)))
+    assert f(there, 1.0, out=out) is out and np.array_equal(out.get(), np.broadcast_to(x + 1, (2, 3, 4)))
+    assert f(x, 2.0, out=out[1].T.T, where=x > 5).shape == (3, 4)
+    assert np.array_equal(out[1].get(), np.where(x > 5, 2 * x + 1, x + 1)) and np.array_equal(out[0].get(), x + 1)
+    local = np.zeros((3, 4))
+    assert f(there, 2.0, out=local) is local and np.array_equal(local, 2 * x + 1)
+    assert f.reduce(there, axis=None) == f.reduce(x, axis=None)
+    with pytest.raises(TypeError, match="cannot be written"):
+        f(there, 1.0, out=client.empty((3, 4), np.int64))

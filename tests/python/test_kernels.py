@@ -70,6 +70,41 @@ def test_shared_memory_barriers_and_atomics(gpu):
     assert out[0] == x.sum() / 2 and count[0] == 1000
 
 
+def test_the_first_exception_comes_back_with_its_place(gpu):
+    @gpu.kernel("void(int64*, int64)")
+    def half(data, n):
+        i = cuda.grid(1)
+        if i < n:
+            if data[i] < 0:
+                raise ValueError("negative")
+            data[i] = 100 // data[i]
+
+    data = np.array([1, 2, 4, 5, 10, -3, 20, 25])
+    with pytest.raises(ValueError, match="negative") as caught:
+        half[2, 4](data, 8)
+    assert caught.value.rbc_block == (1, 0, 0) and caught.value.rbc_thread == (1, 0, 0)
+    assert caught.value.rbc_location[0] == "half"
+    assert any("block (1, 0, 0), thread (1, 0, 0)" in note for note in caught.value.__notes__)
+    assert list(data) == [100, 50, 25, 20, 10, -3, 5, 4], "the other threads run to their end"
+    data[5] = 0
+    with pytest.raises(ZeroDivisionError):
+        half[2, 4](data, 8)
+    data[5] = 50
+    half[2, 4](data, 8)
+    assert data[5] == 2, "the next launch starts afresh"
+
+
+def test_many_threads_that_raise_are_one_exception(gpu):
+    @gpu.kernel("void()")
+    def refuse():
+        cuda.syncthreads()
+        raise KeyError("none")
+
+    with pytest.raises(KeyError, match="none") as caught:
+        refuse[(2, 2), (8, 4)]()
+    assert max(caught.value.rbc_block) < 2 and caught.value.rbc_thread[0] < 8
+
+
 def test_what_is_no_launch_is_refused(gpu):
     k = gpu.kernel("void(int64*)")(lambda p: None)
     with pytest.raises(rbc.InvalidArgument, match="blocks, threads"):

@@ -3,8 +3,12 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import numpy as np
+
 from ._errors import InvalidArgument
 from .caller import Caller
+
+STATUS_WORDS = 7  # of the first exception: its status, block x y z, thread x y z
 
 
 class Kernel(Caller):
@@ -29,11 +33,26 @@ class Kernel(Caller):
             args = self._bind(args, kwargs)
             index = self._match(args)
             self._prepare_if_needed(index)
-            output = self._get(index).launch(blocks, threads, shared_bytes, args)
+            status = np.zeros(STATUS_WORDS, np.int64)
+            output = self._get(index).launch(blocks, threads, shared_bytes, (*args, status))
             if output:
                 self._print(output)
+            if status[0] != 0:
+                raise self._exception_of_thread(status.tolist(), index)
 
         return launch
+
+    def _exception_of_thread(self, words, index):
+        error = self._exception(words[0], index)
+        error.rbc_block, error.rbc_thread = tuple(words[1:4]), tuple(words[4:7])
+        if hasattr(error, "add_note"):
+            error.add_note(f"in block {error.rbc_block}, thread {error.rbc_thread}; other threads may have failed too")
+        return error
+
+    def _declared_text(self, index):
+        """Behind the kernel's own parameters comes the memory for an exception, see _numba."""
+        text = super()._declared_text(index)
+        return text[:-1] + ("int64*)" if text.endswith("()") else ", int64*)")
 
     def __call__(self, *args, **kwargs):
         raise InvalidArgument(f"{self.__name__} is a kernel; launch it with {self.__name__}[blocks, threads](...)")

@@ -695,19 +695,28 @@ def _farm_entry(context, cres, name):
 
 
 def _kernel_entry(context, cres, name):
-    """A library with a kernel that runs the lowered function; an exception in it ends the launch."""
+    """A library with a kernel that runs the lowered function. Behind its parameters it takes _kernel.STATUS_WORDS words:
+    the first thread that raises leaves its exception's status and its place there, and each that raises ends."""
     library = context.codegen().create_library(name)
     module = library.create_ir_module(name)
     args, result = cres.signature.args, cres.signature.return_type
     convention = context.call_conv
     callee = ir.Function(module, convention.get_function_type(result, args), cres.fndesc.llvm_func_name)
     parameters = _Parameters(context, args)
-    kernel = ir.Function(module, ir.FunctionType(ir.VoidType(), parameters.flat), name)
+    word = ir.IntType(64)
+    kernel = ir.Function(module, ir.FunctionType(ir.VoidType(), [*parameters.flat, word.as_pointer()]), name)
     builder = ir.IRBuilder(kernel.append_basic_block("entry"))
-    status, _ = convention.call_function(builder, callee, result, args, parameters.values(builder, kernel.args, None))
-    failed = builder.icmp_signed(">=", status.code, _INT(1))
+    words = kernel.args[-1]
+    values = parameters.values(builder, kernel.args[:-1], None)
+    outcome, _ = convention.call_function(builder, callee, result, args, values)
+    status = outcome.code
+    failed = builder.icmp_signed(">=", status, _INT(1))
     with builder.if_then(failed, likely=False):
-        builder.call(cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), []), "llvm.trap"), [])
+        seen = builder.cmpxchg(words, word(0), builder.zext(status, word), "monotonic", "monotonic")
+        with builder.if_then(builder.extract_value(seen, 1)):
+            for i, axis in enumerate(("ctaid.x", "ctaid.y", "ctaid.z", "tid.x", "tid.y", "tid.z")):
+                place = builder.gep(words, [ir.IntType(32)(i + 1)])
+                builder.store(builder.zext(cuda.register_of(builder, axis), word), place)
     builder.ret_void()
     library.add_ir_module(module)
     return library

@@ -249,9 +249,13 @@ class Caller(_core.CallerBase):
                 lowered = self._lower([index])
             self._install(index, lowered)
 
+    def _declared_text(self, index):
+        """The type of the lowered function as the farm is told it."""
+        return self._signature_texts()[index]
+
     def _install(self, index, lowered):
         function = self._rjit._farm.function(
-            lowered.bitcode, lowered.symbols[0], self._signature_texts()[index], target=self._target,
+            lowered.bitcode, lowered.symbols[0], self._declared_text(index), target=self._target,
             abi=self._abi, opt_level=self._options.get("opt", 2), debug=bool(self._options.get("debug", False)),
             allow_contract=bool(self._options.get("fastmath", False)))
         self._lowered[index] = lowered

@@ -23,7 +23,7 @@ registry = Registry("rbc cuda")
 typing_registry = TypingRegistry()
 
 
-def _register_of(builder, name):
+def register_of(builder, name):
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_I32, []), f"llvm.nvvm.read.ptx.sreg.{name}")
     return builder.call(function, [])
 
@@ -72,7 +72,7 @@ def _dimensions_constant(context, builder, ty, value):
 
 @registry.lower_getattr_generic(_DimensionsType)
 def _dimension(context, builder, ty, value, attribute):
-    return _register_of(builder, f"{ty.register}.{attribute}")
+    return register_of(builder, f"{ty.register}.{attribute}")
 
 
 threadIdx = _Dimensions("threadIdx", "tid")  # noqa: N816 CUDA's names
@@ -85,15 +85,15 @@ gridDim = _Dimensions("gridDim", "nctaid")  # noqa: N816
 
 
 def _linear(builder, axis):
-    block = builder.sext(_register_of(builder, f"ctaid.{axis}"), ir.IntType(64))
-    size = builder.sext(_register_of(builder, f"ntid.{axis}"), ir.IntType(64))
-    thread = builder.sext(_register_of(builder, f"tid.{axis}"), ir.IntType(64))
+    block = builder.sext(register_of(builder, f"ctaid.{axis}"), ir.IntType(64))
+    size = builder.sext(register_of(builder, f"ntid.{axis}"), ir.IntType(64))
+    thread = builder.sext(register_of(builder, f"tid.{axis}"), ir.IntType(64))
     return builder.add(builder.mul(block, size), thread)
 
 
 def _extent(builder, axis):
-    blocks = builder.sext(_register_of(builder, f"nctaid.{axis}"), ir.IntType(64))
-    return builder.mul(blocks, builder.sext(_register_of(builder, f"ntid.{axis}"), ir.IntType(64)))
+    blocks = builder.sext(register_of(builder, f"nctaid.{axis}"), ir.IntType(64))
+    return builder.mul(blocks, builder.sext(register_of(builder, f"ntid.{axis}"), ir.IntType(64)))
 
 
 def _of_dimensions(ndim, one):

@@ -1,0 +1,104 @@
+"""Python's column of the matrix: each kind of use on each target runs, or is refused by a type of its own.
+
+tests/acceptance/matrix_test.cc has the columns of C++ and the command. Python lowers to code with pointers of 64 bits,
+so that cuda32 refuses all of it.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+import rbc
+from rbc import cuda
+
+
+@pytest.fixture(params=["host", "cuda", "cuda32"])
+def target(request):
+    return request.param
+
+
+@pytest.fixture
+def cell(simulated, target):
+    """Makes a function for the target; `runs` is the cell's body, or what refuses it."""
+    class Cell:
+        rjit = simulated
+        runs = pytest.raises(rbc.UnsupportedFeature, match="64 bits") if target == "cuda32" else contextlib.nullcontext()
+
+        def function(self, signature, python):
+            made = simulated(signature)(python)
+            made.target(target)
+            return made
+
+    return Cell()
+
+
+def test_call(cell):
+    def poly(x, y):
+        return x * x * y + 1.5
+
+    with cell.runs:
+        assert cell.function("float64(float64, float64)", poly)(3.0, 2.0) == 19.5
+
+
+def test_map(cell):
+    def poly(x, y):
+        return x * x * y + 1.5
+
+    x = np.arange(1000.0)
+    with cell.runs:
+        assert np.array_equal(cell.function("float64(float64, float64)", poly)(x, 0.5), x * x * 0.5 + 1.5)
+
+
+def test_kernel(cell, target):
+    def double(data, n):
+        i = cuda.grid(1)
+        if i < n:
+            data[i] = 2 * data[i] + cuda.blockIdx.x
+
+    data = np.arange(8)
+    refusal = pytest.raises(rbc.UnsupportedFeature) if target != "cuda" else contextlib.nullcontext()
+    with refusal:
+        kernel = cell.rjit.kernel("void(int64*, int64)", target=target)(double)
+        kernel[2, 4](data, 8)
+        assert list(data) == [2 * i + i // 4 for i in range(8)]
+
+
+def test_exception(cell):
+    def divide(a, b):
+        if b < 0:
+            raise ValueError("negative")
+        return a // b
+
+    with cell.runs:
+        function = cell.function("int64(int64, int64)", divide)
+        with pytest.raises(ZeroDivisionError):
+            function(7, 0)
+        with pytest.raises(ValueError, match="negative"):
+            function(7, -1)
+        assert function(7, 2) == 3
+
+
+def test_crash(cell):
+    def far(data, i):
+        return data[i]
+
+    with cell.runs:
+        function = cell.function("int64(int64*, int64)", far)
+        data = np.arange(4)
+        with pytest.raises(rbc.RemoteCrash) as caught:
+            function(data, 1 << 44)
+        assert caught.value.cause == "invalid memory access"
+        assert function(data, 3) == 3
+
+
+def test_print(cell, capsys):
+    def talk(n):
+        print("n is", n)
+        return n
+
+    with cell.runs:
+        assert cell.function("int64(int64)", talk)(5) == 5
+        assert capsys.readouterr().out == "n is 5\n"

@@ -52,7 +52,8 @@ class Kernel(Caller):
     def _declared_text(self, index):
         """Behind the kernel's own parameters comes the memory for an exception, see _numba."""
         text = super()._declared_text(index)
-        return text[:-1] + ("int64*)" if text.endswith("()") else ", int64*)")
+        parameters = text[text.index("(") + 1:-1]
+        return "void(int64*)" if parameters in ("", "void") else f"void({parameters}, int64*)"
 
     def __call__(self, *args, **kwargs):
         raise InvalidArgument(f"{self.__name__} is a kernel; launch it with {self.__name__}[blocks, threads](...)")

@@ -168,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(By, DyingClient, ::testing::Bool(),
 
 TEST_P(DyingClient, LeavesNothing) {
   const size_t descriptors = OpenDescriptors(farm().pid());
-  const uint64_t memory = WorkingBytes(farm().pid());
+  const uint64_t memory = ResidentBytes(farm().pid());
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
   const pid_t child = fork();

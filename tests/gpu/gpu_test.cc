@@ -121,7 +121,7 @@ class Gpu : public FarmTest {
   FarmOptions Options() const override {
     return FarmOptions()
         .Set("targets.cuda", "simulate", OnHardware() ? "false" : "true")
-        .Set("targets.cuda", "max_contexts", "16");
+        .Set("targets.cuda", "max_contexts", "32");  // those of sessions that just ended count for a moment
   }
   void SetUp() override {
     FarmTest::SetUp();

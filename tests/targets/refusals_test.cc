@@ -271,7 +271,7 @@ TEST(Refused, UnknownOptions) {
   EXPECT_THAT(Message(Compile("define i32 @f(i32 %a) {\n  ret i32 %a\n}\n", {{"f", "int32(int32)", Abi::kKernel}})),
               HasSubstr("Unsupported: 'f'"));
   EXPECT_THAT(Message(Compile("define i32 @f(i32 %a) {\n  ret i32 %a\n}\n", {{"f", "int32(int32[])"}})),
-              HasSubstr("Unsupported: "));
+              HasSubstr("InvalidModule: 'f' does not match its signature"));
   EXPECT_THAT(Message(Compile("define i32 @f(i32 %a) {\n  ret i32 %a\n}\n", {{"f", "int32(int32"}})),
               HasSubstr("InvalidArgument: "));
 }

@@ -60,9 +60,7 @@ Error Ran(Error error) {
 }
 
 // Of CallReply::result.
-size_t ReplySizeOf(const EntryPoint& point) {
-  return IsOverRows(point.kind) ? sizeof(uint64_t) : point.reply_size();
-}
+size_t ReplySizeOf(const EntryPoint& point) { return IsOverRows(point.kind) ? sizeof(uint64_t) : point.reply_size(); }
 
 // Each pointer and string must lie within the call's memory.
 Status CheckCells(const LoadedFunction& function, const uint8_t* memory, size_t size) {

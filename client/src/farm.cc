@@ -631,8 +631,9 @@ Expected<std::unique_ptr<BulkChannel>> Farm::BulkOf(uint64_t epoch, const Deadli
   }
   RBC_ASSIGN_OR_RETURN(const Address near, Near(deadline));
   if (near.kind == Address::Kind::kTls)
-    return Error(ErrorKind::kUnsupported,
-                 "arrays that stay on the farm do not travel over TLS yet; use ssh://, or give the arrays to the call itself");
+    return Error(
+        ErrorKind::kUnsupported,
+        "arrays that stay on the farm do not travel over TLS yet; use ssh://, or give the arrays to the call itself");
   RBC_ASSIGN_OR_RETURN(auto dialed, Dial(near, deadline.AtMostMs(options_.connect_timeout_ms)));
   std::unique_ptr<BulkChannel> channel;
   {

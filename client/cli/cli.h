@@ -32,6 +32,10 @@ struct Arguments {
   int sm = 0;
   std::string grid = "1", block = "1";  // launch
   int32_t shared_bytes = 0;
+  std::string where;        // map
+  std::optional<int> axis;  // reduce, scan
+  bool ordered = false;     // reduce
+  bool scan = false;        // Reduce() scans
 };
 
 // What is left of --timeout; absent without one.
@@ -56,6 +60,7 @@ int FarmStatus(const Arguments& arguments);
 int Compile(const Arguments& arguments);
 int Call(const Arguments& arguments);
 int Map(const Arguments& arguments);
+int Reduce(const Arguments& arguments);
 int Launch(const Arguments& arguments);
 
 // An argument as it is written: a value, [1, 2, 3], or a .npy file for an array or memory, which the value then owns.

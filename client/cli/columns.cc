@@ -1,7 +1,8 @@
-// `rbc map` and `rbc launch`.
+// `rbc map`, `rbc reduce`, `rbc scan` and `rbc launch`.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <iostream>
@@ -11,6 +12,8 @@
 #include "client/cli/npy.h"
 #include "client/src/clang.h"
 #include "types/array.h"
+#include "types/array_extent.h"
+#include "types/array_shape.h"
 #include "types/frame.h"
 #include "types/match.h"
 #include "types/pack.h"
@@ -28,20 +31,13 @@ Result<Npy> ReadArray(const std::string& path) {
   return array;
 }
 
-Result<Npy> ReadColumn(const std::string& path) {
-  RBC_ASSIGN_OR_RETURN(Npy array, ReadArray(path));
-  if (array.shape.size() == 1) return array;
-  return Error(ErrorKind::kUnsupported,
-               fmt::format("the array in '{}' has {} dimensions; columns of a map have one", path, array.shape.size()));
-}
-
 // One value as it lies in a frame.
 Result<Npy> OneValue(const types::Type& type, const std::string& text) {
   RBC_ASSIGN_OR_RETURN(const types::Type function, types::Type::Parse(fmt::format("void({})", type.ToString())));
   RBC_ASSIGN_OR_RETURN(const Value value, Value::Parse(type.ToString(), text));
   const types::Value inner[] = {value.inner()};
   RBC_ASSIGN_OR_RETURN(const types::PackedCall packed, types::PackArguments(function, inner));
-  return Npy{type.ToString(), -1, packed.frame};
+  return Npy{type.ToString(), {}, packed.frame};
 }
 
 Result<std::vector<Npy>> ReadArguments(const Arguments& a) {
@@ -54,46 +50,72 @@ Result<std::vector<Npy>> ReadArguments(const Arguments& a) {
   std::vector<Npy> out;
   for (size_t i = 0; i < parameters.size(); ++i) {
     RBC_ASSIGN_OR_RETURN(Npy array,
-                         IsFile(a.values[i]) ? ReadColumn(a.values[i]) : OneValue(parameters[i], a.values[i]));
+                         IsFile(a.values[i]) ? ReadArray(a.values[i]) : OneValue(parameters[i], a.values[i]));
     out.push_back(std::move(array));
   }
   return out;
 }
 
-Result<int64_t> RowsOf(const std::vector<Npy>& arrays) {
-  int64_t rows = -1;
-  for (const Npy& array : arrays) {
-    if (array.rows < 0) continue;
-    if (rows >= 0 && rows != array.rows)
-      return Error(ErrorKind::kInvalidArgument,
-                   fmt::format("the columns of a map are of one length; these have {} and {} rows", rows, array.rows));
-    rows = array.rows;
-  }
-  if (rows < 0)
-    return Error(ErrorKind::kInvalidArgument, "a map needs at least one column from a .npy file; or use rbc call");
-  return rows;
+ArrayArgument ArgumentOf(const Npy& array, size_t element_size) {
+  ArrayArgument out{array.dtype, array.data.data(), array.shape, {}};
+  out.strides = types::DenseStrides(array.shape, element_size, array.fortran);
+  return out;
 }
 
-Result<MapResult> RunMap(const Arguments& a, const Budget& budget, std::string* captured) {
+Result<ArrayArgument> ArgumentOf(const Npy& array) {
+  RBC_ASSIGN_OR_RETURN(const types::Type type, types::Type::Parse(array.dtype));
+  RBC_ASSIGN_OR_RETURN(const auto element, types::ElementLayout(type));
+  return ArgumentOf(array, element.size);
+}
+
+// A status as an error.
+Result<ArrayResult> WithoutFailure(Result<ArrayResult> result, const std::string& name) {
+  if (!result || result->status == 0) return result;
+  std::string where;
+  if (result->index.size() == 1) where = fmt::format(" for row {}", result->row);
+  if (result->index.size() > 1) where = fmt::format(" for element {}", types::ShapeText(result->index));
+  Error error(ErrorKind::kInvalidArgument,
+              fmt::format("'{}' returns status {}{}; see what it means by it", name, result->status, where));
+  error.function = name;
+  error.may_have_run = true;
+  return error;
+}
+
+Result<ArrayResult> RunMap(const Arguments& a, const Budget& budget, std::string* captured) {
   RBC_ASSIGN_OR_RETURN(const auto arrays, ReadArguments(a));
-  RBC_ASSIGN_OR_RETURN(const int64_t rows, RowsOf(arrays));
-  std::vector<Column> columns;
+  if (std::none_of(a.values.begin(), a.values.end(), IsFile))
+    return Error(ErrorKind::kInvalidArgument, "a map needs at least one array from a .npy file; or use rbc call");
+  std::vector<ArrayArgument> arguments;
   for (const Npy& array : arrays) {
-    const auto count = static_cast<size_t>(std::max<int64_t>(array.rows, 1));
-    const size_t size = array.rows == 0 ? 0 : array.data.size() / count;
-    columns.push_back(
-        {array.dtype, array.data.data(), array.data.size(), array.rows < 0 ? 0 : static_cast<int64_t>(size)});
+    RBC_ASSIGN_OR_RETURN(arguments.emplace_back(), ArgumentOf(array));
+  }
+  ArrayMapOptions options;
+  Npy where;
+  if (!a.where.empty()) {
+    RBC_ASSIGN_OR_RETURN(where, ReadArray(a.where));
+    RBC_ASSIGN_OR_RETURN(options.where, ArgumentOf(where));
   }
   RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
   const auto function = Connect(a, budget, captured).function(source, a.name, {a.signature}, ToOptions(a));
-  RBC_ASSIGN_OR_RETURN(MapResult result,
-                       function.with_timeout(std::chrono::milliseconds(budget.LeftMs())).try_map(rows, columns));
-  if (result.status == 0) return result;
-  Error error(ErrorKind::kInvalidArgument, fmt::format("'{}' returns status {} for row {}; see what it means by it",
-                                                       a.name, result.status, result.row));
-  error.function = a.name;
-  error.may_have_run = true;
-  return error;
+  const auto limited = function.with_timeout(std::chrono::milliseconds(budget.LeftMs()));
+  return WithoutFailure(limited.try_map_arrays(arguments, options), a.name);
+}
+
+Result<ArrayResult> RunReduction(const Arguments& a, const Budget& budget, std::string* captured) {
+  RBC_ASSIGN_OR_RETURN(const Npy array, ReadArray(a.values.front()));
+  RBC_ASSIGN_OR_RETURN(const ArrayArgument argument, ArgumentOf(array));
+  RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
+  const auto function = Connect(a, budget, captured).function(source, a.name, {a.signature}, ToOptions(a));
+  const auto limited = function.with_timeout(std::chrono::milliseconds(budget.LeftMs()));
+  if (a.scan) {
+    ArrayScanOptions options;
+    options.axis = a.axis;
+    return WithoutFailure(limited.try_scan(argument, options), a.name);
+  }
+  ArrayReduceOptions options;
+  options.axis = a.axis;
+  options.ordered = a.ordered;
+  return WithoutFailure(limited.try_reduce(argument, options), a.name);
 }
 
 // "2,1" or "64"
@@ -130,6 +152,26 @@ std::string Show(const types::Value& value) {
   return out + "]";
 }
 
+// An array as nested lists; elements from `at` on, which moves along.
+std::string Show(const types::Type& element, std::span<const int64_t> shape, std::string_view* data, size_t size) {
+  std::string out;
+  if (shape.empty()) {
+    const auto value = types::UnpackResult(element, data->substr(0, size), "");
+    data->remove_prefix(std::min(size, data->size()));
+    return value ? Value(*value).repr() : "?";
+  }
+  for (int64_t i = 0; i < shape[0]; ++i) out += (i == 0 ? "" : ", ") + Show(element, shape.subspan(1), data, size);
+  return "[" + out + "]";
+}
+
+std::string Show(const ArrayResult& result) {
+  const auto type = types::Type::Parse(result.dtype);
+  const auto element = type ? types::ElementLayout(*type) : Expected<types::SizeAndAlignment>(type.error());
+  if (!element) return "";
+  std::string_view data = result.data;
+  return Show(*type, result.shape, &data, element->size);
+}
+
 Result<std::vector<std::string>> RunLaunch(const Arguments& a, const Budget& budget, std::string* captured) {
   Grid grid;
   RBC_ASSIGN_OR_RETURN(grid.blocks, ParseShape("grid", a.grid));
@@ -160,6 +202,8 @@ Result<Value> ReadArgument(const types::Type& type, const std::string& text) {
   const bool memory = type.is(types::Kind::kPointer) || type.is(types::Kind::kArray);
   if (!memory || !IsFile(text)) return Value::Parse(type.ToString(), text);
   RBC_ASSIGN_OR_RETURN(const Npy array, ReadArray(text));
+  if (array.fortran && array.shape.size() > 1)
+    return Error(ErrorKind::kUnsupported, fmt::format("'{}' is in Fortran order; save it in C order", text));
   RBC_ASSIGN_OR_RETURN(const types::Type element, types::Type::Parse(array.dtype));
   return Value(types::MakeArray(element, array.shape, array.data));
 }
@@ -168,8 +212,8 @@ Result<std::string> ArrayFile(const Value& value) {
   const auto* array = value.inner().As<types::Buffer>();
   if (array == nullptr || array->shape.empty())
     return Error(ErrorKind::kInvalidArgument, "the result is no array; leave -o out to have it printed");
-  return WriteNpy({array->element.ToString(), array->shape[0],
-                   std::string(static_cast<const char*>(array->data), array->bytes), array->shape});
+  return WriteNpy(
+      {array->element.ToString(), array->shape, std::string(static_cast<const char*>(array->data), array->bytes)});
 }
 
 namespace {
@@ -185,37 +229,44 @@ int Guard(const Arguments& a, F command) {
 
 }  // namespace
 
-int Map(const Arguments& a) {
+namespace {
+
+// What a map, a reduction or a scan gives: printed, or written to a file.
+int TellArray(const Arguments& a, Result<ArrayResult> (*run)(const Arguments&, const Budget&, std::string*)) {
   return Guard(a, [&] {
     const Budget budget(a.timeout_s);
     std::string captured;
-    const auto result = RunMap(a, budget, &captured);
+    const auto result = run(a, budget, &captured);
     if (!result) {
       Error error = result.error();
       error.output = captured;
       return Fail(a, error);
     }
     if (!a.json) std::cout << captured << std::flush;
-    if (!a.output.empty() && !WriteFile(a.output, WriteNpy({result->dtype, result->rows, result->data})))
+    if (!a.output.empty() && !WriteFile(a.output, WriteNpy({result->dtype, result->shape, result->data})))
       return Fail(a, Error(ErrorKind::kInvalidArgument,
                            fmt::format("'{}' cannot be written; check its name and the space left", a.output)));
     if (a.json) {
-      const nlohmann::ordered_json json = {{"rows", result->rows},
+      int64_t rows = 1;
+      for (const int64_t length : result->shape) rows *= length;
+      const nlohmann::ordered_json json = {{"rows", rows},
+                                           {"shape", result->shape},
                                            {"dtype", result->dtype},
                                            {"signature", result->signature},
                                            {"output_file", a.output},
                                            {"output", captured}};
       std::cout << json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl;
     } else if (a.output.empty()) {
-      types::Buffer rows;
-      rows.data = const_cast<char*>(result->data.data());
-      rows.bytes = result->data.size();
-      if (auto type = types::Type::Parse(result->dtype)) rows.element = *std::move(type);
-      std::cout << Show(types::Value(std::move(rows))) << std::endl;
+      std::cout << Show(*result) << std::endl;
     }
     return kOk;
   });
 }
+
+}  // namespace
+
+int Map(const Arguments& a) { return TellArray(a, RunMap); }
+int Reduce(const Arguments& a) { return TellArray(a, RunReduction); }
 
 int Launch(const Arguments& a) {
   return Guard(a, [&] {

@@ -8,7 +8,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "types/array.h"
+#include "types/array_shape.h"
 
 namespace rbc::cli {
 namespace {
@@ -39,27 +39,21 @@ std::string_view Field(std::string_view header, std::string_view key) {
   return rest.substr(0, tuple ? rest.find(')') + 1 : rest.find_first_of(",}"));
 }
 
-// "(2, 3)", "(2,)"
-Result<std::vector<int64_t>> ShapeOf(std::string_view text) {
-  if (!text.starts_with('(') || !text.ends_with(')')) return Damaged("has no shape");
-  const char* at = text.data() + 1;
-  const char* const end = text.data() + text.size() - 1;
-  std::vector<int64_t> shape;
-  while (at != end) {
+// "(3, 4)", "(3,)" or "()".
+Result<std::vector<int64_t>> ShapeOf(std::string_view shape) {
+  if (!shape.starts_with('(') || !shape.ends_with(')')) return Damaged("has no shape");
+  shape = shape.substr(1, shape.size() - 2);
+  std::vector<int64_t> out;
+  while (!shape.empty()) {
     int64_t length = -1;
-    const auto [next, failure] = std::from_chars(at, end, length);
-    if (failure != std::errc() || length < 0 || (next != end && *next != ',')) return Damaged("has no shape");
-    shape.push_back(length);
-    at = next == end ? end : next + 1;
-    while (at != end && *at == ' ') ++at;
+    const auto [end, failure] = std::from_chars(shape.data(), shape.data() + shape.size(), length);
+    if (failure != std::errc() || length < 0) return Damaged("has no shape");
+    out.push_back(length);
+    shape.remove_prefix(static_cast<size_t>(end - shape.data()));
+    if (!shape.empty() && shape[0] != ',') return Damaged("has no shape");
+    shape.remove_prefix(std::min(shape.find_first_not_of(", "), shape.size()));
   }
-  if (shape.empty())
-    return Error(ErrorKind::kUnsupported, "the .npy file has no dimension; give an array of one or more");
-  return shape;
-}
-
-std::string TextOf(const std::vector<int64_t>& shape) {
-  return shape.size() == 1 ? fmt::format("({},)", shape[0]) : fmt::format("({})", fmt::join(shape, ", "));
+  return out;
 }
 
 }  // namespace
@@ -83,13 +77,11 @@ Result<Npy> ReadNpy(const std::string& file) {
   Npy out;
   out.dtype = spelling->ours;
   RBC_ASSIGN_OR_RETURN(out.shape, ShapeOf(Field(header, "shape")));
-  if (out.shape.size() > 1 && Field(header, "fortran_order") != "False")
-    return Error(ErrorKind::kUnsupported, "the .npy file is in Fortran order; save it in C order");
-  out.rows = out.shape[0];
+  RBC_ASSIGN_OR_RETURN(const uint64_t count, types::CountElements(out.shape));
+  out.fortran = Field(header, "fortran_order") == "True";
   const std::string_view data = bytes.substr(begin + length);
-  const auto size = types::BytesOf(out.shape, static_cast<uint32_t>(spelling->size));
-  if (!size || data.size() < *size) return Damaged("ends within its data");
-  out.data = data.substr(0, *size);
+  if (data.size() / spelling->size < count) return Damaged("ends within its data");
+  out.data = data.substr(0, count * spelling->size);
   return out;
 }
 
@@ -97,11 +89,13 @@ std::string WriteNpy(const Npy& array) {
   const auto* spelling = std::find_if(std::begin(kSpellings), std::end(kSpellings),
                                       [&](const Spelling& s) { return s.ours == array.dtype; });
   // What NumPy has no name for is kept as bytes.
+  int64_t count = 1;
+  for (const int64_t length : array.shape) count *= length;
   const std::string descr = spelling != std::end(kSpellings)
                                 ? std::string(spelling->numpy)
-                                : fmt::format("|V{}", array.rows == 0 ? 1 : array.data.size() / array.rows);
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", descr,
-                                   TextOf(array.shape.empty() ? std::vector<int64_t>{array.rows} : array.shape));
+                                : fmt::format("|V{}", count == 0 ? 1 : array.data.size() / static_cast<size_t>(count));
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}", descr,
+                                   array.fortran ? "True" : "False", types::ShapeText(array.shape));
   const size_t unpadded = 10 + header.size() + 1;
   header.append((unpadded + kAlignment - 1) / kAlignment * kAlignment - unpadded, ' ');
   header += '\n';

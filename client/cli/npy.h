@@ -10,16 +10,16 @@
 
 namespace rbc::cli {
 
-// An array in C order.
+// An array whose elements lie side by side.
 struct Npy {
-  std::string dtype;  // "float64"
-  int64_t rows = 0;   // of the first dimension
+  std::string dtype;           // "float64"
+  std::vector<int64_t> shape;  // empty: one value
   std::string data;
-  std::vector<int64_t> shape{};  // empty: one dimension of `rows`
+  bool fortran = false;  // the first dimension is the innermost one
 };
 
-// `file` are the bytes of a .npy file, version 1 to 3. kInvalidArgument: it is none. kUnsupported: no dimension,
-// Fortran order, big-endian numbers, Python objects or structs.
+// `file` are the bytes of a .npy file, version 1 to 3. kInvalidArgument: it is none. kUnsupported: big-endian numbers,
+// Python objects or structs.
 Result<Npy> ReadNpy(const std::string& file);
 std::string WriteNpy(const Npy& array);
 

@@ -95,7 +95,10 @@ bool NeedsMark(std::string_view text) {
 // As CLI11 wants them: without the program's name, the last one first.
 std::vector<std::string> Marked(int argc, char** argv) {
   std::vector<std::string> out;
-  for (int i = argc - 1; i > 0; --i) out.push_back(NeedsMark(argv[i]) ? kMark + std::string(argv[i]) : argv[i]);
+  for (int i = argc - 1; i > 0; --i) {
+    const bool marked = NeedsMark(argv[i]) && std::string_view(argv[i - 1]) != "--axis";
+    out.push_back(marked ? kMark + std::string(argv[i]) : argv[i]);
+  }
   return out;
 }
 
@@ -159,18 +162,41 @@ int Main(int argc, char** argv) {
     code = Call(a);
   });
 
-  CLI::App* map = app.add_subcommand("map", "Run a function for each row of arrays");
+  CLI::App* map = app.add_subcommand("map", "Run a function for each element of arrays");
   AddCommon(*map, a);
   AddCode(*map, a);
   map->add_option("NAME", a.name, "The function")->required();
   map->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
-  map->add_option("COLUMNS", a.values, "One for each parameter: a .npy file of its type, or one value for all rows");
+  map->add_option("COLUMNS", a.values,
+                  "One for each parameter: a .npy file, or one value; they stretch to one shape as NumPy's do");
   map->add_option("-o", a.output, "The .npy file to write the results to; '-' is standard output. Default: print them")
       ->type_name("OUT");
+  map->add_option("--where", a.where, "A .npy file of bools: where it is false nothing runs and the result is 0")
+      ->type_name("FILE");
   map->callback([&] {
     Unmark(a.values);
     code = Map(a);
   });
+
+  for (const bool scan : {false, true}) {
+    CLI::App* reduce = app.add_subcommand(
+        scan ? "scan" : "reduce", scan ? "Combine the elements of an array one after the other, keeping each step"
+                                       : "Combine the elements of an array by a function of two values");
+    AddCommon(*reduce, a);
+    AddCode(*reduce, a);
+    reduce->add_option("NAME", a.name, "The function")->required();
+    reduce->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
+    reduce->add_option("ARRAY", a.values, "A .npy file")->required()->expected(1);
+    reduce->add_option("--axis", a.axis, "Along this dimension; negative from the end. Default: over all elements")
+        ->type_name("N");
+    if (!scan) reduce->add_flag("--ordered", a.ordered, "Strictly from the first element to the last");
+    reduce->add_option("-o", a.output, "The .npy file to write the result to; '-' is standard output")
+        ->type_name("OUT");
+    reduce->callback([&a, &code, scan] {
+      a.scan = scan;
+      code = Reduce(a);
+    });
+  }
 
   CLI::App* launch = app.add_subcommand("launch", "Run a kernel over a grid of threads");
   AddCommon(*launch, a);

@@ -10,7 +10,7 @@ import numpy
 from ._convert import dtype_text
 from ._dtypes import dtype_of
 from ._errors import InvalidArgument, NoMatch
-from .buffers import DeviceArray
+from .buffers import DeviceArray, empty
 from .typesystem import Type
 
 _WIDENS = 1000  # penalties from here on: to a kind that holds more; below: some values may not fit
@@ -99,6 +99,10 @@ def call(caller, args, out=None, where=True, **others):
     """The function for each element of arrays that stretch to one shape."""
     if others:
         raise TypeError(f"{caller.__name__}() got an unexpected keyword argument '{next(iter(others))}'")
+    if where is True and any(isinstance(arg, DeviceArray) for arg in args):
+        there = _resident(caller, args, out)
+        if there is not None:
+            return there
     values = [_value(arg) for arg in args]
     if not any(isinstance(value, numpy.ndarray) for value in values):
         raise InvalidArgument("a map needs at least one array; call the function instead")
@@ -118,6 +122,46 @@ def call(caller, args, out=None, where=True, **others):
     arrays = [_deliver(part, shape, mask, outs[i] if outs is not None else None, is_scalar, caller._rjit if stays else None)
               for i, part in enumerate(_parts(flat, signature[0]))]
     return tuple(arrays) if signature[0].is_struct else arrays[0]
+
+
+def _resident(caller, args, out):
+    """The map where its arrays are, into an array that stays there; None: it cannot be had without moving elements."""
+    values = [arg if isinstance(arg, DeviceArray) else _value(arg) for arg in args]
+    index = choose(caller, values)
+    result = dtype_of(caller._signatures[index][0])
+    if result is None or result.kind == "V":
+        return None
+    columns = []
+    for value, parameter in zip(values, caller._signatures[index][1]):
+        wanted = dtype_of(parameter)
+        if isinstance(value, DeviceArray) and value.dtype != wanted:
+            return None
+        columns.append(value if isinstance(value, DeviceArray) else numpy.ascontiguousarray(value, dtype=wanted))
+    outs = _outs(out, caller._signatures[index][0])
+    target = outs[0] if outs is not None else None
+    if target is not None and not (isinstance(target, DeviceArray) and target.dtype == result):
+        return None
+    if sum(column.nbytes for column in columns if not isinstance(column, DeviceArray)) > PIECE_BYTES:
+        return None
+    shape = _shape(columns, None, outs)
+    if target is None:
+        target = empty(caller._rjit, shape, result, "C", None)
+    caller._prepare_if_needed(index)
+    given = [_reference(column) for column in columns]
+    done = caller._profiled_work(max(target.size, 1), lambda: caller._get(index).map_arrays(given, _reference(target)))
+    if done is None:
+        return None
+    if done["output"]:
+        caller._print(done["output"])
+    if done["status"] != 0:
+        raise _failed(caller, done["status"], index, done["row"], shape)
+    return target
+
+
+def _reference(array):
+    """An array as rbc._core takes it."""
+    memory, offset = (array._buffer, array.offset) if isinstance(array, DeviceArray) else (array, 0)
+    return dtype_text(array.dtype), memory, list(array.shape), list(array.strides), offset
 
 
 def _outs(out, result):
@@ -266,6 +310,10 @@ def _axes(axis, ndim):
 
 def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None):
     """The elements along the axes combined in the order of the array, by an associative function: neighbours first."""
+    if isinstance(array, DeviceArray) and initial is None and not keepdims:
+        there = _reduce_there(caller, array, axis)
+        if there is not None:
+            return _written(there, out)
     array = numpy.asarray(_value(array))
     array = numpy.asarray(array, dtype=_combining(caller, array))
     axes = _axes(axis, array.ndim)
@@ -286,6 +334,24 @@ def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None):
     if keepdims:
         result = result.reshape([1 if i in axes else n for i, n in enumerate(array.shape)])
     return _written(result, out)
+
+
+def _reduce_there(caller, array, axis):
+    """The reduction of an array where it is; None: it has no elements or another type, or there are several axes."""
+    if _combining(caller, array) != array.dtype or array.size == 0 or isinstance(axis, tuple):
+        return None
+    axes = _axes(axis, array.ndim)
+    index = choose(caller, [array, array])
+    caller._prepare_if_needed(index)
+    done = caller._profiled_work(array.size, lambda: caller._get(index).reduce_array(
+        _reference(array), None if axis is None else axes[0]))
+    if done is None:
+        return None
+    if done["output"]:
+        caller._print(done["output"])
+    if done["status"] != 0:
+        raise caller._exception(done["status"], index)
+    return numpy.frombuffer(done["data"], dtype=array.dtype).reshape(done["shape"])
 
 
 def _written(result, out):

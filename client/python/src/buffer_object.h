@@ -19,6 +19,7 @@ class BufferObject {
   BufferObject(rbc::Buffer buffer, std::shared_ptr<client::Farm> farm)
       : buffer_(std::move(buffer)), farm_(std::move(farm)) {}
   const rbc::Buffer& buffer() const { return buffer_; }
+  const std::shared_ptr<client::Farm>& farm() const { return farm_; }
   // Its bytes as they lie there, from and to memory of this process of as many.
   void Read(nb::handle into) const;
   void Write(nb::handle from) const;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/python/src/farm_object.h"
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
@@ -244,6 +245,8 @@ void DefineFarm(nb::module_& module) {
       .def("compile", &FunctionObject::Compile)
       .def("get_IR", &FunctionObject::GetIr)
       .def("map", &FunctionObject::Map)
+      .def("map_arrays", &FunctionObject::MapArrays)
+      .def("reduce_array", &FunctionObject::ReduceArray, nb::arg("array"), nb::arg("axis").none())
       .def("launch", &FunctionObject::Launch)
       .def("publish", &FunctionObject::Publish, nb::arg("name"), nb::arg("expires_s") = 0.0);
   nb::class_<FarmObject>(module, "Farm")

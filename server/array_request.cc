@@ -278,7 +278,7 @@ Expected<PackedArrays> PackArrayMap(const ArrayScope& scope, const wire::ArrayMa
   // Of a function that can fail the first element in C order is told.
   const Iteration iteration = Collapse(whole, scope.function.abi != Abi::kStatusRetptr);
   out.pattern = PatternOf(iteration, sizes);
-  packer.Finish(iteration, operands, 0, mask ? worker::kMasked : 0, &out);
+  packer.Finish(iteration, operands, 0, mask ? uint32_t{worker::kMasked} : 0, &out);
   return out;
 }
 
@@ -322,7 +322,7 @@ Expected<PackedArrays> PackReduction(const ArrayScope& scope, const wire::ArrayR
     return out;
   }
   result.strides.resize(input.shape.size(), 0);
-  const uint32_t flags = request.ordered ? worker::kOrdered : 0;
+  const uint32_t flags = request.ordered ? uint32_t{worker::kOrdered} : 0;
   size_t left = 0;
   const Iteration iteration = CollapseAround(input.shape, input.strides, result.strides, inner, &left);
   packer.Finish(iteration, std::array{input, result}, left, flags, &out);

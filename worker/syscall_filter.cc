@@ -49,7 +49,7 @@ Condition Equals(unsigned argument, uint32_t value) {
 Condition HasNone(unsigned argument, uint32_t bits) {
   return {LoadArgument(argument), And(bits), IfEqual(0, 0, kToTrap)};
 }
-Condition HasAll(unsigned argument, uint32_t bits) {
+[[maybe_unused]] Condition HasAll(unsigned argument, uint32_t bits) {
   return {LoadArgument(argument), And(bits), IfEqual(bits, 0, kToTrap)};
 }
 [[maybe_unused]] Condition LacksOne(unsigned argument, uint32_t bits) {

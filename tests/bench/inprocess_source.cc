@@ -27,8 +27,10 @@ Expected<Artifact> CompileAdd(Target& target, int number) {
   const std::string name = "add" + std::to_string(number);
   const std::string ir = AddIr(name);
   NoProgress progress;
-  return target.Compile({.ir = ir, .functions = {{.symbol = name, .signature = "float64(float64, float64)"}}},
-                        {.opt_level = 2}, &progress);
+  CompileOptions options;
+  options.opt_level = 2;
+  return target.Compile({.ir = ir, .functions = {{.symbol = name, .signature = "float64(float64, float64)"}}}, options,
+                        &progress);
 }
 
 Sample CompileInProcess(const Work& work) {

@@ -282,7 +282,9 @@ TEST_F(DriverFaults, StickyOnesEndTheWorkerOthersDoNot) {
     EXPECT_EQ(error.function, "good") << line;
     EXPECT_EQ(theirs(1), 0) << "after " << line;
     Heal();
-    if (std::string_view(kind) == "RemoteCrash") EXPECT_EQ(good(1), 0) << "a fresh worker after " << line;
+    if (std::string_view(kind) == "RemoteCrash") {
+      EXPECT_EQ(good(1), 0) << "a fresh worker after " << line;
+    }
     jit.close();
   }
 }

@@ -41,8 +41,7 @@ def any_target(request, farm):
     if request.param == "host":
         return farm, "host"
     rjit = request.getfixturevalue("simulated")
-    if "cuda" not in rjit.targets:
-        pytest.skip("this farm plays no GPU")
+    assert "cuda" in rjit.targets, "the farm of the tests plays a GPU"
     return rjit, "cuda"
 
 

@@ -26,8 +26,8 @@ BulkRun RunBulk(Loaded& module, uint64_t rows, const std::vector<BulkColumn>& co
 
 std::string Disassembly(std::string_view object) {
   if (std::string_view(RBC_OBJDUMP).empty()) return {};
-  char path[] = "/tmp/rbc-object-XXXXXX";
-  const int fd = mkstemp(path);
+  std::string path = ::testing::TempDir() + "rbc-object-XXXXXX";
+  const int fd = mkstemp(path.data());
   EXPECT_EQ(write(fd, object.data(), object.size()), static_cast<ssize_t>(object.size()));
   close(fd);
   const std::string command = std::string(RBC_OBJDUMP) + " -dr --no-show-raw-insn " + path;
@@ -38,7 +38,7 @@ std::string Disassembly(std::string_view object) {
     text.append(piece.data(), got);
   }
   EXPECT_EQ(pclose(pipe), 0);
-  unlink(path);
+  unlink(path.c_str());
   return text;
 }
 

@@ -171,7 +171,7 @@ TEST(MapCode, ResultsPastTheCachesAreStreamed) {
   const auto artifact = Compile(kAdd, {kAddDeclaration}, MapOf("ccn"));
   ASSERT_TRUE(artifact) << Message(artifact);
   const auto code = Disassembly(artifact->code);
-  if (code.empty()) GTEST_SKIP() << "no objdump here";
+  ASSERT_FALSE(code.empty()) << "objdump is missing; scripts/install-deps";
   EXPECT_GE(CountOf(code, "v?movnt(dq|pd|ps)"), 1);
   EXPECT_GE(CountOf(code, "sfence"), 1);
 }
@@ -216,7 +216,7 @@ TEST(MapCode, SimpleFunctionsAreVectors) {
     const auto artifact = Compile(kAdd, {kAddDeclaration}, MapOf(pattern));
     ASSERT_TRUE(artifact) << Message(artifact);
     const auto code = Disassembly(artifact->code);
-    if (code.empty()) GTEST_SKIP() << "no objdump here";
+    ASSERT_FALSE(code.empty()) << "objdump is missing; scripts/install-deps";
     EXPECT_GE(CountOf(code, "v?addpd"), 1) << pattern;
     if (pattern == "scc") {
       EXPECT_GE(CountOf(code, "(vgatherqpd|v?movhpd)"), 1) << "strided loads";
@@ -228,12 +228,12 @@ TEST(MapCode, RowsThatMayFailAreVectors) {
   const auto artifact = Compile(kRoot, {kRootDeclaration}, MapOf("cc"));
   ASSERT_TRUE(artifact) << Message(artifact);
   const auto code = Disassembly(artifact->code);
-  if (code.empty()) GTEST_SKIP() << "no objdump here";
+  ASSERT_FALSE(code.empty()) << "objdump is missing; scripts/install-deps";
   EXPECT_GE(CountOf(code, "v?sqrtpd"), 1);
 }
 
 TEST(MapCode, ClangsHintsAreNoHindrance) {
-  if (!HasClang()) GTEST_SKIP() << "no clang here";
+  ASSERT_TRUE(HasClang()) << "clang is missing; scripts/install-deps";
   constexpr std::string_view kSource = R"(
 static double horner(const double* c, double x) {
   double r = 0;
@@ -251,7 +251,7 @@ double poly(double x) {
     const auto artifact = Compile(ir, {poly}, MapOf("cc"));
     ASSERT_TRUE(artifact) << Message(artifact);
     const auto code = Disassembly(artifact->code);
-    if (code.empty()) GTEST_SKIP() << "no objdump here";
+    ASSERT_FALSE(code.empty()) << "objdump is missing; scripts/install-deps";
     EXPECT_GE(CountOf(code, "v?mulpd"), 8) << flags;
     Loaded module(ir, {poly}, MapOf("cc"));
     ASSERT_TRUE(module.ok());

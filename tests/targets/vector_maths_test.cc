@@ -203,7 +203,7 @@ std::map<std::string, Stated> StatedBounds(MathAccuracy accuracy) {
 
 template <typename T>
 void CheckAccuracy(MathAccuracy accuracy) {
-  if (!HasLibrary(accuracy)) GTEST_SKIP() << VectorLibrary(accuracy) << " is not installed";
+  ASSERT_TRUE(HasLibrary(accuracy)) << VectorLibrary(accuracy) << " is missing; scripts/install-deps";
   const auto bounds = StatedBounds(accuracy);
   for (const auto& function : kMaths) {
     ASSERT_TRUE(bounds.contains(function.name)) << "docs/vector-maths.md has no row for " << function.name;
@@ -363,9 +363,9 @@ go:
     const auto artifact =
         Compile(kIr, {{"price", "float64(float64, float64, float64, float64, float64)", Abi::kStatusRetptr}}, options);
     ASSERT_TRUE(artifact) << Message(artifact);
-    if (!HasLibrary(MathAccuracy::kFast)) GTEST_SKIP() << "no libmvec";
+    ASSERT_TRUE(HasLibrary(MathAccuracy::kFast)) << "libmvec is missing";
     const auto code = Disassembly(artifact->code);
-    if (code.empty()) GTEST_SKIP() << "no objdump here";
+    ASSERT_FALSE(code.empty()) << "objdump is missing; scripts/install-deps";
     EXPECT_GE(CountOf(code, "_ZGV[bde]N[248]v_erf\\S*"), 2) << pattern;
     EXPECT_GE(CountOf(code, "_ZGV[bde]N[248]v_log\\S*"), 1) << pattern;
     // What depends on values for all rows alone is done once.

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/strided_run.h"
+
 namespace rbc::types {
 namespace {
 
@@ -29,30 +31,6 @@ void ForEachRun(std::span<const int64_t> shape, std::span<const int64_t> strides
       index[d] = 0;
     }
     if (d == SIZE_MAX) return;
-  }
-}
-
-template <size_t kSize>
-void CopyElements(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, kSize);
-}
-
-// `count` elements of `size` bytes, each so many bytes behind the one before. A size that the compiler knows is one
-// load and one store.
-void CopyRun(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t count, uint32_t size) {
-  if (from_step == size && to_step == size) {
-    std::memcpy(to, from, static_cast<size_t>(count) * size);
-    return;
-  }
-  switch (size) {
-    case 4:
-      return CopyElements<4>(from, from_step, to, to_step, count);
-    case 8:
-      return CopyElements<8>(from, from_step, to, to_step, count);
-    case 16:
-      return CopyElements<16>(from, from_step, to, to_step, count);
-    default:
-      for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, size);
   }
 }
 
@@ -101,7 +79,7 @@ void Gather(const void* from, std::span<const int64_t> shape, std::span<const in
             char* to) {
   const char* base = static_cast<const char*>(from);
   ForEachRun(shape, strides, size, [&](int64_t strided, size_t flat, int64_t count) {
-    CopyRun(base + strided, strides.back(), to + flat, size, count, size);
+    CopyRun(to + flat, size, base + strided, strides.back(), static_cast<uint64_t>(count), size);
   });
 }
 
@@ -109,7 +87,7 @@ void Scatter(const char* from, std::span<const int64_t> shape, std::span<const i
              void* to) {
   char* base = static_cast<char*>(to);
   ForEachRun(shape, strides, size, [&](int64_t strided, size_t flat, int64_t count) {
-    CopyRun(from + flat, size, base + strided, strides.back(), count, size);
+    CopyRun(base + strided, strides.back(), from + flat, size, static_cast<uint64_t>(count), size);
   });
 }
 

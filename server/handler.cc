@@ -185,6 +185,7 @@ class Handler final : public wire::FarmIf {
   void map_arrays(wire::ArrayReply& reply, const wire::ArrayMapRequest& request) override;
   void reduce_array(wire::ArrayReply& reply, const wire::ArrayReduceRequest& request) override;
   void scan_array(wire::ArrayReply& reply, const wire::ArrayScanRequest& request) override;
+  void chain(std::vector<wire::ChainOutcome>& reply, const wire::ChainRequest& request) override;
   void unload(const int64_t module_id) override;
   void publish(const wire::PublishRequest& request) override;
   void withdraw(const std::string& name) override;
@@ -199,6 +200,7 @@ class Handler final : public wire::FarmIf {
   void buffer_free(const int64_t id) override;
   void buffers(std::vector<wire::BufferInfo>& reply) override;
   void buffer_info(wire::BufferInfo& reply, const int64_t id) override;
+  bool buffer_recall(const int64_t id, const std::string& digest) override;
   void arena(wire::ArenaReply& reply) override;
 
  private:
@@ -607,6 +609,11 @@ void Handler::launch(wire::CallReply& reply, const wire::LaunchRequest& request)
   reply = std::move(outcome.reply);
 }
 
+void Handler::chain(std::vector<wire::ChainOutcome>& /*reply*/, const wire::ChainRequest& /*request*/) {
+  session();
+  Throw(ErrorKind::kUnsupported, "this farm runs no chains");
+}
+
 void Handler::unload(const int64_t module_id) { OrThrow(session()->Unload(static_cast<uint64_t>(module_id))); }
 
 void Handler::publish(const wire::PublishRequest& request) {
@@ -754,6 +761,11 @@ void Handler::buffers(std::vector<wire::BufferInfo>& reply) {
 
 void Handler::buffer_info(wire::BufferInfo& reply, const int64_t id) {
   reply = ToWire(*OrThrow(session()->data().Find(static_cast<uint64_t>(id))));
+}
+
+bool Handler::buffer_recall(const int64_t id, const std::string& /*digest*/) {
+  OrThrow(session()->data().Find(static_cast<uint64_t>(id)));
+  return false;  // it has to be sent
 }
 
 void Handler::arena(wire::ArenaReply& reply) {

@@ -4,7 +4,7 @@
 namespace cpp rbc.wire
 
 const i32 PROTOCOL_MAJOR = 1
-const i32 PROTOCOL_MINOR = 2
+const i32 PROTOCOL_MINOR = 3
 const i32 DEFAULT_PORT = 11530
 
 // What the caller does next; base/error.h says it kind by kind.
@@ -223,6 +223,7 @@ struct ArrayRef {
   4: optional i64 buffer             // id
   5: i64 offset = 0                  // of the element with index 0, 0, ...
   6: optional binary data
+  7: optional i32 step               // in a chain: the array that this step of it made, counted from 0; since 1.3
 }
 
 // An array that stays between calls, in the session's data arena: docs/data.md.
@@ -231,6 +232,7 @@ struct BufferSpec {
   2: list<i64> shape                 // empty: one value
   3: bool fortran = false            // the first dimension is innermost, else the last
   4: optional string name            // for people
+  5: optional string target          // "cuda", "cuda:1": it lies in the memory of that device; since 1.3
 }
 
 struct BufferInfo {
@@ -239,8 +241,9 @@ struct BufferInfo {
   3: string dtype
   4: list<i64> shape
   5: list<i64> strides               // bytes
-  6: i64 offset                      // in the arena
+  6: i64 offset                      // in the arena; of one on a device 0
   7: i64 bytes
+  8: optional string target          // the device that it lies on; absent: the arena. Since 1.3
 }
 
 // The session's data arena. The descriptor to map comes with the reply.
@@ -261,6 +264,7 @@ struct ArrayMapRequest {
   5: optional ArrayRef where         // bool: elements where it is false are not computed and keep what `into` held
   6: MathAccuracy accuracy = MathAccuracy.Fast
   7: optional i32 deadline_ms
+  8: optional string keep            // the result stays as a new buffer with this name, which may be empty; since 1.3
 }
 
 // An associative function of two values of one type, over all elements or along an axis.
@@ -274,6 +278,7 @@ struct ArrayReduceRequest {
   7: optional ArrayRef into
   8: MathAccuracy accuracy = MathAccuracy.Fast
   9: optional i32 deadline_ms
+  10: optional string keep            // the result stays as a new buffer with this name, which may be empty; since 1.3
 }
 
 // Element i of the result is the reduction of elements 0 to i along the axis.
@@ -285,6 +290,7 @@ struct ArrayScanRequest {
   5: optional ArrayRef into
   6: MathAccuracy accuracy = MathAccuracy.Fast
   7: optional i32 deadline_ms
+  8: optional string keep            // the result stays as a new buffer with this name, which may be empty; since 1.3
 }
 
 struct ArrayReply {
@@ -292,6 +298,12 @@ struct ArrayReply {
   2: optional i32 status             // of the first element that failed; absent: 0
   3: optional i64 row                // which one that is, in C order; of maps
   4: optional binary output
+  // Nanoseconds; since 1.3.
+  5: optional i64 compile_ns         // of code for such arrays, where this request waited for it
+  6: optional i64 queue_ns           // in the farm before and after the rest
+  7: optional i64 upload_ns          // to a device
+  8: optional i64 kernel_ns          // the function over the elements
+  9: optional i64 download_ns        // from a device
 }
 
 // A grid of threads that run a function with abi Kernel. Grid and block have 1 to 3 dimensions.
@@ -310,6 +322,29 @@ struct LaunchRequest {
 struct CallOutcome {
   1: optional CallReply reply
   2: optional FarmError error
+}
+
+// One of these. Its arrays may be what earlier steps made (ArrayRef.step).
+struct ChainStep {
+  1: optional CallRequest call
+  2: optional ArrayMapRequest map_arrays
+  3: optional ArrayReduceRequest reduce_array
+  4: optional ArrayScanRequest scan_array
+  5: optional LaunchRequest launch
+}
+
+// Steps that run in order. What needs the result of one that failed does not run and has its error; others do.
+struct ChainRequest {
+  1: i64 request_id                  // cancels all of it
+  2: list<ChainStep> steps
+  3: optional i32 deadline_ms        // of the whole chain
+}
+
+// Of one step: its reply, or its error.
+struct ChainOutcome {
+  1: optional CallReply call
+  2: optional ArrayReply array
+  3: optional FarmError error
 }
 
 // A lane of a worker, in shared memory: docs/protocol.md, "Direct rings". The descriptor to map comes with the reply.
@@ -359,6 +394,8 @@ service Farm {
   // Runs a function for each row. What that needs is compiled at the first map.
   MapReply map_rows(1: MapRequest request) throws (1: FarmError error)
   CallReply launch(1: LaunchRequest request) throws (1: FarmError error)
+  // One outcome a step. Since 1.3.
+  list<ChainOutcome> chain(1: ChainRequest request) throws (1: FarmError error)
   ArrayReply map_arrays(1: ArrayMapRequest request) throws (1: FarmError error)
   ArrayReply reduce_array(1: ArrayReduceRequest request) throws (1: FarmError error)
   ArrayReply scan_array(1: ArrayScanRequest request) throws (1: FarmError error)
@@ -384,6 +421,9 @@ service Farm {
   void buffer_free(1: i64 id) throws (1: FarmError error)
   list<BufferInfo> buffers() throws (1: FarmError error)
   BufferInfo buffer_info(1: i64 id) throws (1: FarmError error)
+  // Fills the buffer from an array of the session with this digest of its elements in C order, which were sent before.
+  // False: send them. Since 1.3.
+  bool buffer_recall(1: i64 id, 2: binary digest) throws (1: FarmError error)
   // Over Unix sockets: the memory of all buffers of the session. Unsupported where the farm shares none.
   ArenaReply arena() throws (1: FarmError error)
 }

@@ -74,6 +74,7 @@ class FakeFarm : public wire::FarmIf {
   void map_arrays(wire::ArrayReply&, const wire::ArrayMapRequest&) override {}
   void reduce_array(wire::ArrayReply&, const wire::ArrayReduceRequest&) override {}
   void scan_array(wire::ArrayReply&, const wire::ArrayScanRequest&) override {}
+  void chain(std::vector<wire::ChainOutcome>&, const wire::ChainRequest&) override {}
   void launch(wire::CallReply&, const wire::LaunchRequest&) override {}
   void unload(int64_t module_id) override;
   void publish(const wire::PublishRequest& request) override;
@@ -89,6 +90,7 @@ class FakeFarm : public wire::FarmIf {
   void buffer_free(int64_t id) override;
   void buffers(std::vector<wire::BufferInfo>& out) override;
   void buffer_info(wire::BufferInfo& out, int64_t id) override;
+  bool buffer_recall(int64_t, const std::string&) override { return false; }
   void arena(wire::ArenaReply& out) override;  // none here: Unsupported
 
  private:

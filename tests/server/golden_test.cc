@@ -334,6 +334,45 @@ TEST(Golden, MapsReductionsAndScansOfArrays) {
   Reply("scan_array", scan_result);
 }
 
+TEST(Golden, Chain) {
+  wire::Farm_chain_args chain;
+  chain.request.request_id = 8;
+  chain.request.__set_deadline_ms(1000);
+  wire::ArrayRef made;
+  made.__set_step(0);
+  wire::ArrayRef one;
+  one.dtype = "float64";
+  one.__set_buffer(77);
+  wire::ChainStep map;
+  map.map_arrays.function_id = 0x1234567800000002;
+  map.map_arrays.inputs = {one, made};
+  map.map_arrays.__set_keep("sum");
+  map.__isset.map_arrays = true;
+  wire::ChainStep reduce;
+  reduce.reduce_array.function_id = 0x1234567800000002;
+  reduce.reduce_array.input = made;
+  reduce.__isset.reduce_array = true;
+  chain.request.steps = {map, reduce};
+  Request("chain", chain);
+  wire::ArrayReply array;
+  array.result = one;
+  array.__set_compile_ns(1);
+  array.__set_queue_ns(2);
+  array.__set_upload_ns(3);
+  array.__set_kernel_ns(4);
+  array.__set_download_ns(5);
+  wire::ChainOutcome good;
+  good.__set_array(array);
+  wire::FarmError failed;
+  failed.kind = wire::ErrorKind::BufferLost;
+  failed.message = "buffer 77 is lost";
+  wire::ChainOutcome bad;
+  bad.__set_error(failed);
+  wire::Farm_chain_result result;
+  Succeed(&result, std::vector<wire::ChainOutcome>{good, bad});
+  Reply("chain", result);
+}
+
 TEST(Golden, MapsAndLaunches) {
   wire::Column column;
   column.dtype = "float64";
@@ -473,6 +512,13 @@ TEST(Golden, BufferMethods) {
   free.id = 77;
   Request("buffer_free", free);
   Reply("buffer_free", wire::Farm_buffer_free_result());
+  wire::Farm_buffer_recall_args recall;
+  recall.id = 77;
+  recall.digest = std::string(32, '\x5a');
+  Request("buffer_recall", recall);
+  wire::Farm_buffer_recall_result recalled;
+  Succeed(&recalled, true);
+  Reply("buffer_recall", recalled);
   Request("arena", wire::Farm_arena_args());
   wire::ArenaReply shared;
   shared.size = int64_t{4} << 30;

@@ -1,5 +1,7 @@
-// The service's methods behind Thrift's generated processor; all but the usual `call`.
+// The service's methods: sessions, modules, names, status; and what the processor is called with.
 // SPDX-License-Identifier: Apache-2.0
+#include "server/handler.h"
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <thrift/protocol/TBinaryProtocol.h>
@@ -7,19 +9,12 @@
 
 #include <cstring>
 
-#include "gen/Farm.h"
 #include "gen/rbc_constants.h"
-#include "server/array_request.h"
-#include "server/farm.h"
-#include "server/pack_request.h"
 #include "server/pinned_target.h"
 #include "server/status.h"
 #include "server/strict_reader.h"
 #include "server/version.h"
-#include "server/wire_reply.h"
-#include "thrift/error_wire.h"
 #include "thrift/handle.h"
-#include "worker/call_message.h"
 #include "worker/protocol.h"
 
 namespace rbc::server {
@@ -29,21 +24,6 @@ using apache::thrift::protocol::TBinaryProtocol;
 using apache::thrift::transport::TMemoryBuffer;
 
 constexpr std::string_view kCallHead("\x80\x01\x00\x01", 4);
-
-[[noreturn]] void Throw(Error error) {
-  if (error.role.empty()) error.role = "daemon";
-  throw ToWire(error);
-}
-[[noreturn]] void Throw(ErrorKind kind, std::string message) { Throw(Error(kind, std::move(message))); }
-
-template <typename T>
-T OrThrow(Expected<T> value) {
-  if (!value) Throw(std::move(value).error());
-  return *std::move(value);
-}
-void OrThrow(Status status) {
-  if (!status) Throw(std::move(status).error());
-}
 
 wire::TargetInfo ToWire(const TargetInfo& target) {
   wire::TargetInfo out;
@@ -85,18 +65,6 @@ wire::FunctionInfo FunctionInfoOf(const SessionModule& module, size_t index) {
   out.abi = static_cast<wire::Abi::type>(function.declaration.abi);
   out.frame_size = static_cast<int32_t>(function.frame_size);
   out.result_size = static_cast<int32_t>(function.result_size);
-  return out;
-}
-
-wire::BufferInfo ToWire(const Buffer& buffer) {
-  wire::BufferInfo out;
-  out.id = static_cast<int64_t>(buffer.id());
-  out.name = buffer.spec().name;
-  out.dtype = buffer.spec().dtype;
-  out.shape = buffer.spec().shape;
-  out.strides = buffer.strides();
-  out.offset = static_cast<int64_t>(buffer.offset());
-  out.bytes = static_cast<int64_t>(buffer.bytes());
   return out;
 }
 
@@ -151,79 +119,7 @@ uint32_t CheckedDeadline(int32_t deadline_ms) {
   return static_cast<uint32_t>(deadline_ms);
 }
 
-// A request that waits in the farm itself, for as long as it does.
-class Waiting {
- public:
-  Waiting(Session& session, int64_t request_id, uint64_t connection)
-      : session_(session), token_(session.BeginRequest(request_id, connection)) {}
-  ~Waiting() { session_.EndRequest(*token_); }
-  const std::shared_ptr<CancelToken>& token() const { return token_; }
-
- private:
-  Session& session_;
-  const std::shared_ptr<CancelToken> token_;
-};
-
-class Handler final : public wire::FarmIf {
- public:
-  void Begin(Farm* farm, Connection* connection, bool may_block) {
-    farm_ = farm;
-    connection_ = connection;
-    may_block_ = may_block;
-  }
-
-  void hello(wire::HelloReply& reply, const wire::HelloRequest& request) override;
-  void attach(wire::HelloReply& reply, const wire::AttachRequest& request) override;
-  void bye() override;
-  void targets(std::vector<wire::TargetInfo>& reply) override;
-  void compile(wire::CompileReply& reply, const wire::CompileRequest& request) override;
-  void emit(wire::EmitReply& reply, const wire::EmitRequest& request) override;
-  void call(wire::CallReply& reply, const wire::CallRequest& request) override;
-  void call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) override;
-  void map_rows(wire::MapReply& reply, const wire::MapRequest& request) override;
-  void launch(wire::CallReply& reply, const wire::LaunchRequest& request) override;
-  void map_arrays(wire::ArrayReply& reply, const wire::ArrayMapRequest& request) override;
-  void reduce_array(wire::ArrayReply& reply, const wire::ArrayReduceRequest& request) override;
-  void scan_array(wire::ArrayReply& reply, const wire::ArrayScanRequest& request) override;
-  void chain(std::vector<wire::ChainOutcome>& reply, const wire::ChainRequest& request) override;
-  void unload(const int64_t module_id) override;
-  void publish(const wire::PublishRequest& request) override;
-  void withdraw(const std::string& name) override;
-  void lookup(wire::PublishedFunction& reply, const std::string& name) override;
-  void get_ir(std::string& reply, const int64_t module_id) override;
-  bool cancel(const int64_t request_id) override;
-  void outcome(wire::CallOutcome& reply, const int64_t request_id) override;
-  void status(wire::FarmStatus& reply) override;
-  void ring(wire::RingReply& reply, const int64_t function_id) override;
-  void ring_reply(std::string& reply) override;
-  void buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) override;
-  void buffer_free(const int64_t id) override;
-  void buffers(std::vector<wire::BufferInfo>& reply) override;
-  void buffer_info(wire::BufferInfo& reply, const int64_t id) override;
-  bool buffer_recall(const int64_t id, const std::string& digest) override;
-  void arena(wire::ArenaReply& reply) override;
-
- private:
-  std::shared_ptr<Session> session() const { return OrThrow(farm_->SessionOf(*connection_)); }
-  std::shared_ptr<SessionModule> ModuleOf(Session& session, int64_t id) const;
-  const TargetInfo& TargetOf(const std::string& name) const;
-  StoredModule Stored(const Session& session, const wire::CompileRequest& request, const TargetInfo& target,
-                      const CompileOptions& options);
-  StoredModule StoredOf(const SessionModule& module) const;
-  StoredModule CompileSource(Session& session, ModuleSource& source, int64_t request_id, bool* cached);
-  void Authenticate(const std::string* token);
-  void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
-  wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request, bool in_arena = false);
-  std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
-  std::shared_ptr<SessionModule> BulkOf(Session& session, SessionModule& module, BulkKey key, int64_t request_id);
-  template <typename Request>
-  void RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
-                 Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&));
-
-  Farm* farm_ = nullptr;
-  Connection* connection_ = nullptr;
-  bool may_block_ = true;
-};
+}  // namespace
 
 void Handler::Join(std::shared_ptr<Session> session, wire::HelloReply* reply) {
   if (connection_->session != nullptr) farm_->sessions().Detach(connection_->session, false);
@@ -430,190 +326,6 @@ void Handler::emit(wire::EmitReply& reply, const wire::EmitRequest& request) {
   reply.timings = ToWire(artifact.timings_us);
 }
 
-wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool in_arena) {
-  wire::CallOutcome outcome;
-  const auto framed = FrameCall(request);
-  worker::CallView view;
-  if (worker::ParseCall(std::string_view(framed).substr(4), &view) != worker::CallParse::kCall) {
-    outcome.__set_error(rbc::ToWire(Error(ErrorKind::kInvalidArgument, "the call has negative sizes")));
-    return outcome;
-  }
-  std::string reply;
-  std::shared_ptr<ExecutionWorker> worker;
-  session.outcomes().Begin(request.request_id);
-  const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker, in_arena);
-  if (!status) reply = worker::ErrorReply(0, status.error());
-  session.outcomes().Finish(request.request_id, reply);
-  auto parsed = ParseCallReply(reply, farm_->config());
-  if (parsed) return *std::move(parsed);
-  outcome.__set_error(rbc::ToWire(parsed.error()));
-  return outcome;
-}
-
-void Handler::call(wire::CallReply& reply, const wire::CallRequest& request) {
-  auto outcome = RunOne(*session(), request);
-  if (outcome.__isset.error) throw outcome.error;
-  reply = std::move(outcome.reply);
-}
-
-void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) {
-  const auto mine = session();
-  reply.reserve(requests.size());
-  uint64_t bytes = 0;
-  for (const auto& request : requests) {
-    if (bytes > farm_->config().max_message) {
-      wire::CallOutcome full;
-      full.__set_error(
-          rbc::ToWire(Error(ErrorKind::kResourceExhausted,
-                            fmt::format("the replies of the batch have more than {} bytes; send fewer calls",
-                                        farm_->config().max_message))));
-      reply.push_back(std::move(full));
-      continue;
-    }
-    reply.push_back(RunOne(*mine, request));
-    const auto& last = reply.back().reply;
-    bytes += last.result.size() + last.data.size() + last.output.size();
-  }
-}
-
-std::shared_ptr<SessionModule> Handler::FunctionOf(Session& session, int64_t function_id, uint32_t* index) const {
-  auto module = session.FindFunction(static_cast<uint64_t>(function_id), index);
-  if (module != nullptr) return module;
-  Error error(ErrorKind::kUnknownModule,
-              fmt::format("this session has no function {:#x}; compile its module again", function_id));
-  error.retry_safe = true;
-  Throw(error);
-}
-
-// The module's functions for many rows; compiled from the stored IR when they are first asked for.
-std::shared_ptr<SessionModule> Handler::BulkOf(Session& session, SessionModule& module, BulkKey key,
-                                               int64_t request_id) {
-  const std::lock_guard lock(module.bulk_mutex);
-  if (module.bulk.size() >= kMostBulkEntries && !module.bulk.contains(key)) key.pattern.clear();
-  if (const auto made = module.bulk.find(key); made != module.bulk.end()) return made->second;
-  const auto& info = *module.info;
-  if (info.stateful)
-    Throw(ErrorKind::kUnsupported,
-          fmt::format("the module of '{}' keeps state in globals, which a map does not share with calls; map a module "
-                      "without writable globals",
-                      info.functions.front().declaration.symbol));
-  const auto ir = OrThrow(StoredOf(module).payload->ir.Unpack());
-  std::vector<FunctionDeclaration> functions;
-  for (uint32_t i = 0; i < info.functions.size(); ++i)
-    if (!key.function || *key.function == i) functions.push_back(info.functions[i].declaration);
-  ModuleSource source;
-  source.domain = session.domain();
-  source.session = session.id();
-  source.handle = key.function ? Hasher().Add(Bytes(info.handle)).Add(uint64_t{*key.function}).Finish() : info.handle;
-  source.target = &TargetOf(info.target);
-  source.target_name = info.target;
-  source.functions = &functions;
-  source.options = info.options;
-  source.options.entry = key.kind;
-  source.options.map_pattern = key.pattern;
-  source.options.accuracy = key.accuracy;
-  source.serial = info.serial;
-  source.ir = ir;
-  bool cached = false;
-  auto made = OrThrow(session.Add(CompileSource(session, source, request_id, &cached)));
-  module.bulk.emplace(std::move(key), made);
-  return made;
-}
-
-void Handler::map_rows(wire::MapReply& reply, const wire::MapRequest& request) {
-  const auto mine = session();
-  uint32_t index = 0;
-  const auto module = FunctionOf(*mine, request.function_id, &index);
-  const auto& declaration = module->info->functions[index].declaration;
-  auto packed = PackMap(declaration, request, farm_->config().max_message);
-  if (!packed) Throw(std::move(packed).error());
-  const auto rows = BulkOf(*mine, *module, {}, request.request_id);
-  packed->call.function_id = static_cast<int64_t>(rows->function_ids[index]);
-  auto outcome = RunOne(*mine, packed->call);
-  if (outcome.__isset.error) throw outcome.error;
-  reply.result.dtype = packed->result_type;
-  reply.result.stride = packed->result_size;
-  reply.result.data = std::move(outcome.reply.data);
-  if (outcome.reply.__isset.output) reply.__set_output(outcome.reply.output);
-  if (outcome.reply.status == 0 || outcome.reply.result.size() != sizeof(int64_t)) return;
-  reply.__set_status(outcome.reply.status);
-  int64_t row;
-  std::memcpy(&row, outcome.reply.result.data(), sizeof row);
-  reply.__set_row(row);
-}
-
-MathAccuracy CheckedAccuracy(wire::MathAccuracy::type accuracy) {
-  if (const int32_t number = NumberOf(accuracy);
-      number < wire::MathAccuracy::Fast || number > wire::MathAccuracy::Precise)
-    Throw(ErrorKind::kInvalidArgument, fmt::format("accuracy {} is none of 0 to 2", number));
-  return static_cast<MathAccuracy>(accuracy);
-}
-
-template <typename Request>
-void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
-                        Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&)) {
-  const auto mine = session();
-  uint32_t index = 0;
-  const auto module = FunctionOf(*mine, request.function_id, &index);
-  const bool on_host = PinnedTarget::Of(module->info->target).target == "host";
-  const FindInArena find = [&mine](const wire::ArrayRef& array) -> Expected<ArrayInArena> {
-    RBC_ASSIGN_OR_RETURN(ResolvedArray found, mine->data().Resolve(array));
-    return ArrayInArena{found.offset, std::move(found.buffer)};
-  };
-  const ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find, on_host};
-  auto packed = OrThrow(pack(scope, request));
-  reply.result = std::move(packed.result);
-  if (packed.empty) {
-    if (!reply.result.__isset.buffer) reply.result.__isset.data = true;
-    return;
-  }
-  BulkKey key{kind, index, MathAccuracy::kFast, {}};
-  if (on_host) key.accuracy = CheckedAccuracy(request.accuracy);
-  if (on_host && kind == EntryKind::kMap) key.pattern = packed.pattern;
-  const auto entries = BulkOf(*mine, *module, key, request.request_id);
-  packed.call.function_id = static_cast<int64_t>(entries->function_ids.front());
-  auto outcome = RunOne(*mine, packed.call, !packed.kept.empty());
-  if (outcome.__isset.error) throw outcome.error;
-  if (packed.call.__isset.return_from) reply.result.__set_data(std::move(outcome.reply.data));
-  if (outcome.reply.__isset.output) reply.__set_output(outcome.reply.output);
-  if (outcome.reply.status == 0) return;
-  reply.__set_status(outcome.reply.status);
-  if (kind != EntryKind::kMap || outcome.reply.result.size() != sizeof(int64_t)) return;
-  int64_t row;
-  std::memcpy(&row, outcome.reply.result.data(), sizeof row);
-  reply.__set_row(row);
-}
-
-void Handler::map_arrays(wire::ArrayReply& reply, const wire::ArrayMapRequest& request) {
-  RunArrays(reply, request, EntryKind::kMap, PackArrayMap);
-}
-
-void Handler::reduce_array(wire::ArrayReply& reply, const wire::ArrayReduceRequest& request) {
-  RunArrays(reply, request, request.ordered ? EntryKind::kScan : EntryKind::kReduce, PackReduction);
-}
-
-void Handler::scan_array(wire::ArrayReply& reply, const wire::ArrayScanRequest& request) {
-  RunArrays(reply, request, EntryKind::kScan, PackScan);
-}
-
-void Handler::launch(wire::CallReply& reply, const wire::LaunchRequest& request) {
-  const auto mine = session();
-  uint32_t index = 0;
-  const auto module = FunctionOf(*mine, request.function_id, &index);
-  const auto& declaration = module->info->functions[index].declaration;
-  if (declaration.abi != Abi::kKernel)
-    Throw(ErrorKind::kInvalidArgument,
-          fmt::format("'{}' is no kernel; declare it with abi kernel, or call it", declaration.symbol));
-  auto outcome = RunOne(*mine, OrThrow(PackLaunch(request)));
-  if (outcome.__isset.error) throw outcome.error;
-  reply = std::move(outcome.reply);
-}
-
-void Handler::chain(std::vector<wire::ChainOutcome>& /*reply*/, const wire::ChainRequest& /*request*/) {
-  session();
-  Throw(ErrorKind::kUnsupported, "this farm runs no chains");
-}
-
 void Handler::unload(const int64_t module_id) { OrThrow(session()->Unload(static_cast<uint64_t>(module_id))); }
 
 void Handler::publish(const wire::PublishRequest& request) {
@@ -678,29 +390,6 @@ void Handler::get_ir(std::string& reply, const int64_t module_id) {
   reply = OrThrow(StoredOf(*ModuleOf(*mine, module_id)).payload->ir.Unpack());
 }
 
-bool Handler::cancel(const int64_t request_id) { return session()->Cancel(request_id); }
-
-void Handler::outcome(wire::CallOutcome& reply, const int64_t request_id) {
-  const auto found = session()->outcomes().Find(request_id);
-  switch (found.state) {
-    case Outcome::kNever:
-      Throw(ErrorKind::kUnknownName, fmt::format("no call {} of this session has started", request_id));
-    case Outcome::kRunning: {
-      Error error(ErrorKind::kBusy, fmt::format("call {} is still running; ask again later", request_id));
-      error.retry_after_ms = 20;
-      Throw(error);
-    }
-    case Outcome::kUnclear: {
-      Error error(ErrorKind::kWorkerLost, fmt::format("the reply of call {} is lost; it may have run", request_id));
-      error.may_have_run = true;
-      reply.__set_error(rbc::ToWire(error));
-      return;
-    }
-    case Outcome::kReplied:
-      reply = OrThrow(ParseCallReply(found.reply, farm_->config()));
-  }
-}
-
 void Handler::status(wire::FarmStatus& reply) {
   session();
   reply.farm_id = farm_->id();
@@ -745,40 +434,6 @@ void Handler::ring_reply(std::string& reply) {
   if (connection_->ring_worker == nullptr) Throw(ErrorKind::kInvalidArgument, "this connection has no ring");
   OrThrow(connection_->ring_worker->DirectReply(connection_->id, &reply));
 }
-
-void Handler::buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) {
-  const auto owner = session();
-  const auto buffer = OrThrow(owner->data().Create({spec.name, spec.dtype, spec.shape, spec.fortran}));
-  OrThrow(owner->ShareArenaWithWorkers());
-  reply = ToWire(*buffer);
-}
-
-void Handler::buffer_free(const int64_t id) { OrThrow(session()->data().Free(static_cast<uint64_t>(id))); }
-
-void Handler::buffers(std::vector<wire::BufferInfo>& reply) {
-  for (const auto& buffer : session()->data().All()) reply.push_back(ToWire(*buffer));
-}
-
-void Handler::buffer_info(wire::BufferInfo& reply, const int64_t id) {
-  reply = ToWire(*OrThrow(session()->data().Find(static_cast<uint64_t>(id))));
-}
-
-bool Handler::buffer_recall(const int64_t id, const std::string& /*digest*/) {
-  OrThrow(session()->data().Find(static_cast<uint64_t>(id)));
-  return false;  // it has to be sent
-}
-
-void Handler::arena(wire::ArenaReply& reply) {
-  const auto mine = session();
-  if (!farm_->config().direct) Throw(ErrorKind::kUnsupported, "this farm shares no memory (sessions.direct)");
-  if (!connection_->peer.local)
-    Throw(ErrorKind::kUnsupported, "arrays are shared with clients on this machine only; connect by the Unix socket");
-  connection_->sent_arena = OrThrow(mine->data().Arena());
-  connection_->send_fd = connection_->sent_arena->memory().fd();
-  reply.size = static_cast<int64_t>(connection_->sent_arena->memory().size());
-}
-
-}  // namespace
 
 bool Dispatch(Farm& farm, Connection& connection, std::string_view framed, bool may_block, std::string* reply) {
   static thread_local const auto handler = std::make_shared<Handler>();

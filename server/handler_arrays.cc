@@ -1,0 +1,129 @@
+// Maps, reductions and scans.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "server/handler.h"
+#include "server/pack_request.h"
+#include "server/pinned_target.h"
+#include "server/strict_reader.h"
+
+namespace rbc::server {
+
+// The module's functions for many rows; compiled from the stored IR when they are first asked for.
+std::shared_ptr<SessionModule> Handler::BulkOf(Session& session, SessionModule& module, BulkKey key,
+                                               int64_t request_id) {
+  const std::lock_guard lock(module.bulk_mutex);
+  if (module.bulk.size() >= kMostBulkEntries && !module.bulk.contains(key)) key.pattern.clear();
+  if (const auto made = module.bulk.find(key); made != module.bulk.end()) return made->second;
+  const auto& info = *module.info;
+  if (info.stateful)
+    Throw(ErrorKind::kUnsupported,
+          fmt::format("the module of '{}' keeps state in globals, which a map does not share with calls; map a module "
+                      "without writable globals",
+                      info.functions.front().declaration.symbol));
+  const auto ir = OrThrow(StoredOf(module).payload->ir.Unpack());
+  std::vector<FunctionDeclaration> functions;
+  for (uint32_t i = 0; i < info.functions.size(); ++i)
+    if (!key.function || *key.function == i) functions.push_back(info.functions[i].declaration);
+  ModuleSource source;
+  source.domain = session.domain();
+  source.session = session.id();
+  source.handle = key.function ? Hasher().Add(Bytes(info.handle)).Add(uint64_t{*key.function}).Finish() : info.handle;
+  source.target = &TargetOf(info.target);
+  source.target_name = info.target;
+  source.functions = &functions;
+  source.options = info.options;
+  source.options.entry = key.kind;
+  source.options.map_pattern = key.pattern;
+  source.options.accuracy = key.accuracy;
+  source.serial = info.serial;
+  source.ir = ir;
+  bool cached = false;
+  auto made = OrThrow(session.Add(CompileSource(session, source, request_id, &cached)));
+  module.bulk.emplace(std::move(key), made);
+  return made;
+}
+
+void Handler::map_rows(wire::MapReply& reply, const wire::MapRequest& request) {
+  const auto mine = session();
+  uint32_t index = 0;
+  const auto module = FunctionOf(*mine, request.function_id, &index);
+  const auto& declaration = module->info->functions[index].declaration;
+  auto packed = PackMap(declaration, request, farm_->config().max_message);
+  if (!packed) Throw(std::move(packed).error());
+  const auto rows = BulkOf(*mine, *module, {}, request.request_id);
+  packed->call.function_id = static_cast<int64_t>(rows->function_ids[index]);
+  auto outcome = RunOne(*mine, packed->call);
+  if (outcome.__isset.error) throw outcome.error;
+  reply.result.dtype = packed->result_type;
+  reply.result.stride = packed->result_size;
+  reply.result.data = std::move(outcome.reply.data);
+  if (outcome.reply.__isset.output) reply.__set_output(outcome.reply.output);
+  if (outcome.reply.status == 0 || outcome.reply.result.size() != sizeof(int64_t)) return;
+  reply.__set_status(outcome.reply.status);
+  int64_t row;
+  std::memcpy(&row, outcome.reply.result.data(), sizeof row);
+  reply.__set_row(row);
+}
+
+namespace {
+
+MathAccuracy CheckedAccuracy(wire::MathAccuracy::type accuracy) {
+  if (const int32_t number = NumberOf(accuracy);
+      number < wire::MathAccuracy::Fast || number > wire::MathAccuracy::Precise)
+    Throw(ErrorKind::kInvalidArgument, fmt::format("accuracy {} is none of 0 to 2", number));
+  return static_cast<MathAccuracy>(accuracy);
+}
+
+}  // namespace
+
+template <typename Request>
+void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
+                        Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&)) {
+  const auto mine = session();
+  uint32_t index = 0;
+  const auto module = FunctionOf(*mine, request.function_id, &index);
+  const bool on_host = PinnedTarget::Of(module->info->target).target == "host";
+  const FindInArena find = [&mine](const wire::ArrayRef& array) -> Expected<ArrayInArena> {
+    RBC_ASSIGN_OR_RETURN(ResolvedArray found, mine->data().Resolve(array));
+    return ArrayInArena{found.offset, std::move(found.buffer)};
+  };
+  const ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find, on_host};
+  auto packed = OrThrow(pack(scope, request));
+  reply.result = std::move(packed.result);
+  if (packed.empty) {
+    if (!reply.result.__isset.buffer) reply.result.__isset.data = true;
+    return;
+  }
+  BulkKey key{kind, index, MathAccuracy::kFast, {}};
+  if (on_host) key.accuracy = CheckedAccuracy(request.accuracy);
+  if (on_host && kind == EntryKind::kMap) key.pattern = packed.pattern;
+  const auto entries = BulkOf(*mine, *module, key, request.request_id);
+  packed.call.function_id = static_cast<int64_t>(entries->function_ids.front());
+  auto outcome = RunOne(*mine, packed.call, !packed.kept.empty());
+  if (outcome.__isset.error) throw outcome.error;
+  if (packed.call.__isset.return_from) reply.result.__set_data(std::move(outcome.reply.data));
+  if (outcome.reply.__isset.output) reply.__set_output(outcome.reply.output);
+  if (outcome.reply.status == 0) return;
+  reply.__set_status(outcome.reply.status);
+  if (kind != EntryKind::kMap || outcome.reply.result.size() != sizeof(int64_t)) return;
+  int64_t row;
+  std::memcpy(&row, outcome.reply.result.data(), sizeof row);
+  reply.__set_row(row);
+}
+
+void Handler::map_arrays(wire::ArrayReply& reply, const wire::ArrayMapRequest& request) {
+  RunArrays(reply, request, EntryKind::kMap, PackArrayMap);
+}
+
+void Handler::reduce_array(wire::ArrayReply& reply, const wire::ArrayReduceRequest& request) {
+  RunArrays(reply, request, request.ordered ? EntryKind::kScan : EntryKind::kReduce, PackReduction);
+}
+
+void Handler::scan_array(wire::ArrayReply& reply, const wire::ArrayScanRequest& request) {
+  RunArrays(reply, request, EntryKind::kScan, PackScan);
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,54 @@
+// Arrays that stay between calls.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/handler.h"
+
+namespace rbc::server {
+namespace {
+
+wire::BufferInfo ToWire(const Buffer& buffer) {
+  wire::BufferInfo out;
+  out.id = static_cast<int64_t>(buffer.id());
+  out.name = buffer.spec().name;
+  out.dtype = buffer.spec().dtype;
+  out.shape = buffer.spec().shape;
+  out.strides = buffer.strides();
+  out.offset = static_cast<int64_t>(buffer.offset());
+  out.bytes = static_cast<int64_t>(buffer.bytes());
+  return out;
+}
+
+}  // namespace
+
+void Handler::buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) {
+  const auto owner = session();
+  const auto buffer = OrThrow(owner->data().Create({spec.name, spec.dtype, spec.shape, spec.fortran}));
+  OrThrow(owner->ShareArenaWithWorkers());
+  reply = ToWire(*buffer);
+}
+
+void Handler::buffer_free(const int64_t id) { OrThrow(session()->data().Free(static_cast<uint64_t>(id))); }
+
+void Handler::buffers(std::vector<wire::BufferInfo>& reply) {
+  for (const auto& buffer : session()->data().All()) reply.push_back(ToWire(*buffer));
+}
+
+void Handler::buffer_info(wire::BufferInfo& reply, const int64_t id) {
+  reply = ToWire(*OrThrow(session()->data().Find(static_cast<uint64_t>(id))));
+}
+
+bool Handler::buffer_recall(const int64_t id, const std::string& /*digest*/) {
+  OrThrow(session()->data().Find(static_cast<uint64_t>(id)));
+  return false;  // it has to be sent
+}
+
+void Handler::arena(wire::ArenaReply& reply) {
+  const auto mine = session();
+  if (!farm_->config().direct) Throw(ErrorKind::kUnsupported, "this farm shares no memory (sessions.direct)");
+  if (!connection_->peer.local)
+    Throw(ErrorKind::kUnsupported, "arrays are shared with clients on this machine only; connect by the Unix socket");
+  connection_->sent_arena = OrThrow(mine->data().Arena());
+  connection_->send_fd = connection_->sent_arena->memory().fd();
+  reply.size = static_cast<int64_t>(connection_->sent_arena->memory().size());
+}
+
+}  // namespace rbc::server

@@ -1,0 +1,103 @@
+// Calls and launches, and what became of them.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "server/handler.h"
+#include "server/pack_request.h"
+#include "server/wire_reply.h"
+#include "worker/call_message.h"
+
+namespace rbc::server {
+
+wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool in_arena) {
+  wire::CallOutcome outcome;
+  const auto framed = FrameCall(request);
+  worker::CallView view;
+  if (worker::ParseCall(std::string_view(framed).substr(4), &view) != worker::CallParse::kCall) {
+    outcome.__set_error(rbc::ToWire(Error(ErrorKind::kInvalidArgument, "the call has negative sizes")));
+    return outcome;
+  }
+  std::string reply;
+  std::shared_ptr<ExecutionWorker> worker;
+  session.outcomes().Begin(request.request_id);
+  const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker, in_arena);
+  if (!status) reply = worker::ErrorReply(0, status.error());
+  session.outcomes().Finish(request.request_id, reply);
+  auto parsed = ParseCallReply(reply, farm_->config());
+  if (parsed) return *std::move(parsed);
+  outcome.__set_error(rbc::ToWire(parsed.error()));
+  return outcome;
+}
+
+void Handler::call(wire::CallReply& reply, const wire::CallRequest& request) {
+  auto outcome = RunOne(*session(), request);
+  if (outcome.__isset.error) throw outcome.error;
+  reply = std::move(outcome.reply);
+}
+
+void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) {
+  const auto mine = session();
+  reply.reserve(requests.size());
+  uint64_t bytes = 0;
+  for (const auto& request : requests) {
+    if (bytes > farm_->config().max_message) {
+      wire::CallOutcome full;
+      full.__set_error(
+          rbc::ToWire(Error(ErrorKind::kResourceExhausted,
+                            fmt::format("the replies of the batch have more than {} bytes; send fewer calls",
+                                        farm_->config().max_message))));
+      reply.push_back(std::move(full));
+      continue;
+    }
+    reply.push_back(RunOne(*mine, request));
+    const auto& last = reply.back().reply;
+    bytes += last.result.size() + last.data.size() + last.output.size();
+  }
+}
+
+std::shared_ptr<SessionModule> Handler::FunctionOf(Session& session, int64_t function_id, uint32_t* index) const {
+  auto module = session.FindFunction(static_cast<uint64_t>(function_id), index);
+  if (module != nullptr) return module;
+  Error error(ErrorKind::kUnknownModule,
+              fmt::format("this session has no function {:#x}; compile its module again", function_id));
+  error.retry_safe = true;
+  Throw(error);
+}
+
+void Handler::launch(wire::CallReply& reply, const wire::LaunchRequest& request) {
+  const auto mine = session();
+  uint32_t index = 0;
+  const auto module = FunctionOf(*mine, request.function_id, &index);
+  const auto& declaration = module->info->functions[index].declaration;
+  if (declaration.abi != Abi::kKernel)
+    Throw(ErrorKind::kInvalidArgument,
+          fmt::format("'{}' is no kernel; declare it with abi kernel, or call it", declaration.symbol));
+  auto outcome = RunOne(*mine, OrThrow(PackLaunch(request)));
+  if (outcome.__isset.error) throw outcome.error;
+  reply = std::move(outcome.reply);
+}
+
+bool Handler::cancel(const int64_t request_id) { return session()->Cancel(request_id); }
+
+void Handler::outcome(wire::CallOutcome& reply, const int64_t request_id) {
+  const auto found = session()->outcomes().Find(request_id);
+  switch (found.state) {
+    case Outcome::kNever:
+      Throw(ErrorKind::kUnknownName, fmt::format("no call {} of this session has started", request_id));
+    case Outcome::kRunning: {
+      Error error(ErrorKind::kBusy, fmt::format("call {} is still running; ask again later", request_id));
+      error.retry_after_ms = 20;
+      Throw(error);
+    }
+    case Outcome::kUnclear: {
+      Error error(ErrorKind::kWorkerLost, fmt::format("the reply of call {} is lost; it may have run", request_id));
+      error.may_have_run = true;
+      reply.__set_error(rbc::ToWire(error));
+      return;
+    }
+    case Outcome::kReplied:
+      reply = OrThrow(ParseCallReply(found.reply, farm_->config()));
+  }
+}
+
+}  // namespace rbc::server

@@ -283,9 +283,6 @@ Expected<PackedArrays> PackArrayMap(const ArrayScope& scope, const wire::ArrayMa
 }
 
 Expected<PackedArrays> PackReduction(const ArrayScope& scope, const wire::ArrayReduceRequest& request) {
-  if (request.ordered && !scope.on_host)
-    return Error(ErrorKind::kUnsupported,
-                 fmt::format("'{}' can be reduced in order on target host alone", scope.function.symbol));
   RBC_ASSIGN_OR_RETURN(const Signature signature, CombiningSignature(scope, "reduction"));
   const Element& element = signature.result;
   if (request.__isset.identity && request.identity.size() != element.size)
@@ -330,9 +327,6 @@ Expected<PackedArrays> PackReduction(const ArrayScope& scope, const wire::ArrayR
 }
 
 Expected<PackedArrays> PackScan(const ArrayScope& scope, const wire::ArrayScanRequest& request) {
-  if (!scope.on_host)
-    return Error(ErrorKind::kUnsupported,
-                 fmt::format("'{}' can be scanned on target host alone", scope.function.symbol));
   RBC_ASSIGN_OR_RETURN(const Signature signature, CombiningSignature(scope, "scan"));
   PackedArrays out;
   TakeCommon(request, &out);

@@ -33,7 +33,6 @@ struct ArrayScope {
   const FunctionDeclaration& function;
   uint64_t max_bytes;  // of a message
   const FindInArena& find;
-  bool on_host = true;
 };
 
 // kInvalidArgument: arrays that do not fit the signature or each other; kUnsupported: pointers and strings;

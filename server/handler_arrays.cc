@@ -90,7 +90,7 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     RBC_ASSIGN_OR_RETURN(ResolvedArray found, mine->data().Resolve(array));
     return ArrayInArena{found.offset, std::move(found.buffer)};
   };
-  const ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find, on_host};
+  const ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find};
   auto packed = OrThrow(pack(scope, request));
   reply.result = std::move(packed.result);
   if (packed.empty) {

@@ -208,14 +208,18 @@ struct MapColumn {
 
 // One use of an entry. Cells and columns lie in `memory` and were checked.
 struct Invocation {
-  std::span<uint8_t> memory;           // of the call, aligned to 64: frame, payload, zero bytes
-  size_t returned_from = 0;            // bytes of `memory` from here on go back to the client
-  uint8_t* result = nullptr;           // EntryPoint::result_size bytes, aligned to 64
-  const GridShape* shape = nullptr;    // kKernel
-  uint64_t rows = 0;                   // kMap
-  std::span<const MapColumn> columns;  // kMap: the parameters', then the result's unless it is void
-  uint64_t failed_row = 0;             // kMap: set with a status other than 0
-  EntryTimes* times = nullptr;         // asked for: a device waits between its steps to tell them apart
+  std::span<uint8_t> memory;         // of the call, aligned to 64: frame, payload, zero bytes
+  size_t returned_from = 0;          // bytes of `memory` from here on go back to the client
+  uint8_t* result = nullptr;         // EntryPoint::result_size bytes, aligned to 64
+  const GridShape* shape = nullptr;  // kKernel
+  uint64_t rows = 0;                 // kMap, kReduce; kScan: segments, each scanned by itself
+  // kMap: the parameters', then the result's unless it is void. kReduce: one. kScan: input, output, which may be one,
+  // and optionally the value of all that came before.
+  std::span<const MapColumn> columns;
+  uint64_t length = 0;          // kScan: elements of a segment
+  bool in_order = false;        // kScan: strictly from first to last
+  uint64_t failed_row = 0;      // kMap, kReduce, kScan: set with a status other than 0
+  EntryTimes* times = nullptr;  // asked for: a device waits between its steps to tell them apart
 };
 
 // Code in this process that can be called until it is destroyed. Thread-safe to call into; destroyed by its owner

@@ -73,7 +73,8 @@ Expected<int32_t> RunArrayMap(const LoadedFunction& function, const ArrayCall& c
                               uint64_t* failed);
 Expected<int32_t> RunArrayReduction(const LoadedFunction& function, const ArrayCall& call, const CallContext& context);
 Expected<int32_t> RunArrayScan(const LoadedFunction& function, const ArrayCall& call, const CallContext& context);
-// The same for maps and reductions whose entries are run by the device.
+// The same where entries are run by the device.
 Expected<int32_t> RunArraysOnDevice(const LoadedFunction& function, const ArrayCall& call, uint64_t* failed);
+Expected<int32_t> RunArrayScanOnDevice(const LoadedFunction& function, const ArrayCall& call);
 
 }  // namespace rbc::worker

@@ -195,8 +195,10 @@ Expected<int32_t> RunArraysOnDevice(const LoadedFunction& function, const ArrayC
       return DeviceMap(function, call).Run(failed);
     case EntryKind::kReduce:
       return DeviceReduction(function, call).Run();
+    case EntryKind::kScan:
+      return RunArrayScanOnDevice(function, call);
     default:
-      return Error(ErrorKind::kUnsupported, "'" + function.name + "' can be scanned on target host alone");
+      return Error(ErrorKind::kInternal, "'" + function.name + "' is no entry that goes over arrays");
   }
 }
 

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/IR/IRBuilder.h"
-#include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/Module.h"
+#include "targets/cuda/combining_entries.h"
+#include "targets/cuda/kernel_builder.h"
 #include "targets/cuda/launch.h"
 #include "targets/ir/check_module.h"
 #include "targets/ir/diagnostics.h"
@@ -17,12 +17,11 @@
 namespace rbc::cuda {
 namespace {
 
-constexpr uint32_t kSharedSpace = 3;
 constexpr uint32_t kMaxParameterBytes = 4096;  // what every device takes
 
 // The names of entries: letters, digits and underscores, whatever the client calls its function.
 std::string EntryName(EntryKind kind, size_t index) {
-  constexpr const char* kNames[] = {"call", "map", "reduce", "kernel"};
+  constexpr const char* kNames[] = {"call", "map", "reduce", "kernel", "scan"};
   return fmt::format("rbc_{}_{}", kNames[static_cast<size_t>(kind)], index);
 }
 
@@ -30,66 +29,6 @@ std::string EntryName(EntryKind kind, size_t index) {
 bool IsPlainName(llvm::StringRef name) {
   return !name.empty() && (llvm::isAlpha(name[0]) || name[0] == '_') && name != "_" && name.size() < 1024 &&
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
-}
-
-// A kernel in the making.
-class KernelBuilder {
- public:
-  KernelBuilder(llvm::Module& module, const std::string& name, llvm::ArrayRef<llvm::Type*> parameters)
-      : module_(module), builder_(module.getContext()) {
-    auto* type = llvm::FunctionType::get(builder_.getVoidTy(), parameters, false);
-    kernel_ = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, name, module);
-    kernel_->setCallingConv(llvm::CallingConv::PTX_Kernel);
-    kernel_->addFnAttr(llvm::Attribute::NoUnwind);
-    builder_.SetInsertPoint(Block("entry"));
-  }
-
-  llvm::IRBuilder<>& operator*() { return builder_; }
-  llvm::IRBuilder<>* operator->() { return &builder_; }
-  llvm::Function* kernel() { return kernel_; }
-  llvm::Argument* Parameter(unsigned i) { return kernel_->getArg(i); }
-
-  llvm::BasicBlock* Block(const char* name) { return llvm::BasicBlock::Create(module_.getContext(), name, kernel_); }
-  void Go(llvm::BasicBlock* to) {
-    builder_.CreateBr(to);
-    builder_.SetInsertPoint(to);
-  }
-
-  // Memory of a thread, which the optimiser turns into registers.
-  llvm::AllocaInst* Scratch(uint64_t size) {
-    auto& entry = kernel_->getEntryBlock();
-    llvm::IRBuilder<> at(&entry, entry.begin());
-    auto* memory = at.CreateAlloca(llvm::ArrayType::get(at.getInt8Ty(), std::max<uint64_t>(size, 1)));
-    memory->setAlignment(llvm::Align(16));
-    return memory;
-  }
-
-  llvm::Value* Register(llvm::Intrinsic::ID id) {
-    return builder_.CreateZExt(builder_.CreateIntrinsic(id, {}), builder_.getInt64Ty());
-  }
-
-  llvm::Value* At(llvm::Value* base, llvm::Value* offset) {
-    return builder_.CreateGEP(builder_.getInt8Ty(), base, offset);
-  }
-  llvm::Value* At(llvm::Value* base, uint64_t offset) {
-    return offset == 0 ? base : builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), base, offset);
-  }
-
- private:
-  llvm::Module& module_;
-  llvm::IRBuilder<> builder_;
-  llvm::Function* kernel_ = nullptr;
-};
-
-// Reports the first failing row: the least of (row, status) over all threads.
-void ReportStatus(KernelBuilder& kernel, llvm::Value* status, llvm::Value* row, llvm::Value* outcome) {
-  auto* failed = kernel.Block("failed");
-  auto* fine = kernel.Block("fine");
-  kernel->CreateCondBr(kernel->CreateIsNull(status), fine, failed);
-  kernel->SetInsertPoint(failed);
-  auto* packed = kernel->CreateOr(kernel->CreateShl(row, 32), kernel->CreateZExt(status, kernel->getInt64Ty()));
-  kernel->CreateAtomicRMW(llvm::AtomicRMWInst::UMin, outcome, packed, llvm::Align(8), llvm::AtomicOrdering::Monotonic);
-  kernel.Go(fine);
 }
 
 struct Axis {
@@ -176,115 +115,6 @@ class MapBuilder {
   llvm::Value* result_ = nullptr;
 };
 
-// Threads take rows in strides, then a block's values meet in a tree in shared memory.
-class ReduceBuilder {
- public:
-  ReduceBuilder(const ir::MatchedFunction& match, const std::string& name, llvm::Function* entry)
-      : match_(match), entry_(entry), size_(match.result.size), kernel_(*entry->getParent(), name, Types()) {
-    auto* row = llvm::ArrayType::get(kernel_->getInt8Ty(), size_);
-    auto* type = llvm::ArrayType::get(row, kReduceThreads);
-    shared_ = new llvm::GlobalVariable(*entry->getParent(), type, false, llvm::GlobalValue::InternalLinkage,
-                                       llvm::PoisonValue::get(type), name + "_values", nullptr,
-                                       llvm::GlobalValue::NotThreadLocal, kSharedSpace);
-    shared_->setAlignment(llvm::Align(16));
-  }
-
-  void Build() {
-    frame_ = kernel_.Scratch(match_.frame.fixed_size());
-    value_ = kernel_.Scratch(size_);
-    thread_ = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
-    const Axis axis = GridStride(kernel_);
-    rows_ = kernel_.Parameter(0);
-    first_ = axis.first;
-    Accumulate(axis);
-    for (uint32_t half = kReduceThreads / 2; half != 0; half /= 2) Halve(half);
-    WritePartial();
-    kernel_->CreateRetVoid();
-  }
-
- private:
-  std::vector<llvm::Type*> Types() const {
-    auto& context = entry_->getContext();
-    llvm::Type *number = llvm::Type::getInt64Ty(context), *pointer = llvm::PointerType::get(context, 0);
-    return {number, pointer, pointer, number, pointer};
-  }
-
-  llvm::Align alignment() const { return llvm::Align(match_.result.alignment); }
-  llvm::Value* Element(llvm::Value* row) {
-    return kernel_.At(kernel_.Parameter(2), kernel_->CreateMul(row, kernel_.Parameter(3)));
-  }
-  llvm::Value* Shared(llvm::Value* thread) {
-    auto* generic = kernel_->CreateAddrSpaceCast(shared_, kernel_->getPtrTy());
-    return kernel_.At(generic, kernel_->CreateMul(thread, kernel_->getInt64(size_)));
-  }
-  void Copy(llvm::Value* to, llvm::Value* from) { kernel_->CreateMemCpy(to, alignment(), from, alignment(), size_); }
-
-  // value = f(value, *other)
-  void Combine(llvm::Value* other, llvm::Value* row) {
-    const auto slots = match_.frame.slots();
-    Copy(kernel_.At(frame_, slots[0].offset), value_);
-    Copy(kernel_.At(frame_, slots[1].offset), other);
-    auto* status = kernel_->CreateCall(entry_, {frame_, value_});
-    ReportStatus(kernel_, status, row, kernel_.Parameter(1));
-  }
-
-  void Accumulate(const Axis& axis) {
-    auto* some = kernel_.Block("some");
-    auto* loop = kernel_.Block("loop");
-    auto* body = kernel_.Block("row");
-    auto* store = kernel_.Block("store");
-    auto* meet = kernel_.Block("meet");
-    kernel_->CreateCondBr(kernel_->CreateICmpULT(axis.first, rows_), some, meet);
-    kernel_->SetInsertPoint(some);
-    Copy(value_, Element(axis.first));
-    auto* second = kernel_->CreateNUWAdd(axis.first, axis.step);
-    kernel_.Go(loop);
-    auto* row = kernel_->CreatePHI(kernel_->getInt64Ty(), 2);
-    row->addIncoming(second, some);
-    kernel_->CreateCondBr(kernel_->CreateICmpULT(row, rows_), body, store);
-    kernel_->SetInsertPoint(body);
-    Combine(Element(row), row);
-    row->addIncoming(kernel_->CreateNUWAdd(row, axis.step), kernel_->GetInsertBlock());
-    kernel_->CreateBr(loop);
-    kernel_->SetInsertPoint(store);
-    Copy(Shared(thread_), value_);
-    kernel_.Go(meet);
-  }
-
-  // Thread t has a value where its first row exists; so has its partner where first + half does.
-  void Halve(uint32_t half) {
-    auto* combine = kernel_.Block("combine");
-    auto* next = kernel_.Block("next");
-    kernel_->CreateIntrinsic(llvm::Intrinsic::nvvm_barrier_cta_sync_aligned_all, {}, {kernel_->getInt32(0)});
-    auto* partner = kernel_->CreateNUWAdd(first_, kernel_->getInt64(half));
-    kernel_->CreateCondBr(kernel_->CreateAnd(kernel_->CreateICmpULT(thread_, kernel_->getInt64(half)),
-                                             kernel_->CreateICmpULT(partner, rows_)),
-                          combine, next);
-    kernel_->SetInsertPoint(combine);
-    Combine(Shared(kernel_->CreateNUWAdd(thread_, kernel_->getInt64(half))), first_);
-    Copy(Shared(thread_), value_);
-    kernel_.Go(next);
-  }
-
-  void WritePartial() {
-    auto* write = kernel_.Block("write");
-    auto* end = kernel_.Block("end");
-    kernel_->CreateCondBr(kernel_->CreateAnd(kernel_->CreateIsNull(thread_), kernel_->CreateICmpULT(first_, rows_)),
-                          write, end);
-    kernel_->SetInsertPoint(write);
-    auto* block = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
-    Copy(kernel_.At(kernel_.Parameter(4), kernel_->CreateMul(block, kernel_->getInt64(size_))), value_);
-    kernel_.Go(end);
-  }
-
-  const ir::MatchedFunction& match_;
-  llvm::Function* entry_;
-  const uint64_t size_;
-  KernelBuilder kernel_;
-  llvm::GlobalVariable* shared_ = nullptr;
-  llvm::Value *frame_ = nullptr, *value_ = nullptr, *thread_ = nullptr, *rows_ = nullptr, *first_ = nullptr;
-};
-
 Error Refuse(const FunctionDeclaration& declaration, std::string_view why) {
   Error error(ErrorKind::kUnsupported, fmt::format("'{}' with signature `{}`: {}", ir::Bounded(declaration.symbol, 200),
                                                    declaration.signature, why));
@@ -310,10 +140,11 @@ Status CheckSignature(const ir::MatchedFunction& match, EntryKind kind, const Fu
   const auto& parameters = match.parameters;
   if (parameters.size() != 2 || parameters[0].type != match.result.type || parameters[1].type != match.result.type ||
       match.result.size == 0) {
-    return Refuse(declaration, "a reduction takes two values of one type and returns a third");
+    return Refuse(declaration, fmt::format("a {} takes two values of one type and returns a third",
+                                           kind == EntryKind::kScan ? "scan" : "reduction"));
   }
   if (match.result.size * kReduceThreads > 48 * 1024)
-    return Refuse(declaration, "its values are too large to reduce on a GPU");
+    return Refuse(declaration, "its values are too large to meet in the shared memory of a GPU");
   return {};
 }
 
@@ -323,6 +154,8 @@ uint32_t ParameterBytes(EntryKind kind, const ir::MatchedFunction& match) {
       return sizeof(MapParameters) + sizeof(Column) * (match.parameters.size() + (match.result.size != 0));
     case EntryKind::kReduce:
       return sizeof(ReduceParameters);
+    case EntryKind::kScan:
+      return sizeof(ScanParameters);
     default:
       return sizeof(CallParameters);
   }
@@ -466,7 +299,10 @@ Expected<EntryPoint> MakeEntry(const ir::MatchedFunction& match, EntryKind kind,
       MapBuilder(match, entry.symbol, inner).Build();
       break;
     case EntryKind::kReduce:
-      ReduceBuilder(match, entry.symbol, inner).Build();
+      MakeReduceKernel(match, entry.symbol, inner);
+      break;
+    case EntryKind::kScan:
+      MakeScanKernel(match, entry.symbol, inner);
       break;
     default:
       MakeCall(module, entry.symbol, inner);

@@ -173,6 +173,10 @@ class GpuModule : public LoadedModule {
       launch->block[0] = kMapThreads;
     } else if (entry.kind == EntryKind::kReduce) {
       launch->block[0] = kReduceThreads;
+    } else if (entry.kind == EntryKind::kScan) {
+      const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;
+      launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(invocation.rows, 1, most));
+      launch->block[0] = invocation.in_order ? 1 : ScanThreads(invocation.length);
     }
     return {};
   }

@@ -13,10 +13,13 @@
 //           of 0 broadcasts. `rows` is at most kMaxRowsPerLaunch. Pointers and strings are refused. *outcome is set to
 //           kAllRowsFine before the launch; after it the first failing row and its status: OutcomeRow(),
 //           OutcomeStatus().
-// reduce    a function T(T,T) that is associative and commutative, blocks of kReduceThreads threads, any
-// one-dimensional
-//           grid: ReduceParameters. Each block writes one T to partials[blockIdx.x * element size], or nothing if it
-//           has no row: block b has rows while b * kReduceThreads < rows. Run it again over the partials, by one block.
+// reduce    a function T(T,T) that is associative, blocks of kReduceThreads threads, any one-dimensional grid:
+//           ReduceParameters. Each thread has a run of neighbours, ceil(rows / threads) of them. Each block writes one
+//           T to partials[blockIdx.x * element size], or nothing if it has no row. Run it again over the partials, by
+//           one block.
+// scan      a function T(T,T) that is associative, any one-dimensional grid, blocks of at most kScanThreads threads:
+//           ScanParameters. Each block takes segments. Each thread of it has a run of neighbours, so that the number of
+//           threads says which values meet: one thread goes strictly from first to last. Input and output may be one.
 // kernel    the client's own: EntryPoint::parameters say where each parameter of the signature lies in the buffer.
 // constructors, destructors of the artifact: no parameters, one thread.
 #pragma once
@@ -54,5 +57,20 @@ struct ReduceParameters {
 };
 static_assert(sizeof(ReduceParameters) == 40);
 inline constexpr uint32_t kReduceThreads = 256;
+
+struct ScanParameters {
+  uint64_t segments;
+  uint64_t length;   // elements of each; all of them together at most kMaxRowsPerLaunch
+  uint64_t outcome;  // as for map
+  Column in, out;    // all segments, one behind the other
+  uint64_t carry;    // the value of all that came before each segment, or 0
+};
+static_assert(sizeof(ScanParameters) == 64);
+inline constexpr uint32_t kScanThreads = 256;
+// The threads of a block for segments of this length: whole warps, each thread with some elements.
+inline constexpr uint32_t ScanThreads(uint64_t length) {
+  const uint64_t wanted = (length / 8 + 31) / 32 * 32;
+  return static_cast<uint32_t>(wanted < 32 ? 32 : wanted > kScanThreads ? kScanThreads : wanted);
+}
 
 }  // namespace rbc::cuda

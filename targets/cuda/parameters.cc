@@ -71,6 +71,17 @@ Expected<std::string> PackReduction(const Invocation& invocation, const DeviceAd
       invocation.rows, addresses.outcome, {addresses.memory + column.offset, column.stride}, addresses.result});
 }
 
+Expected<std::string> PackScan(const Invocation& invocation, const DeviceAddresses& addresses) {
+  const auto columns = invocation.columns;
+  if (invocation.length == 0 || invocation.rows > kMaxRowsPerLaunch / invocation.length || columns.size() < 2 ||
+      columns.size() > 3)
+    return Error(ErrorKind::kInvalidArgument, fmt::format("a scan of {} times {} elements is larger than {}; split it",
+                                                          invocation.rows, invocation.length, kMaxRowsPerLaunch));
+  const auto at = [&](size_t i) { return Column{addresses.memory + columns[i].offset, columns[i].stride}; };
+  return Bytes(ScanParameters{invocation.rows, invocation.length, addresses.outcome, at(0), at(1),
+                              columns.size() == 3 ? at(2).data : 0});
+}
+
 }  // namespace
 
 Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& invocation,
@@ -85,9 +96,9 @@ Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& 
     case EntryKind::kReduce:
       return PackReduction(invocation, addresses);
     case EntryKind::kScan:
-      break;
+      return PackScan(invocation, addresses);
   }
-  return Error(ErrorKind::kUnsupported, "scans do not run on GPUs");
+  return Error(ErrorKind::kInternal, fmt::format("'{}' is an entry of no known kind", entry.symbol));
 }
 
 Status CheckShape(const EntryPoint& entry, const GridShape& shape) {

@@ -62,6 +62,8 @@ class SimulatedModule : public LoadedModule {
       launch.dynamic_shared = invocation.shape->shared_bytes;
     } else if (entry.kind == EntryKind::kReduce) {
       launch.block[0] = kReduceThreads;
+    } else if (entry.kind == EntryKind::kScan) {
+      launch.block[0] = invocation.in_order ? 1 : ScanThreads(invocation.length);
     }
     RBC_RETURN_IF_ERROR(simulator::Run(launch, Around()));
     if (outcome == kAllRowsFine) return status;

@@ -27,6 +27,19 @@ define i64 @most(i64 %x, i64 %y) { %c = icmp sgt i64 %x, %y
   ret i64 %r }
 define i64 @last(i64 %x, i64 %y) {
   ret i64 %y }
+define i64 @first(i64 %x, i64 %y) {
+  ret i64 %x }
+define {i64, i64} @then({i64, i64} %x, {i64, i64} %y) {
+  %xa = extractvalue {i64, i64} %x, 0
+  %xb = extractvalue {i64, i64} %x, 1
+  %ya = extractvalue {i64, i64} %y, 0
+  %yb = extractvalue {i64, i64} %y, 1
+  %a = mul i64 %xa, %ya
+  %t = mul i64 %xb, %ya
+  %b = add i64 %t, %yb
+  %r0 = insertvalue {i64, i64} poison, i64 %a, 0
+  %r = insertvalue {i64, i64} %r0, i64 %b, 1
+  ret {i64, i64} %r }
 define i32 @careful(ptr %result, i64 %x, i64 %y) {
   %bad = icmp eq i64 %y, -1
   br i1 %bad, label %refuse, label %fine
@@ -154,22 +167,23 @@ TEST_P(ArrayReductions, InOrderGoFromFirstToLast) {
   ArrayReduceOptions options;
   options.ordered = true;
   const auto result = last.try_reduce(ArrayArgument::Of(x), options);
-  if (!is_host()) {
-    EXPECT_EQ(ErrorOf(result).kind, ErrorKind::kUnsupported);
-    return;
-  }
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_THAT(result->as<int64_t>(), ElementsAre(x.back()));
+  // And along an axis, whose elements are far apart.
+  options.axis = 0;
+  const auto rows = last.reduce(ArrayArgument::Of(std::span(x).first(20'000), {4, 5'000}), options).as<int64_t>();
+  EXPECT_EQ(rows, std::vector<int64_t>(x.begin() + 15'000, x.begin() + 20'000));
+  // Sums of doubles are those of a plain loop, to the bit.
+  const std::vector<double> tenths(10'001, 0.1);
+  options.axis.reset();
+  const Caller add = Named("add", "float64(float64, float64)");
+  EXPECT_THAT(add.reduce(ArrayArgument::Of(tenths), options).as<double>(),
+              ElementsAre(std::accumulate(tenths.begin(), tenths.end(), 0.0)));
 }
 
 TEST_P(ArrayReductions, ScansAreThoseOfAPlainLoop) {
   const Caller add = Named("addi", "int64(int64, int64)");
-  if (!is_host()) {
-    const std::vector<int64_t> x = {1, 2};
-    EXPECT_EQ(ErrorOf(add.try_scan(ArrayArgument::Of(x))).kind, ErrorKind::kUnsupported);
-    return;
-  }
-  for (const size_t count : {0u, 1u, 65u, 8192u, 8193u, 50'000u}) {
+  for (const size_t count : {0u, 1u, 2u, 31u, 32u, 33u, 65u, 257u, 8192u, 8193u, 50'000u}) {
     const auto x = Numbers(count, count + 1);
     std::vector<int64_t> expected(count);
     std::partial_sum(x.begin(), x.end(), expected.begin());
@@ -188,12 +202,61 @@ TEST_P(ArrayReductions, ScansAreThoseOfAPlainLoop) {
   EXPECT_THAT(flat.as<int64_t>(), ElementsAre(1, 3, 6, 10, 15, 21));
 }
 
+// By functions that do not commute.
+TEST_P(ArrayReductions, KeepTheOrderOfTheirElements) {
+  const Caller first = Named("first", "int64(int64, int64)"), last = Named("last", "int64(int64, int64)");
+  const auto x = Numbers(3'000, 5);
+  EXPECT_THAT(first.reduce(ArrayArgument::Of(x)).as<int64_t>(), ElementsAre(x[0]));
+  EXPECT_THAT(last.reduce(ArrayArgument::Of(x)).as<int64_t>(), ElementsAre(x.back()));
+  EXPECT_EQ(last.scan(ArrayArgument::Of(x)).as<int64_t>(), x);
+  EXPECT_EQ(first.scan(ArrayArgument::Of(x)).as<int64_t>(), std::vector<int64_t>(x.size(), x[0]));
+  // Affine maps, one after the other: x -> a x + b.
+  struct Affine {
+    uint64_t a, b;
+    bool operator==(const Affine&) const = default;
+  };
+  std::vector<Affine> steps(2'500), expected;
+  std::mt19937_64 random(11);
+  for (Affine& step : steps) step = {random() | 1, random()};
+  Affine sum = steps[0];
+  expected.push_back(sum);
+  for (size_t i = 1; i < steps.size(); ++i)
+    expected.push_back(sum = {sum.a * steps[i].a, sum.b * steps[i].a + steps[i].b});
+  ArrayArgument in;
+  in.dtype = "{uint64, uint64}";
+  in.data = steps.data();
+  in.shape = {static_cast<int64_t>(steps.size())};
+  const Caller then = Named("then", "{uint64, uint64}({uint64, uint64}, {uint64, uint64})");
+  const auto whole = then.reduce(in);
+  EXPECT_EQ(std::memcmp(whole.data.data(), &expected.back(), sizeof(Affine)), 0);
+  const auto scanned = then.scan(in);
+  ASSERT_EQ(scanned.data.size(), expected.size() * sizeof(Affine));
+  EXPECT_EQ(std::memcmp(scanned.data.data(), expected.data(), scanned.data.size()), 0);
+}
+
+// More than crosses to a device at once: what came before goes on with the next piece.
+TEST_P(ArrayReductions, LargeScansGoOnFromPieceToPiece) {
+  const Caller add = Named("addi", "int64(int64, int64)");
+  ArrayArgument sevens = ArrayArgument::One(int64_t{7});
+  sevens.shape = {(4 << 20) + 12'345};
+  sevens.strides = {0};
+  const auto sums = add.scan(sevens).as<int64_t>();
+  ASSERT_EQ(sums.size(), static_cast<size_t>(sevens.shape[0]));
+  for (size_t i = 0; i < sums.size(); ++i) ASSERT_EQ(sums[i], static_cast<int64_t>(7 * (i + 1)));
+  const auto x = Numbers((4 << 20) + 12'345, 17);
+  ArrayReduceOptions options;
+  options.ordered = true;
+  EXPECT_THAT(add.reduce(ArrayArgument::Of(x), options).as<int64_t>(),
+              ElementsAre(std::accumulate(x.begin(), x.end(), int64_t{0})));
+}
+
 TEST_P(ArrayReductions, AStatusIsTold) {
   const Caller careful = Named("careful", "int64(int64, int64)", CallAbi::kStatusRetptr);
   auto x = std::vector<int64_t>(40'000, 1);
   EXPECT_THAT(careful.reduce(ArrayArgument::Of(x)).as<int64_t>(), ElementsAre(40'000));
   x[39'000] = -1;
   EXPECT_EQ(careful.reduce(ArrayArgument::Of(x)).status, 9);
+  EXPECT_EQ(careful.scan(ArrayArgument::Of(x)).status, 9);
 }
 
 TEST_P(ArrayReductions, OtherSignaturesAreRefused) {

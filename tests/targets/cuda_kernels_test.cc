@@ -282,6 +282,37 @@ TEST(CudaKernels, ReductionsOfAnyLength) {
   }
 }
 
+// Any number of threads, in place: one of them goes strictly from first to last.
+TEST(CudaKernels, ScansOfAnyLength) {
+  CompileOptions options;
+  options.entry = EntryKind::kScan;
+  const std::vector<FunctionDeclaration> declarations = {{"most", "int64(int64, int64)"}};
+  Simulated module(kMax, declarations, options);
+  ASSERT_TRUE(module.ok());
+  const auto& entry = module.artifact().entries[0];
+  EXPECT_TRUE(entry.meets);
+  EXPECT_EQ(entry.parameter_bytes, sizeof(cuda::ScanParameters));
+  for (const uint64_t length : {1, 2, 31, 255, 256, 257, 1000}) {
+    for (const uint32_t threads : {1, 32, 256}) {
+      constexpr uint64_t kSegments = 5;
+      const int64_t before = -19'500;
+      std::vector<int64_t> data(kSegments * length), expected(data.size());
+      for (size_t i = 0; i < data.size(); ++i) {
+        data[i] = static_cast<int64_t>(i * 7919 % 10'007) - 20'000;
+        expected[i] = std::max(data[i], i % length == 0 ? before : expected[i - 1]);
+      }
+      uint64_t outcome = cuda::kAllRowsFine;
+      const cuda::Column column = {reinterpret_cast<uint64_t>(data.data()), 8};
+      const cuda::ScanParameters parameters = {kSegments, length, reinterpret_cast<uint64_t>(&outcome),
+                                               column,    column, reinterpret_cast<uint64_t>(&before)};
+      auto run = Launch(module, 0, &parameters, {.blocks = 2, .threads = threads});
+      ASSERT_TRUE(run) << Message(run);
+      EXPECT_EQ(data, expected) << length << " by " << threads;
+      EXPECT_EQ(outcome, cuda::kAllRowsFine);
+    }
+  }
+}
+
 // A worker compiles one module after the other: nothing of one may show in the next.
 TEST(CudaKernels, PtxDoesNotDependOnWhatCameBefore) {
   const std::vector<FunctionDeclaration> reverse = {{"reverse", "void(int32*, int32*)", Abi::kKernel}};

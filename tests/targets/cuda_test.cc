@@ -37,7 +37,7 @@ TEST(Cuda, CompilesAFunctionForTheHostToPtx) {
 }
 
 TEST(Cuda, EveryLevelAndEntryAssembles) {
-  for (const auto entry : {EntryKind::kCall, EntryKind::kMap, EntryKind::kReduce}) {
+  for (const auto entry : {EntryKind::kCall, EntryKind::kMap, EntryKind::kReduce, EntryKind::kScan}) {
     for (uint8_t level = 0; level <= 3; ++level) {
       SCOPED_TRACE(fmt::format("entry {}, O{}", static_cast<int>(entry), level));
       CompileOptions options;

@@ -197,13 +197,12 @@ class RBC_API Caller {
   ArrayResult map_arrays(std::initializer_list<ArrayArgument> arrays, const ArrayMapOptions& options = {}) const {
     return ValueOrThrow(try_map_arrays(std::span(arrays.begin(), arrays.size()), options));
   }
-  // An associative function T(T, T) over the elements of an array, commutative unless `ordered`. A status other than 0
-  // is no error here.
+  // An associative function T(T, T) over the elements of an array. A status other than 0 is no error here.
   Result<ArrayResult> try_reduce(const ArrayArgument& array, const ArrayReduceOptions& options = {}) const;
   ArrayResult reduce(const ArrayArgument& array, const ArrayReduceOptions& options = {}) const {
     return ValueOrThrow(try_reduce(array, options));
   }
-  // Element i of the result is the reduction of elements 0 to i, strictly first to last.
+  // Element i of the result is the reduction of elements 0 to i; on host strictly first to last.
   Result<ArrayResult> try_scan(const ArrayArgument& array, const ArrayScanOptions& options = {}) const;
   ArrayResult scan(const ArrayArgument& array, const ArrayScanOptions& options = {}) const {
     return ValueOrThrow(try_scan(array, options));

@@ -1,0 +1,105 @@
+// Scans over arrays, and reductions in order, by a device that runs its entries itself: piece by piece through memory
+// that is the call's own, elements side by side, in place.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "worker/array_call.h"
+#include "worker/module_instance.h"
+#include "worker/row_walk.h"
+#include "worker/strided_copy.h"
+
+namespace rbc::worker {
+namespace {
+
+constexpr uint64_t kPieceBytes = 32 << 20;  // what crosses to the device at once
+constexpr uint64_t kAlignment = 64;
+
+uint64_t Count(std::span<const int64_t> shape) {
+  uint64_t count = 1;
+  for (const int64_t length : shape) count *= static_cast<uint64_t>(length);
+  return count;
+}
+
+// A piece is some whole segments, or a part of one, which then begins with what came before it.
+class DeviceScan {
+ public:
+  DeviceScan(const LoadedFunction& function, const ArrayCall& call)
+      : function_(function),
+        call_(call),
+        in_(call.columns()[0]),
+        out_(call.columns()[1]),
+        length_(Count(call.inner())),
+        most_(std::max<uint64_t>(1, kPieceBytes / in_.size)) {}
+
+  Expected<int32_t> Run() {
+    const uint64_t piece = length_ < most_ ? most_ / length_ * length_ : most_;
+    carry_ = (std::min(piece, call_.elements()) * in_.size + kAlignment - 1) / kAlignment * kAlignment;
+    const uint64_t size = carry_ + in_.size;
+    RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(size));
+    memory_ = {memory, size};
+    RBC_ASSIGN_OR_RETURN(unused_, scratch_.Get(in_.size));
+    for (uint64_t first = 0; first < call_.elements();) {
+      const uint64_t left = call_.elements() - first, of_segment = length_ - first % length_;
+      const uint64_t count = std::min(piece, length_ < most_ ? left : of_segment);
+      RBC_RETURN_IF_ERROR(Piece(first, count));
+      first += count;
+    }
+    return status_;
+  }
+
+ private:
+  Status Piece(uint64_t first, uint64_t count) {
+    Gather(in_.data, call_.shape(), in_.strides, in_.size, first, count, memory_.data());
+    const bool goes_on = first % length_ != 0;
+    const auto size = static_cast<int64_t>(in_.size);
+    const std::array columns = {MapColumn{0, size, in_.size}, MapColumn{0, size, in_.size},
+                                MapColumn{carry_, 0, in_.size}};
+    Invocation invocation;
+    invocation.memory = memory_;
+    invocation.result = unused_;
+    invocation.length = std::min(length_, count);
+    invocation.rows = count / invocation.length;
+    invocation.in_order = call_.ordered();
+    invocation.columns = std::span(columns).first(goes_on ? 3 : 2);
+    RBC_ASSIGN_OR_RETURN(const int32_t status, function_.module->code().Run(function_.index, invocation));
+    if (status_ == 0) status_ = status;
+    std::memcpy(memory_.data() + carry_, memory_.data() + (count - 1) * in_.size, in_.size);
+    Take(first, count);
+    return {};
+  }
+
+  // Of a scan every element, of a reduction the last of each segment.
+  void Take(uint64_t first, uint64_t count) const {
+    if (!call_.ordered()) {
+      Scatter(memory_.data(), call_.shape(), out_.strides, in_.size, first, count, out_.data);
+      return;
+    }
+    const auto outer = call_.outer();
+    for (uint64_t end = (first / length_ + 1) * length_; end <= first + count; end += length_) {
+      const uint64_t segment = end / length_ - 1;
+      const int64_t offset = RowWalk(outer, segment, 1).OffsetIn(std::span(out_.strides).first(outer.size()));
+      std::memcpy(out_.data + offset, memory_.data() + (end - 1 - first) * in_.size, in_.size);
+    }
+  }
+
+  const LoadedFunction& function_;
+  const ArrayCall& call_;
+  const ArrayOperand& in_;
+  const ArrayOperand& out_;
+  const uint64_t length_, most_;  // elements of a segment, and of a piece
+  Scratch scratch_;
+  std::span<uint8_t> memory_;
+  uint64_t carry_ = 0;         // where in memory_ the value is of all that came before the piece
+  uint8_t* unused_ = nullptr;  // the one result that an entry of another kind would give
+  int32_t status_ = 0;
+};
+
+}  // namespace
+
+Expected<int32_t> RunArrayScanOnDevice(const LoadedFunction& function, const ArrayCall& call) {
+  return DeviceScan(function, call).Run();
+}
+
+}  // namespace rbc::worker

@@ -112,10 +112,11 @@ class WidthChecker {
           return "an offset of more than 32 bits is not supported on cuda32";
         continue;
       }
-      if (index->getType()->getScalarSizeInBits() > 32)
-        return "an index of more than 32 bits is not supported on cuda32: make it 32 bits wide";
-      if (!element.isInBounds() && !element.hasNoUnsignedSignedWrap())
-        return "an index that may wrap around at 32 bits is not supported on cuda32";
+      // Of these a wider index keeps its value when it is cut to 32 bits.
+      if (element.isInBounds() || element.hasNoUnsignedSignedWrap()) continue;
+      return index->getType()->getScalarSizeInBits() > 32
+                 ? "an index of more than 32 bits is not supported on cuda32: make it inbounds"
+                 : "an index that may wrap around at 32 bits is not supported on cuda32: make it inbounds";
     }
     return {};
   }

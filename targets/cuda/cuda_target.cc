@@ -95,25 +95,38 @@ class Compilation {
     RBC_ASSIGN_OR_RETURN(module_, ir::ReadModule(input_.ir, context_, &log_));
     phases_.Begin("verify");
     RBC_RETURN_IF_ERROR(ir::VerifyModule(*module_, &log_));
-    RBC_RETURN_IF_ERROR(ir::CheckWholeModule(*module_, is_32_bit_ ? 32 : 64));
-    // PTX of 32 bits, for people, stays as it is.
-    return is_32_bit_ && !tools_.options.is_32_bit ? Widen() : Status();
+    return ir::CheckWholeModule(*module_, is_32_bit_ ? 32 : 64);
   }
 
-  // Under its own layout, before it becomes a module of 64 bits.
-  Status Widen() {
-    phases_.Begin("widen");
+  // PTX of 32 bits, for people, stays as it is.
+  bool IsWidened() const { return is_32_bit_ && !tools_.options.is_32_bit; }
+
+  void Prepare(const llvm::Triple& triple, const llvm::DataLayout& layout) {
     const ir::PrepareOptions prepare{options_.debug, options_.allow_contract, ir::Machine::kNvptx};
-    ir::PrepareModule(*module_, llvm::Triple(kTriple32), llvm::DataLayout(kLayout32), prepare);
-    // What it would refuse LLVM's passes must not meet either.
-    RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm, ir::Machine::kNvptx));
-    return WidenPointers(*module_);
+    ir::PrepareModule(*module_, triple, layout, prepare);
   }
 
   Status Check() {
     phases_.Begin("check");
-    const ir::PrepareOptions prepare{options_.debug, options_.allow_contract, ir::Machine::kNvptx};
-    ir::PrepareModule(*module_, tools_.machine->getTargetTriple(), tools_.machine->createDataLayout(), prepare);
+    const llvm::Triple& triple = tools_.machine->getTargetTriple();
+    const llvm::DataLayout layout = tools_.machine->createDataLayout();
+    if (IsWidened())
+      Prepare(llvm::Triple(kTriple32), llvm::DataLayout(kLayout32));
+    else
+      Prepare(triple, layout);
+    RBC_RETURN_IF_ERROR(Keep());
+    RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm, ir::Machine::kNvptx));
+    if (IsWidened()) {
+      phases_.Begin("widen");
+      RBC_RETURN_IF_ERROR(WidenPointers(*module_));
+      Prepare(triple, layout);
+      RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm, ir::Machine::kNvptx));
+    }
+    return CheckDevice(*module_, tools_.options.gpu.sm);
+  }
+
+  // What is declared and what it needs; only of that is anything asked.
+  Status Keep() {
     RBC_RETURN_IF_ERROR(ir::CheckDefined(*module_, input_.functions));
     RBC_ASSIGN_OR_RETURN(statics_, ir::CollectStaticFunctions(*module_));
     if (!input_.functions.empty()) ir::KeepOnly(*module_, KeptNames(), shared_.symbols, shared_.library);
@@ -121,8 +134,7 @@ class Compilation {
       if (!name->empty()) module_->getFunction(*name)->setLinkage(llvm::GlobalValue::InternalLinkage);
     }
     if (input_.functions.empty()) RespellNames();
-    RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm, ir::Machine::kNvptx));
-    return CheckDevice(*module_, tools_.options.gpu.sm);
+    return {};
   }
 
   // Dots of names that stay visible, as LLVM's back end does with the others.

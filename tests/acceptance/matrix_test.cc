@@ -1,5 +1,5 @@
-// Every front end on every target: call, map, kernel, status, crash, print. A cell runs or is a typed refusal.
-// SPDX-License-Identifier: Apache-2.0
+// Every front end on every target: call, map, reduce, scan, array function, kernel, status, crash, print. A cell runs
+// or is a typed refusal. SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <numeric>
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
@@ -36,13 +37,22 @@ fine:
   store double %x, ptr %result
   ret i32 0
 }
+define double @sum(double %x, double %y) {
+  %r = fadd double %x, %y
+  ret double %r
+}
+define i64 @plus(i64 %x, i64 %y) {
+  %r = add i64 %x, %y
+  ret i64 %r
+}
 define i64 @boom(i64 %x) {
   store volatile i64 %x, ptr null
   ret i64 %x
 }
 )";
 
-// y = 2 x; the sum of y. Narrow indices, which cuda32 takes.
+// `twice`: y = 2 x; the sum of y. `turn`: each row of four backwards, through a local array. Indices within their
+// arrays, which cuda32 takes at any width.
 constexpr char kArrays[] = R"(
 define double @twice(ptr %x, i64 %n, ptr %y, i64 %m) {
   %some = icmp sgt i64 %n, 0
@@ -50,9 +60,8 @@ define double @twice(ptr %x, i64 %n, ptr %y, i64 %m) {
 row:
   %i = phi i64 [0, %0], [%next, %row]
   %sum = phi double [0.0, %0], [%more, %row]
-  %at = trunc i64 %i to i32
-  %from = getelementptr double, ptr %x, i32 %at
-  %to = getelementptr double, ptr %y, i32 %at
+  %from = getelementptr inbounds double, ptr %x, i64 %i
+  %to = getelementptr inbounds double, ptr %y, i64 %i
   %value = load double, ptr %from
   %double = fmul double %value, 2.0
   store double %double, ptr %to
@@ -63,6 +72,42 @@ row:
 end:
   %total = phi double [0.0, %0], [%more, %row]
   ret double %total
+}
+define void @turn(ptr %x, i64 %rows, i64 %columns, i64 %down, i64 %right) {
+  %kept = alloca [4 x double]
+  br label %row
+row:
+  %i = phi i64 [0, %0], [%next_row, %turned]
+  %along = mul nsw i64 %i, %down
+  %begin = getelementptr inbounds i8, ptr %x, i64 %along
+  br label %read
+read:
+  %j = phi i64 [0, %row], [%next_read, %read]
+  %from_offset = mul nsw i64 %j, %right
+  %from = getelementptr inbounds i8, ptr %begin, i64 %from_offset
+  %value = load double, ptr %from
+  %slot = getelementptr inbounds [4 x double], ptr %kept, i64 0, i64 %j
+  store double %value, ptr %slot
+  %next_read = add i64 %j, 1
+  %more_to_read = icmp slt i64 %next_read, 4
+  br i1 %more_to_read, label %read, label %write
+write:
+  %k = phi i64 [0, %read], [%next_write, %write]
+  %to_offset = mul nsw i64 %k, %right
+  %to = getelementptr inbounds i8, ptr %begin, i64 %to_offset
+  %opposite = sub nsw i64 3, %k
+  %kept_at = getelementptr inbounds [4 x double], ptr %kept, i64 0, i64 %opposite
+  %turned_value = load double, ptr %kept_at
+  store double %turned_value, ptr %to
+  %next_write = add i64 %k, 1
+  %more_to_write = icmp slt i64 %next_write, 4
+  br i1 %more_to_write, label %write, label %turned
+turned:
+  %next_row = add i64 %i, 1
+  %more_rows = icmp slt i64 %next_row, %rows
+  br i1 %more_rows, label %row, label %end
+end:
+  ret void
 }
 define {ptr, i64, i64, ptr} @whole(ptr %x, i64 %n) {
   %a = insertvalue {ptr, i64, i64, ptr} zeroinitializer, ptr %x, 0
@@ -269,6 +314,37 @@ TEST_P(Matrix, CxxMap) {
   EXPECT_EQ(ErrorOf([&] { poly.caller().map(101, {columns[0], columns[1]}); }).kind, ErrorKind::kInvalidArgument);
 }
 
+TEST_P(Matrix, CxxReduce) {
+  if (!Exists()) return;
+  const auto plus = Jit().function(Source::Ir(Arithmetic()), "plus", {"int64(int64, int64)"});
+  std::vector<int64_t> x(3 * 4000);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<int64_t>(i * i % 1009);
+  const auto all = std::accumulate(x.begin(), x.end(), int64_t{0});
+  EXPECT_THAT(plus.reduce(ArrayArgument::Of(x)).as<int64_t>(), ElementsAre(all));
+  ArrayReduceOptions options;
+  options.ordered = true;
+  EXPECT_THAT(plus.reduce(ArrayArgument::Of(x), options).as<int64_t>(), ElementsAre(all));
+  options.axis = 1;
+  const auto rows = plus.reduce(ArrayArgument::Of(std::span(x), {3, 4000}), options).as<int64_t>();
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(rows.at(i), std::accumulate(x.begin() + 4000 * i, x.begin() + 4000 * (i + 1), int64_t{0})) << i;
+}
+
+TEST_P(Matrix, CxxScan) {
+  if (!Exists()) return;
+  const auto plus = Jit().function(Source::Ir(Arithmetic()), "plus", {"int64(int64, int64)"});
+  for (const size_t count : {1u, 100u, 10'000u}) {
+    std::vector<int64_t> x(count), expected(count);
+    for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<int64_t>(i * i % 1009) - 500;
+    std::partial_sum(x.begin(), x.end(), expected.begin());
+    EXPECT_EQ(plus.scan(ArrayArgument::Of(x)).as<int64_t>(), expected) << count;
+  }
+  const std::vector<int64_t> x = {1, 2, 3, 4, 5, 6};
+  ArrayScanOptions options;
+  options.axis = 0;
+  EXPECT_THAT(plus.scan(ArrayArgument::Of(std::span(x), {2, 3}), options).as<int64_t>(), ElementsAre(1, 2, 3, 5, 7, 9));
+}
+
 TEST_P(Matrix, CxxKernel) {
   if (!Exists()) return;
   const auto jit = Jit();
@@ -354,7 +430,6 @@ TEST_P(Matrix, CxxPrint) {
 
 TEST_P(Matrix, CxxArrayFunctions) {
   if (!Exists()) return;
-  if (target() == "cuda32") GTEST_SKIP() << "the index of this module may wrap around at 32 bits";
   const auto jit = Jit();
   const Source source = Source::Ir(Arrays());
   const auto twice = jit.function<double(ArrayView<const double>, ArrayView<double>)>(source, "twice");
@@ -366,13 +441,16 @@ TEST_P(Matrix, CxxArrayFunctions) {
   // The same by values, which are spans and vectors.
   auto caller = jit.function(source, "twice", {"f64(f64[], f64[])"});
   EXPECT_EQ(caller(x, y).as<double>(), 13.0);
+  std::vector<double> rows = {1, 2, 3, 4, 5, 6, 7, 8};
+  auto turn = jit.function(source, "turn", {"void(f64[:,:])"});
+  turn(ArrayView<double, 2>(rows.data(), {2, 4}));
+  EXPECT_THAT(rows, ElementsAre(4, 3, 2, 1, 8, 7, 6, 5));
   const Error none = ErrorOf([&] { caller(std::vector<float>{1}, y); });
   EXPECT_EQ(none.kind, ErrorKind::kNoMatch) << none.message;
 }
 
 TEST_P(Matrix, CxxArrayResults) {
   if (!Exists()) return;
-  if (target() == "cuda32") GTEST_SKIP() << "the index of this module may wrap around at 32 bits";
   const auto whole = Jit().function<std::vector<double>(ArrayView<const double>)>(Source::Ir(Arrays()), "whole");
   const std::vector<double> x = {1, 2, 3.5};
   if (is_host()) {
@@ -399,7 +477,6 @@ TEST_P(Matrix, CliCall) {
 
 TEST_P(Matrix, CliArrayFunctions) {
   if (!Exists()) return;
-  if (target() == "cuda32") GTEST_SKIP() << "the index of this module may wrap around at 32 bits";
   const std::string source = File("arrays.ll", Arrays()), in = File("x.npy", Npy({1, 2, 3}));
   EXPECT_EQ(Rbc({"call", source, "twice", "f64(f64[],f64[])", in, "[0, 0, 0]"}).out, "12.0\n");
   const std::string out = farm().folder() + "/out.npy";
@@ -426,6 +503,19 @@ TEST_P(Matrix, CliMap) {
   EXPECT_EQ(ReadWholeFile(out), Npy({2.5, 9.5, 28.5}));
   const Finished wrong = Rbc({"map", source, "poly", "f64(f64,f64)", in, File("y.npy", Npy({1, 2}))});
   EXPECT_THAT(wrong.err, StartsWith("error: InvalidArgument")) << wrong.ToString();
+}
+
+TEST_P(Matrix, CliReduceAndScan) {
+  if (!Exists()) return;
+  const std::string source = File("poly.ll", Arithmetic()), in = File("x.npy", Npy({1, 2, 3}));
+  const std::string out = farm().folder() + "/out.npy";
+  EXPECT_EQ(Rbc({"reduce", source, "sum", "f64(f64,f64)", in, "--ordered"}).out, "6.0\n");
+  EXPECT_EQ(Rbc({"scan", source, "sum", "f64(f64,f64)", in}).out, "[1.0, 3.0, 6.0]\n");
+  const Finished run = Rbc({"scan", source, "sum", "f64(f64,f64)", in, "--axis", "0", "-o", out});
+  EXPECT_EQ(run.exit_code, 0) << run.ToString();
+  EXPECT_EQ(ReadWholeFile(out), Npy({1, 3, 6}));
+  const Finished wrong = Rbc({"reduce", source, "checked", "f64(f64)", in, "--abi", "status_retptr"});
+  EXPECT_THAT(wrong.err, StartsWith("error: NoMatch")) << wrong.ToString();
 }
 
 TEST_P(Matrix, CliKernel) {

@@ -1,7 +1,7 @@
 """Python's column of the matrix: each kind of use on each target runs, or is refused by a type of its own.
 
 tests/acceptance/matrix_test.cc has the columns of C++ and the command. cuda32 refuses
-what needs pointers or indices of 64 bits: kernels, memory behind pointers, and division of 64-bit numbers.
+what needs pointers or indices of 64 bits: kernels, arrays, memory behind pointers, and division of 64-bit numbers.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -52,6 +52,43 @@ def test_map(cell):
 
     x = np.arange(1000.0)
     assert np.array_equal(cell.function("float64(float64, float64)", poly)(x, 0.5), x * x * 0.5 + 1.5)
+
+
+def test_reduce(cell):
+    add = cell.function("int64(int64, int64)", lambda a, b: a + b)
+    x = np.arange(12_000).reshape(3, 4, 1000)
+    assert add.reduce(x, axis=None) == x.sum()
+    assert np.array_equal(add.reduce(x, axis=1), x.sum(axis=1))
+
+
+def test_scan(cell):
+    add = cell.function("int64(int64, int64)", lambda a, b: a + b)
+    x = np.arange(6000).reshape(3, 2000)
+    for axis in (0, -1):
+        assert np.array_equal(add.accumulate(x, axis=axis), np.cumsum(x, axis=axis))
+
+
+def test_array_function(cell):
+    def double(x, y):
+        kept = x.shape[0] - 1
+        for i in range(len(x)):
+            for j in range(x.shape[1]):
+                y[kept - i, j] = 2 * x[i, j]
+
+    with cell.wide:
+        function = cell.function("void(float64[:,:], float64[:,:])", double)
+        x, y = np.arange(12.0).reshape(3, 4), np.zeros((3, 4))
+        for given, out in ((x, y), (x[::2, ::-1], np.zeros((4, 2), order="F").T), (x[:0], y[:0])):
+            function(given, out)
+            assert np.array_equal(out, 2 * given[::-1])
+
+
+def test_array_result(cell, target):
+    refusal = contextlib.nullcontext() if target == "host" else pytest.raises(_REFUSALS)
+    with refusal as caught:
+        assert np.array_equal(cell.function("float64[:](float64[:])", lambda x: x[::2])(np.arange(5.0)), [0, 2, 4])
+    if target == "cuda":
+        assert "cannot return an array" in str(caught.value)
 
 
 def test_kernel(cell, target):

@@ -314,6 +314,28 @@ end:
   }
 }
 
+// An index that is cut to 32 bits without losing anything may have more.
+TEST(Cuda32, TakesWideIndicesThatStayInBounds) {
+  const std::string wide =
+      "define double @f(ptr %p, i64 %i) {\n  %q = getelementptr inbounds double, ptr %p, i64 %i\n"
+      "  %x = load double, ptr %q\n  ret double %x\n}\n";
+  const auto ptx = Compile32(wide, {{"f", "float64(float64*, int64)"}}, ForPtx(90));
+  ASSERT_TRUE(ptx) << Message(ptx);
+  EXPECT_EQ(AssemblerComplaint(ptx->code, 90), "");
+}
+
+// Only what is declared and needed counts.
+TEST(Cuda32, DeadCodeRefusesNothing) {
+  const std::string module =
+      "@held = global ptr null\n"
+      "define i32 @other(ptr %p) {\n  %x = ptrtoint ptr %p to i32\n  ret i32 %x\n}\n"
+      "define linkonce_odr ptr @chase(ptr %p) {\n  %q = load ptr, ptr @held\n  ret ptr %q\n}\n"
+      "define i32 @f(i32 %x) {\n  %y = add i32 %x, 1\n  ret i32 %y\n}\n";
+  EXPECT_TRUE(Compile32(module, {{"f", "int32(int32)"}}, ForPtx(90)));
+  const auto refused = Compile32(module, {{"f", "int32(int32)"}, {"other", "int32(int32*)"}}, ForPtx(90));
+  EXPECT_THAT(Message(refused), HasSubstr("conversions between pointers and numbers"));
+}
+
 // What is refused where it would run is fine to read.
 TEST(Cuda32, GivesTextOf32BitsForGpusThatHadIt) {
   const std::string chain =
@@ -341,15 +363,15 @@ TEST(Cuda32, RefusesWhatDependsOnTheSizeOfPointers) {
        "conversions between pointers and numbers"},
       {"define i32 @f(ptr %p) {\n  %q = load ptr, ptr %p\n  %x = load i32, ptr %q\n  ret i32 %x\n}\n",
        "pointers in memory"},
-      {"define i32 @f(ptr %p) {\n  %i = load i64, ptr %p\n  %q = getelementptr inbounds i32, ptr %p, i64 %i\n  %x = "
-       "load i32, "
+      {"define i32 @f(ptr %p) {\n  %i = load i64, ptr %p\n  %q = getelementptr i32, ptr %p, i64 %i\n  %x = load i32, "
        "ptr %q\n  ret i32 %x\n}\n",
        "an index of more than 32 bits"},
       {"define i32 @f(ptr %p) {\n  %i = load i32, ptr %p\n  %q = getelementptr i32, ptr %p, i32 %i\n  %x = load i32, "
        "ptr %q\n  "
        "ret i32 %x\n}\n",
        "may wrap around"},
-      {"@g = global ptr null\ndefine i32 @f(ptr %p) {\n  ret i32 0\n}\n", "'g': a variable that holds pointers"},
+      {"@g = global ptr null\ndefine i32 @f(ptr %p) {\n  %x = load i32, ptr @g\n  ret i32 %x\n}\n",
+       "'g': a variable that holds pointers"},
   };
   for (const auto& [ir, message] : kCases) {
     auto artifact = Compile32(ir, {{"f", "int32(int32*)"}}, ForPtx(90));

@@ -487,6 +487,8 @@ def lower(function, name, signatures, description, options):
 
     description: the target's name, triple, data_layout and pointer_bits. Raises TypingError.
     """
+    if description.pointer_bits == 32:
+        _refuse_arrays(function, signatures, description)
     with _lock, global_compiler_lock, _settings():
         job = _Job(description)
         previous, _state.job = getattr(_state, "job", None), job
@@ -505,6 +507,14 @@ def lower(function, name, signatures, description, options):
             raise TypingError(message, details=traceback.format_exc()) from error
         finally:
             _state.job = previous
+
+
+def _refuse_arrays(function, signatures, description):
+    """numba's indices have 64 bits wherever its arrays go."""
+    for _, arguments, result in signatures:
+        if any(isinstance(ty, types.Array) for ty in (*arguments, _held(result))):
+            raise UnsupportedFeature(f"{function.__qualname__} has arrays, which numba makes for pointers of 64 bits and "
+                                     f"{description.name} has 32: use target cuda")
 
 
 def _symbol(name, signature):

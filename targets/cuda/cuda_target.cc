@@ -225,11 +225,11 @@ class Compilation {
     phases_.Begin("optimize");
     tools_.optimizer.Run(*module_, progress_);
     RBC_RETURN_IF_ERROR(Refused());
+    artifact_.stateful = ir::HasWritableGlobals(*module_);  // libdevice's tables are none of the client's
     phases_.Begin("maths");
     bool any = false;
     RBC_RETURN_IF_ERROR(shared_.libdevice.Link(*module_, &any));
     if (any) tools_.inliner.Run(*module_);
-    artifact_.stateful = ir::HasWritableGlobals(*module_);
     artifact_.repeatable =
         !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, shared_.library);
     RBC_RETURN_IF_ERROR(Refused());

@@ -224,6 +224,19 @@ TEST(CudaKernels, AtomicHistogram) {
   EXPECT_THAT(bins, ::testing::Each(1000));
 }
 
+// A block's memory is gone with it; a variable of the module is not.
+TEST(CudaKernels, SharedMemoryIsNoState) {
+  const std::vector<FunctionDeclaration> reverse = {{"reverse", "void(int32*, int32*)", Abi::kKernel}};
+  const auto shared = CompileCuda(kReverse, reverse, ForPtx(80));
+  ASSERT_TRUE(shared) << Message(shared);
+  EXPECT_FALSE(shared->stateful);
+  std::string global(kReverse);
+  for (size_t at; (at = global.find("addrspace(3)")) != std::string::npos;) global.replace(at, 12, "addrspace(1)");
+  const auto state = CompileCuda(global, reverse, ForPtx(80));
+  ASSERT_TRUE(state) << Message(state);
+  EXPECT_TRUE(state->stateful);
+}
+
 // A lock that is taken by spinning: the threads behind the first must let it go on.
 constexpr std::string_view kSpin = R"(
 define ptx_kernel void @count(ptr %lock, ptr %n) {

@@ -273,6 +273,16 @@ TEST(Cubin, BadPtxIsATypedErrorWithItsLine) {
   EXPECT_THAT(Message(cubin), HasSubstr("line"));
 }
 
+// The table that sinf goes through for large arguments is a variable there, which nothing writes.
+TEST(CudaLibrary, TablesOfLibdeviceAreNoState) {
+  constexpr std::string_view kSin =
+      "declare float @sinf(float)\ndefine float @f(float %x) {\n  %y = call float @sinf(float %x)\n  ret float %y\n}\n";
+  const auto artifact = CompileCuda(kSin, {{"f", "float32(float32)"}}, ForPtx(80));
+  ASSERT_TRUE(artifact) << Message(artifact);
+  EXPECT_FALSE(artifact->stateful);
+  EXPECT_TRUE(artifact->repeatable);
+}
+
 constexpr std::string_view kHead32 = R"(
 target datalayout = "e-p:32:32-p6:32:32-p7:32:32-i64:64-i128:128-i256:256-v16:16-v32:32-n16:32:64"
 target triple = "nvptx-nvidia-cuda"

@@ -13,6 +13,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
 #include "targets/host/emit.h"
+#include "targets/host/inline_maths.h"
 #include "targets/host/machine.h"
 #include "targets/host/optimize.h"
 #include "targets/host/vector_maths.h"
@@ -155,18 +156,23 @@ class Compilation {
     }
   }
 
-  void FinishBulk() {
+  void FinishBulk(bool inline_maths) {
+    const auto entries = ir::ResolveTiles(*module_, HasVectorMaths);
+    if (inline_maths) InlineVectorMaths(*module_);
     DropUnusedVectorFunctions(*module_);
-    for (auto* entry : ir::ResolveTiles(*module_, HasVectorMaths)) tools_.optimizer.Simplify(*entry);
+    for (auto* entry : entries) tools_.optimizer.Simplify(*entry);
   }
 
   bool IsBulk() const { return options_.entry != EntryKind::kCall; }
 
   Status Optimize() {
     phases_.Begin("optimize");
-    if (IsBulk()) PrepareVectorMaths(*module_, library_);
-    tools_.optimizer.Run(*module_, progress_, IsBulk() ? Optimizer::Strides::kAny : Optimizer::Strides::kOften1);
-    if (IsBulk()) FinishBulk();
+    const bool inline_maths =
+        IsBulk() && PrepareVectorMaths(*module_, library_) && PrepareInlineMaths(*module_, library_);
+    auto loops = IsBulk() ? Optimizer::Loops::kOfRows : Optimizer::Loops::kAny;
+    if (inline_maths) loops = Optimizer::Loops::kOfWholeVectors;
+    tools_.optimizer.Run(*module_, progress_, loops);
+    if (IsBulk()) FinishBulk(inline_maths);
     artifact_.stateful = ir::HasWritableGlobals(*module_);
     artifact_.repeatable = !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, library_);
     return Refused();

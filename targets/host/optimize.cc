@@ -46,24 +46,23 @@ llvm::OptimizationLevel LevelOf(uint8_t level) {
 
 namespace {
 
-// LLVM writes a loop for strides of one byte and leaves all others scalar, unless this option of its command line is
-// off, which is the process's: it is set for one run. Rows of a map are never one byte apart unless they are bytes.
-class SpeculationOnStrides {
+// Turns off an option of LLVM's command line, which is the process's, for one run.
+class OptionOff {
  public:
-  explicit SpeculationOnStrides(bool wanted) : option_(Find()) {
+  OptionOff(llvm::StringRef name, bool off) : option_(Find(name)) {
     if (option_ == nullptr) return;
     before_ = option_->getValue();
-    option_->setValue(wanted && before_);
+    option_->setValue(before_ && !off);
   }
-  ~SpeculationOnStrides() {
+  ~OptionOff() {
     if (option_ != nullptr) option_->setValue(before_);
   }
-  SpeculationOnStrides(const SpeculationOnStrides&) = delete;
+  OptionOff(const OptionOff&) = delete;
 
  private:
-  static llvm::cl::opt<bool>* Find() {
+  static llvm::cl::opt<bool>* Find(llvm::StringRef name) {
     const auto& options = llvm::cl::getRegisteredOptions();
-    const auto found = options.find("enable-mem-access-versioning");
+    const auto found = options.find(name);
     return found == options.end() ? nullptr : static_cast<llvm::cl::opt<bool>*>(found->second);
   }
 
@@ -135,8 +134,11 @@ Optimizer::Optimizer(llvm::TargetMachine& machine, const llvm::TargetLibraryInfo
 
 Optimizer::~Optimizer() = default;
 
-void Optimizer::Run(llvm::Module& module, CompileProgress* progress, Strides strides) {
-  const SpeculationOnStrides speculation(strides == Strides::kOften1);
+void Optimizer::Run(llvm::Module& module, CompileProgress* progress, Loops loops) {
+  // LLVM writes a loop for strides of one byte and leaves all others scalar; rows of a map are never one byte apart
+  // unless they are bytes.
+  const OptionOff one_byte("enable-mem-access-versioning", loops != Loops::kAny);
+  const OptionOff narrower("enable-epilogue-vectorization", loops == Loops::kOfWholeVectors);
   state_->progress = progress;
   state_->MakePipeline().run(module, state_->modules);
   state_->progress = nullptr;

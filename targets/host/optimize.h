@@ -26,9 +26,10 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  // What loops whose strides are known only at run time are made for. kAny: gathers and scatters.
-  enum class Strides : uint8_t { kOften1, kAny };
-  void Run(llvm::Module& module, CompileProgress* progress, Strides strides = Strides::kOften1);
+  // What the loops are that matter. kOfRows: over rows of a map, whose strides may be any. kOfWholeVectors: over rows
+  // that come as multiples of what vectors hold.
+  enum class Loops : uint8_t { kAny, kOfRows, kOfWholeVectors };
+  void Run(llvm::Module& module, CompileProgress* progress, Loops loops = Loops::kAny);
   // What a function needs whose constants became known late.
   void Simplify(llvm::Function& function);
   // Inlines into a function what it calls, where that is small, and simplifies the whole.

@@ -96,6 +96,13 @@ class Packer {
   // The last one: what comes back. `ref` absent, or with neither buffer nor data: new, side by side in C order.
   Expected<Operand> TakeResult(const std::optional<wire::ArrayRef>& ref, const Element& element, const Extents& shape,
                                PackedArrays* out) {
+    if (scope_.keep != nullptr && ref)
+      return Invalid(fmt::format("the result of '{}' is to be kept and to be written into an array; do one of these",
+                                 scope_.function.symbol));
+    if (scope_.keep != nullptr) {
+      RBC_ASSIGN_OR_RETURN(out->result, (*scope_.keep)(element.type.ToString(), shape));
+      return Take("the result", out->result, element);
+    }
     out->result.dtype = element.type.ToString();
     out->result.shape = shape;
     if (ref) {
@@ -153,6 +160,9 @@ class Packer {
 
  private:
   Expected<Operand> Check(const std::string& what, const wire::ArrayRef& array, const Element& element) const {
+    if (array.__isset.step)
+      return Invalid(fmt::format("{} of '{}' names step {}, and this is no step of a chain", what,
+                                 scope_.function.symbol, array.step));
     const auto type = types::Type::Parse(array.dtype);
     const auto& name = scope_.function.symbol;
     if (!type || *type != element.type)
@@ -188,6 +198,7 @@ template <typename Request>
 void TakeCommon(const Request& request, PackedArrays* out) {
   out->call.request_id = request.request_id;
   if (request.__isset.deadline_ms) out->call.__set_deadline_ms(request.deadline_ms);
+  if (request.profile) out->call.__set_profile(true);
 }
 
 Expected<Signature> CombiningSignature(const ArrayScope& scope, const char* what) {
@@ -260,6 +271,8 @@ Expected<PackedArrays> PackArrayMap(const ArrayScope& scope, const wire::ArrayMa
   const bool has_result = signature.result.size != 0;
   if (request.__isset.into && !has_result)
     return Invalid(fmt::format("'{}' gives nothing that could be written into an array", scope.function.symbol));
+  if (scope.keep != nullptr && !has_result)
+    return Invalid(fmt::format("'{}' gives nothing that could be kept", scope.function.symbol));
   if (request.__isset.into) shapes.push_back(request.into.shape);
   RBC_ASSIGN_OR_RETURN(const Extents shape, types::BroadcastShapes(shapes));
   RBC_ASSIGN_OR_RETURN(const uint64_t count, types::CountElements(shape));
@@ -312,9 +325,9 @@ Expected<PackedArrays> PackReduction(const ArrayScope& scope, const wire::ArrayR
   }
   RBC_ASSIGN_OR_RETURN(Operand result, packer.TakeResult(OutOf(request), element, shape, &out));
   if (nothing) {
-    std::string& data = out.result.data;
+    std::string& data = scope.keep != nullptr ? out.fill : out.result.data;
     for (uint64_t i = 0; i < results; ++i) data += request.identity;
-    out.result.__isset.data = true;
+    out.result.__isset.data = scope.keep == nullptr;
     out.empty = true;
     return out;
   }

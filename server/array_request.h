@@ -19,12 +19,15 @@ struct ArrayInArena {
   std::shared_ptr<const void> kept;  // its memory goes to nobody else as long as this lives
 };
 using FindInArena = std::function<Expected<ArrayInArena>(const wire::ArrayRef& array)>;
+// A new array of the session's, for a result that stays.
+using MakeArray = std::function<Expected<wire::ArrayRef>(const std::string& dtype, const std::vector<int64_t>& shape)>;
 
 struct PackedArrays {
   wire::CallRequest call;                         // all but the function's id
   wire::ArrayRef result;                          // what the reply says about it; its data comes back with the call
   std::string pattern;                            // CompileOptions::map_pattern
   bool empty = false;                             // there is nothing to run: the result is complete
+  std::string fill;                               // with `empty`: what a kept result holds
   std::vector<std::shared_ptr<const void>> kept;  // as long as it runs; not empty: the worker needs the arena
 };
 
@@ -33,6 +36,7 @@ struct ArrayScope {
   const FunctionDeclaration& function;
   uint64_t max_bytes;  // of a message
   const FindInArena& find;
+  const MakeArray* keep = nullptr;  // set: the result stays
 };
 
 // kInvalidArgument: arrays that do not fit the signature or each other; kUnsupported: pointers and strings;

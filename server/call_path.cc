@@ -116,6 +116,7 @@ void Farm::CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> 
 }
 
 void Farm::Replied(Connection& connection, bool whole) {
+  if (whole) connection.untold.clear();
   // What is not taken at once is a client that does not read: not one for a lane.
   if (!whole) CountStreak(connection, nullptr);
 }

@@ -17,8 +17,8 @@ namespace rbc::server {
 // A request that waits in the farm itself, for as long as it does.
 class Waiting {
  public:
-  Waiting(Session& session, int64_t request_id, uint64_t connection)
-      : session_(session), token_(session.BeginRequest(request_id, connection)) {}
+  Waiting(Session& session, int64_t request_id, uint64_t connection, bool runs = false)
+      : session_(session), token_(session.BeginRequest(request_id, connection, runs)) {}
   ~Waiting() { session_.EndRequest(*token_); }
   const std::shared_ptr<CancelToken>& token() const { return token_; }
 
@@ -27,6 +27,9 @@ class Waiting {
   const std::shared_ptr<CancelToken> token_;
 };
 
+// How the wire describes it.
+wire::BufferInfo InfoOf(const Buffer& buffer);
+
 // One thread's. Errors are thrown as wire::FarmError (throw.h).
 class Handler final : public wire::FarmIf {
  public:
@@ -34,6 +37,7 @@ class Handler final : public wire::FarmIf {
     farm_ = farm;
     connection_ = connection;
     may_block_ = may_block;
+    in_chain_ = false;
   }
 
   void hello(wire::HelloReply& reply, const wire::HelloRequest& request) override;
@@ -77,16 +81,19 @@ class Handler final : public wire::FarmIf {
   StoredModule CompileSource(Session& session, ModuleSource& source, int64_t request_id, bool* cached);
   void Authenticate(const std::string* token);
   void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
-  wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request, bool in_arena = false);
+  wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request, bool over_arrays = false,
+                           bool in_arena = false);
   std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
   std::shared_ptr<SessionModule> BulkOf(Session& session, SessionModule& module, BulkKey key, int64_t request_id);
   template <typename Request>
   void RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
                  Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&));
+  void RunStep(const wire::ChainStep& step, wire::ChainOutcome* outcome);
 
   Farm* farm_ = nullptr;
   Connection* connection_ = nullptr;
   bool may_block_ = true;
+  bool in_chain_ = false;  // what becomes of a step is no call's outcome
 };
 
 }  // namespace rbc::server

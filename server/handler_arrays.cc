@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "server/handler.h"
@@ -77,11 +79,56 @@ MathAccuracy CheckedAccuracy(wire::MathAccuracy::type accuracy) {
   return static_cast<MathAccuracy>(accuracy);
 }
 
+// The buffer that a result stays as. It goes again unless its request succeeds.
+class KeptResult {
+ public:
+  explicit KeptResult(Session& session) : session_(session) {}
+  ~KeptResult() {
+    if (buffer_ != nullptr) (void)session_.data().Free(buffer_->id());
+  }
+  KeptResult(const KeptResult&) = delete;
+  KeptResult& operator=(const KeptResult&) = delete;
+
+  Expected<wire::ArrayRef> Make(const std::string& name, const std::string& dtype, const std::vector<int64_t>& shape) {
+    RBC_ASSIGN_OR_RETURN(buffer_, session_.data().Create({name, dtype, shape, false}));
+    RBC_RETURN_IF_ERROR(session_.ShareArenaWithWorkers());
+    wire::ArrayRef ref;
+    ref.dtype = buffer_->spec().dtype;
+    ref.shape = shape;
+    ref.strides = buffer_->strides();
+    ref.__set_buffer(static_cast<int64_t>(buffer_->id()));
+    return ref;
+  }
+  void Fill(std::string_view bytes) const { std::memcpy(buffer_->data(), bytes.data(), bytes.size()); }
+  std::shared_ptr<const Buffer> Release() { return std::move(buffer_); }
+
+ private:
+  Session& session_;
+  std::shared_ptr<const Buffer> buffer_;
+};
+
+using Clock = std::chrono::steady_clock;
+
+int64_t Nanoseconds(Clock::duration time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count(); }
+
+// What the worker has not told is time in the queue.
+void TellTimes(const wire::CallReply& call, Clock::duration compile, Clock::duration all, wire::ArrayReply* reply) {
+  int64_t left = Nanoseconds(all - compile);
+  for (const int64_t told : {call.upload_ns, call.kernel_ns, call.download_ns})
+    left -= std::clamp<int64_t>(told, 0, left);
+  reply->__set_compile_ns(Nanoseconds(compile));
+  reply->__set_queue_ns(left);
+  reply->__set_upload_ns(call.upload_ns);
+  reply->__set_kernel_ns(call.kernel_ns);
+  reply->__set_download_ns(call.download_ns);
+}
+
 }  // namespace
 
 template <typename Request>
 void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
                         Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&)) {
+  const auto begin = Clock::now();
   const auto mine = session();
   uint32_t index = 0;
   const auto module = FunctionOf(*mine, request.function_id, &index);
@@ -90,27 +137,43 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     RBC_ASSIGN_OR_RETURN(ResolvedArray found, mine->data().Resolve(array));
     return ArrayInArena{found.offset, std::move(found.buffer)};
   };
-  const ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find};
+  KeptResult kept(*mine);
+  const MakeArray make = [&](const std::string& dtype, const std::vector<int64_t>& shape) {
+    return kept.Make(request.keep, dtype, shape);
+  };
+  ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find};
+  if (request.__isset.keep) scope.keep = &make;
   auto packed = OrThrow(pack(scope, request));
   reply.result = std::move(packed.result);
+  wire::CallReply answer;
+  Clock::duration compile{};
   if (packed.empty) {
     if (!reply.result.__isset.buffer) reply.result.__isset.data = true;
-    return;
+    if (!packed.fill.empty()) kept.Fill(packed.fill);
+  } else {
+    BulkKey key{kind, index, MathAccuracy::kFast, {}};
+    if (on_host) key.accuracy = CheckedAccuracy(request.accuracy);
+    if (on_host && kind == EntryKind::kMap) key.pattern = packed.pattern;
+    const auto asked = Clock::now();
+    const auto entries = BulkOf(*mine, *module, key, request.request_id);
+    compile = Clock::now() - asked;
+    packed.call.function_id = static_cast<int64_t>(entries->function_ids.front());
+    auto outcome = RunOne(*mine, packed.call, true, !packed.kept.empty());
+    if (outcome.__isset.error) throw outcome.error;
+    answer = std::move(outcome.reply);
   }
-  BulkKey key{kind, index, MathAccuracy::kFast, {}};
-  if (on_host) key.accuracy = CheckedAccuracy(request.accuracy);
-  if (on_host && kind == EntryKind::kMap) key.pattern = packed.pattern;
-  const auto entries = BulkOf(*mine, *module, key, request.request_id);
-  packed.call.function_id = static_cast<int64_t>(entries->function_ids.front());
-  auto outcome = RunOne(*mine, packed.call, !packed.kept.empty());
-  if (outcome.__isset.error) throw outcome.error;
-  if (packed.call.__isset.return_from) reply.result.__set_data(std::move(outcome.reply.data));
-  if (outcome.reply.__isset.output) reply.__set_output(outcome.reply.output);
-  if (outcome.reply.status == 0) return;
-  reply.__set_status(outcome.reply.status);
-  if (kind != EntryKind::kMap || outcome.reply.result.size() != sizeof(int64_t)) return;
+  if (!packed.empty && packed.call.__isset.return_from) reply.result.__set_data(std::move(answer.data));
+  if (answer.__isset.output) reply.__set_output(answer.output);
+  if (request.profile) TellTimes(answer, compile, Clock::now() - begin, &reply);
+  if (const auto stays = kept.Release()) {
+    reply.__set_kept(InfoOf(*stays));
+    connection_->untold.push_back(stays->id());
+  }
+  if (answer.status == 0) return;
+  reply.__set_status(answer.status);
+  if (kind != EntryKind::kMap || answer.result.size() != sizeof(int64_t)) return;
   int64_t row;
-  std::memcpy(&row, outcome.reply.result.data(), sizeof row);
+  std::memcpy(&row, answer.result.data(), sizeof row);
   reply.__set_row(row);
 }
 

@@ -3,9 +3,8 @@
 #include "server/handler.h"
 
 namespace rbc::server {
-namespace {
 
-wire::BufferInfo ToWire(const Buffer& buffer) {
+wire::BufferInfo InfoOf(const Buffer& buffer) {
   wire::BufferInfo out;
   out.id = static_cast<int64_t>(buffer.id());
   out.name = buffer.spec().name;
@@ -17,23 +16,21 @@ wire::BufferInfo ToWire(const Buffer& buffer) {
   return out;
 }
 
-}  // namespace
-
 void Handler::buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) {
   const auto owner = session();
   const auto buffer = OrThrow(owner->data().Create({spec.name, spec.dtype, spec.shape, spec.fortran}));
   OrThrow(owner->ShareArenaWithWorkers());
-  reply = ToWire(*buffer);
+  reply = InfoOf(*buffer);
 }
 
 void Handler::buffer_free(const int64_t id) { OrThrow(session()->data().Free(static_cast<uint64_t>(id))); }
 
 void Handler::buffers(std::vector<wire::BufferInfo>& reply) {
-  for (const auto& buffer : session()->data().All()) reply.push_back(ToWire(*buffer));
+  for (const auto& buffer : session()->data().All()) reply.push_back(InfoOf(*buffer));
 }
 
 void Handler::buffer_info(wire::BufferInfo& reply, const int64_t id) {
-  reply = ToWire(*OrThrow(session()->data().Find(static_cast<uint64_t>(id))));
+  reply = InfoOf(*OrThrow(session()->data().Find(static_cast<uint64_t>(id))));
 }
 
 bool Handler::buffer_recall(const int64_t id, const std::string& /*digest*/) {

@@ -9,7 +9,7 @@
 
 namespace rbc::server {
 
-wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool in_arena) {
+wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool over_arrays, bool in_arena) {
   wire::CallOutcome outcome;
   const auto framed = FrameCall(request);
   worker::CallView view;
@@ -17,12 +17,14 @@ wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& req
     outcome.__set_error(rbc::ToWire(Error(ErrorKind::kInvalidArgument, "the call has negative sizes")));
     return outcome;
   }
+  if (over_arrays) view.profile = false;  // the request's own reply tells what the daemon adds
   std::string reply;
   std::shared_ptr<ExecutionWorker> worker;
-  session.outcomes().Begin(request.request_id);
+  const int64_t outcome_id = in_chain_ ? 0 : request.request_id;
+  session.outcomes().Begin(outcome_id);
   const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker, in_arena);
   if (!status) reply = worker::ErrorReply(0, status.error());
-  session.outcomes().Finish(request.request_id, reply);
+  session.outcomes().Finish(outcome_id, reply);
   auto parsed = ParseCallReply(reply, farm_->config());
   if (parsed) return *std::move(parsed);
   outcome.__set_error(rbc::ToWire(parsed.error()));

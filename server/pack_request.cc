@@ -121,6 +121,7 @@ Expected<wire::CallRequest> PackLaunch(const wire::LaunchRequest& request) {
   Append(&call.frame, head);
   call.frame += request.frame;
   if (request.__isset.deadline_ms) call.__set_deadline_ms(request.deadline_ms);
+  if (request.profile) call.__set_profile(true);
   if (request.__isset.out_bytes) call.__set_out_bytes(request.out_bytes);
   if (request.__isset.return_from) call.__set_return_from(request.return_from);
   return call;

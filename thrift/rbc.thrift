@@ -265,6 +265,7 @@ struct ArrayMapRequest {
   6: MathAccuracy accuracy = MathAccuracy.Fast
   7: optional i32 deadline_ms
   8: optional string keep            // the result stays as a new buffer with this name, which may be empty; since 1.3
+  9: optional bool profile           // the reply says where the time went; since 1.3
 }
 
 // An associative function of two values of one type, over all elements or along an axis.
@@ -278,7 +279,8 @@ struct ArrayReduceRequest {
   7: optional ArrayRef into
   8: MathAccuracy accuracy = MathAccuracy.Fast
   9: optional i32 deadline_ms
-  10: optional string keep            // the result stays as a new buffer with this name, which may be empty; since 1.3
+  10: optional string keep           // the result stays as a new buffer with this name, which may be empty; since 1.3
+  11: optional bool profile          // the reply says where the time went; since 1.3
 }
 
 // Element i of the result is the reduction of elements 0 to i along the axis.
@@ -291,6 +293,7 @@ struct ArrayScanRequest {
   6: MathAccuracy accuracy = MathAccuracy.Fast
   7: optional i32 deadline_ms
   8: optional string keep            // the result stays as a new buffer with this name, which may be empty; since 1.3
+  9: optional bool profile           // the reply says where the time went; since 1.3
 }
 
 struct ArrayReply {
@@ -298,12 +301,13 @@ struct ArrayReply {
   2: optional i32 status             // of the first element that failed; absent: 0
   3: optional i64 row                // which one that is, in C order; of maps
   4: optional binary output
-  // Nanoseconds; since 1.3.
+  // Nanoseconds, where the request asked for them; since 1.3.
   5: optional i64 compile_ns         // of code for such arrays, where this request waited for it
   6: optional i64 queue_ns           // in the farm before and after the rest
   7: optional i64 upload_ns          // to a device
   8: optional i64 kernel_ns          // the function over the elements
   9: optional i64 download_ns        // from a device
+  10: optional BufferInfo kept       // what the result stays as, with `keep`; since 1.3
 }
 
 // A grid of threads that run a function with abi Kernel. Grid and block have 1 to 3 dimensions.
@@ -317,6 +321,7 @@ struct LaunchRequest {
   7: optional i32 deadline_ms
   8: optional i32 out_bytes
   9: optional i32 return_from
+  10: optional bool profile          // the reply says where the time went; since 1.3
 }
 
 struct CallOutcome {
@@ -331,6 +336,7 @@ struct ChainStep {
   3: optional ArrayReduceRequest reduce_array
   4: optional ArrayScanRequest scan_array
   5: optional LaunchRequest launch
+  6: optional bool drop              // its array is for later steps alone: it neither comes back nor stays
 }
 
 // Steps that run in order. What needs the result of one that failed does not run and has its error; others do.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "server/net/byte_buffer.h"
@@ -60,6 +61,7 @@ struct Connection {
   std::shared_ptr<ExecutionWorker> ring_worker;  // a lane of it is the client's
   int send_fd = -1;                              // goes with the next reply; its owner keeps it open
   std::shared_ptr<SessionArena> sent_arena;      // such an owner
+  std::vector<uint64_t> untold;  // buffers that a reply on its way names first: nobody knows them if it is lost
 
   std::atomic<Holder> holder{Holder::kServing};
   std::atomic<bool> in_request{false};

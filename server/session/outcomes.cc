@@ -42,6 +42,12 @@ void OutcomeTable::Finish(int64_t request_id, std::string_view reply) {
   entry->outcome.reply.assign(reply);
 }
 
+void OutcomeTable::FinishUnkept(int64_t request_id) {
+  if (request_id == 0) return;
+  const std::lock_guard lock(mutex_);
+  if (auto* entry = FindLocked(request_id)) entry->outcome.state = Outcome::kUnclear;
+}
+
 void OutcomeTable::LentEnded() {
   const std::lock_guard lock(mutex_);
   forgot_ = true;

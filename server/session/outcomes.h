@@ -26,6 +26,8 @@ class OutcomeTable {
 
   void Begin(int64_t request_id);
   void Finish(int64_t request_id, std::string_view reply);
+  // It is over, and its reply is not kept: kUnclear.
+  void FinishUnkept(int64_t request_id);
   // A lent connection ended: what it served last is not known here.
   void LentEnded();
   // kUnclear also where the call may have been forgotten or served by a worker directly.

@@ -6,6 +6,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "server/session/random_bytes.h"
 
@@ -33,6 +35,7 @@ DataLimits LimitsOf(const FarmConfig& config) {
   return {config.data_session_bytes, config.data_max_bytes, config.data_max_buffers};
 }
 
+constexpr std::chrono::milliseconds kStopPatience{1000};
 constexpr char kHost[] = "host";  // whose workers see the data arena
 
 // The first of ids that are not taken for those of another session.
@@ -218,11 +221,11 @@ std::vector<std::shared_ptr<ExecutionWorker>> Session::Workers() const {
   return out;
 }
 
-std::shared_ptr<CancelToken> Session::BeginRequest(int64_t request_id, uint64_t connection) {
+std::shared_ptr<CancelToken> Session::BeginRequest(int64_t request_id, uint64_t connection, bool runs) {
   auto token = std::make_shared<CancelToken>();
   const std::lock_guard lock(mutex_);
   token->cancelled = ended_.load();
-  requests_.push_back({request_id, connection, token});
+  requests_.push_back({request_id, connection, token, runs});
   return token;
 }
 
@@ -233,29 +236,47 @@ void Session::EndRequest(const CancelToken& token) {
 
 bool Session::Cancel(int64_t request_id) {
   if (request_id == 0) return false;
-  std::shared_ptr<CancelToken> token;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& request : requests_)
-      if (request.id == request_id) token = request.token;
-  }
-  if (token != nullptr) {
-    host_.store.Cancel(*token);
-    return true;
-  }
-  for (const auto& worker : Workers())
-    if (worker->Cancel(request_id)) return true;
-  return false;
-}
-
-void Session::CancelOf(uint64_t connection) {
   std::vector<std::shared_ptr<CancelToken>> tokens;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& request : requests_)
-      if (request.connection == connection) tokens.push_back(request.token);
+      if (request.id == request_id) tokens.push_back(request.token);
   }
   for (const auto& token : tokens) host_.store.Cancel(*token);
+  if (tokens.empty()) return StopCall(request_id);
+  // A call that is on its way to a worker has no lane yet: asked for until it has one, or all is over.
+  for (auto left = kStopPatience; left.count() > 0 && Runs(request_id) && !StopCall(request_id); --left)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return true;
+}
+
+bool Session::StopCall(int64_t request_id) const {
+  const auto workers = Workers();
+  return std::any_of(workers.begin(), workers.end(),
+                     [request_id](const auto& worker) { return worker->Cancel(request_id); });
+}
+
+bool Session::Runs(int64_t request_id) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(requests_.begin(), requests_.end(),
+                     [request_id](const Request& request) { return request.id == request_id && request.runs; });
+}
+
+void Session::CancelOf(uint64_t connection) {
+  std::vector<std::shared_ptr<CancelToken>> tokens;
+  std::vector<int64_t> running;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& request : requests_) {
+      if (request.connection != connection) continue;
+      tokens.push_back(request.token);
+      if (request.runs) running.push_back(request.id);
+    }
+  }
+  for (const auto& token : tokens) host_.store.Cancel(*token);
+  // A local client is never back to ask: what runs for it would only keep its memory.
+  if (!identity_.local) return;
+  for (const int64_t id : running) StopCall(id);
 }
 
 void Session::End() {

@@ -66,8 +66,9 @@ class Session {
   // kUnknownModule where the store dropped the code, kBusy, kUnavailable, what Load says.
   Expected<std::shared_ptr<ExecutionWorker>> Loaded(SessionModule& module);
 
-  // Requests that wait in the farm itself: cancelled by id, by connection, or with the session.
-  std::shared_ptr<CancelToken> BeginRequest(int64_t request_id, uint64_t connection);
+  // Requests that wait in the farm itself: cancelled by id, by connection, or with the session. One that `runs` calls
+  // with its id, one after the other, has the running one stopped too.
+  std::shared_ptr<CancelToken> BeginRequest(int64_t request_id, uint64_t connection, bool runs = false);
   void EndRequest(const CancelToken& token);
   // False: no such request runs or waits.
   bool Cancel(int64_t request_id);
@@ -108,9 +109,12 @@ class Session {
     int64_t id;
     uint64_t connection;
     std::shared_ptr<CancelToken> token;
+    bool runs;
   };
 
   Expected<std::shared_ptr<ExecutionWorker>> WorkerFor(const std::string& target);
+  bool StopCall(int64_t request_id) const;
+  bool Runs(int64_t request_id) const;
   Status Load(SessionModule& module, std::shared_ptr<ExecutionWorker>* worker);
   std::vector<std::shared_ptr<ExecutionWorker>> Workers() const;
 

@@ -1,0 +1,173 @@
+// Chains: which steps need which, and what a step that ran hands on.
+// SPDX-License-Identifier: Apache-2.0
+#include "server/chain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "thrift/error_wire.h"
+
+namespace rbc::server {
+namespace {
+
+Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
+
+int Requests(const wire::ChainStep& step) {
+  const auto& is = step.__isset;
+  return int{is.call} + int{is.map_arrays} + int{is.reduce_array} + int{is.scan_array} + int{is.launch};
+}
+
+bool MakesArray(const wire::ChainStep& step) {
+  return step.__isset.map_arrays || step.__isset.reduce_array || step.__isset.scan_array;
+}
+
+// body(array) for each array of the step, until one is refused.
+template <typename Step, typename Body>
+Status ForEachArray(Step& step, Body&& body) {
+  if (step.__isset.map_arrays) {
+    auto& map = step.map_arrays;
+    for (auto& input : map.inputs) RBC_RETURN_IF_ERROR(body(input));
+    if (map.__isset.where) RBC_RETURN_IF_ERROR(body(map.where));
+    if (map.__isset.into) RBC_RETURN_IF_ERROR(body(map.into));
+  }
+  const auto one = [&](auto& request) -> Status {
+    RBC_RETURN_IF_ERROR(body(request.input));
+    return request.__isset.into ? body(request.into) : Status();
+  };
+  if (step.__isset.reduce_array) RBC_RETURN_IF_ERROR(one(step.reduce_array));
+  if (step.__isset.scan_array) RBC_RETURN_IF_ERROR(one(step.scan_array));
+  return {};
+}
+
+// body(request) with whatever the step asks for.
+template <typename Step, typename Body>
+void WithRequest(Step& step, Body&& body) {
+  if (step.__isset.call) body(step.call);
+  if (step.__isset.map_arrays) body(step.map_arrays);
+  if (step.__isset.reduce_array) body(step.reduce_array);
+  if (step.__isset.scan_array) body(step.scan_array);
+  if (step.__isset.launch) body(step.launch);
+}
+
+bool KeepsOrWrites(const wire::ChainStep& step) {
+  const auto either = [](const auto& request) { return request.__isset.keep || request.__isset.into; };
+  return either(step.map_arrays) || either(step.reduce_array) || either(step.scan_array);
+}
+
+Status CheckStep(const std::vector<wire::ChainStep>& steps, size_t index) {
+  const auto& step = steps[index];
+  if (const int requests = Requests(step); requests != 1)
+    return Invalid(fmt::format("step {} of the chain has {} requests; give it one", index, requests));
+  if (step.drop && !MakesArray(step))
+    return Invalid(fmt::format("step {} of the chain makes no array that could be dropped", index));
+  if (step.drop && KeepsOrWrites(step))
+    return Invalid(
+        fmt::format("the array of step {} of the chain is to be dropped, and to stay; do one of these", index));
+  Status times;
+  WithRequest(step, [&](const auto& request) {
+    if (request.__isset.deadline_ms && request.deadline_ms < 0)
+      times = Invalid(fmt::format("the deadline of step {} is {} ms; give 0 or more", index, request.deadline_ms));
+  });
+  RBC_RETURN_IF_ERROR(std::move(times));
+  return ForEachArray(step, [&](const wire::ArrayRef& array) -> Status {
+    if (!array.__isset.step) return {};
+    if (array.step < 0 || static_cast<size_t>(array.step) >= index)
+      return Invalid(fmt::format("step {} of the chain needs step {}, which is not before it", index, array.step));
+    if (array.__isset.buffer || array.__isset.data)
+      return Invalid(fmt::format(
+          "an array of step {} of the chain is that of step {} and another one; name one of them", index, array.step));
+    if (!MakesArray(steps[static_cast<size_t>(array.step)]))
+      return Invalid(
+          fmt::format("step {} of the chain needs the array of step {}, which makes none", index, array.step));
+    return {};
+  });
+}
+
+}  // namespace
+
+Status CheckChain(const wire::ChainRequest& chain) {
+  if (chain.__isset.deadline_ms && chain.deadline_ms < 0)
+    return Invalid(fmt::format("the deadline is {} ms; give 0 or more", chain.deadline_ms));
+  for (size_t i = 0; i < chain.steps.size(); ++i) RBC_RETURN_IF_ERROR(CheckStep(chain.steps, i));
+  return {};
+}
+
+Error ChainProgress::FailureOf(size_t step) const {
+  const auto& outcome = outcomes_[step];
+  if (outcome.__isset.error) {
+    Error error = FromWire(outcome.error);
+    // Told of the step that failed itself.
+    error.may_have_run = error.retry_safe = false;
+    error.output.clear();
+    return error;
+  }
+  const auto& reply = outcome.array;
+  return Invalid(reply.__isset.row
+                     ? fmt::format("the function returns status {} for element {}", reply.status, reply.row)
+                     : fmt::format("the function returns status {}", reply.status));
+}
+
+// What the array of an earlier step is, in place of its number. Where nothing is said about its form it is all of it.
+Status ChainProgress::PutIn(wire::ArrayRef* array) const {
+  if (!array->__isset.step) return {};
+  const auto step = static_cast<size_t>(array->step);
+  const auto& outcome = outcomes_[step];
+  if (outcome.__isset.error || outcome.array.status != 0) {
+    Error error = FailureOf(step);
+    // The one that began it is named, however many are between.
+    if (error.message.starts_with("step ")) return error;
+    error.message = fmt::format("step {} of the chain, whose array is needed, failed: {}", step, error.message);
+    return error;
+  }
+  const wire::ArrayRef& made = outcome.array.result;
+  if (!made.__isset.buffer && !made.__isset.data)
+    return Invalid(
+        fmt::format("step {} of the chain, whose array is needed, makes none: its function gives nothing", step));
+  wire::ArrayRef view = made;
+  if (!array->dtype.empty()) view.dtype = array->dtype;
+  if (!array->shape.empty() || !array->strides.empty() || array->offset != 0) {
+    view.shape = array->shape;
+    view.strides = array->strides;
+    if (__builtin_add_overflow(made.offset, array->offset, &view.offset))
+      return Invalid(fmt::format("an array begins {} bytes behind that of step {}", array->offset, step));
+  }
+  *array = std::move(view);
+  return {};
+}
+
+Expected<wire::ChainStep> ChainProgress::Next(int32_t deadline_ms) const {
+  wire::ChainStep step = chain_.steps[done()];
+  RBC_RETURN_IF_ERROR(ForEachArray(step, [this](wire::ArrayRef& array) { return PutIn(&array); }));
+  WithRequest(step, [&](auto& request) {
+    request.request_id = chain_.request_id;
+    if (deadline_ms == 0) return;
+    const bool sooner = request.__isset.deadline_ms && request.deadline_ms != 0 && request.deadline_ms < deadline_ms;
+    if (!sooner) request.__set_deadline_ms(deadline_ms);
+  });
+  if (step.drop) {
+    if (step.__isset.map_arrays) step.map_arrays.__set_keep("");
+    if (step.__isset.reduce_array) step.reduce_array.__set_keep("");
+    if (step.__isset.scan_array) step.scan_array.__set_keep("");
+  }
+  return step;
+}
+
+std::vector<uint64_t> ChainProgress::Dropped() const {
+  std::vector<uint64_t> out;
+  for (size_t i = 0; i < outcomes_.size(); ++i)
+    if (chain_.steps[i].drop && outcomes_[i].array.__isset.kept)
+      out.push_back(static_cast<uint64_t>(outcomes_[i].array.kept.id));
+  return out;
+}
+
+std::vector<wire::ChainOutcome> ChainProgress::Finish() && {
+  for (size_t i = 0; i < outcomes_.size(); ++i) {
+    if (!chain_.steps[i].drop) continue;
+    outcomes_[i].array.__isset.kept = false;
+    outcomes_[i].array.result.__isset.buffer = false;
+  }
+  return std::move(outcomes_);
+}
+
+}  // namespace rbc::server

@@ -26,10 +26,13 @@ enum ChannelType : uint16_t {
   kChannelDone = 2,   // no body: the attach or put is done
   kChannelData = 3,   // body: what the get asked for
   // client -> farm
-  kChannelAttach = 16,  // ChannelAttachBody; first
+  kChannelAttach = 16,  // ChannelAttachBody, then the token where the farm asks for one; first
   kChannelPut = 17,     // ChannelPutBody, then the data
   kChannelGet = 18,     // ChannelGetBody
 };
+
+// A token of hello's is no longer.
+inline constexpr uint64_t kMostChannelToken = 4096;
 
 struct ChannelAttachBody {
   uint64_t session;

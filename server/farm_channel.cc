@@ -12,8 +12,11 @@ class FarmChannel final : public ChannelHost {
  public:
   FarmChannel(Farm& farm, Connection& connection) : farm_(farm), connection_(connection) {}
 
-  Status Attach(uint64_t session, std::string_view secret) override {
+  Status Attach(uint64_t session, std::string_view secret, const std::string& token) override {
     if (connection_.over_limit) return NoThread(farm_.config().max_threads);
+    RBC_ASSIGN_OR_RETURN(
+        connection_.peer.domain,
+        farm_.authenticator().DomainFor(connection_.peer, token.empty() ? nullptr : &token, WallClockMs()));
     RBC_ASSIGN_OR_RETURN(connection_.session, farm_.sessions().Attach(connection_.peer, session, secret));
     return {};
   }

@@ -208,6 +208,8 @@ void TlsStream::EndWriting() {
   ERR_clear_error();
 }
 
+bool TlsStream::HasUnread() const { return SSL_has_pending(ssl_) != 0; }
+
 bool TlsStream::IsQuiet() {
   ERR_clear_error();
   errno = 0;

@@ -48,6 +48,8 @@ class TlsStream {
   bool write_wants_read() const { return write_wants_read_; }
   // Tells the peer that nothing more comes; best effort.
   void EndWriting();
+  // True where bytes were taken from the descriptor and not given by Read() yet.
+  bool HasUnread() const;
   // True while nothing has arrived that has not been read, and the peer has not gone.
   bool IsQuiet();
 

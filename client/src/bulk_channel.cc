@@ -20,11 +20,12 @@ constexpr uint64_t kMostError = 64 * 1024;
 
 }  // namespace
 
-BulkChannel::BulkChannel(UniqueFd fd, std::string peer, int64_t patience_ms)
-    : fd_(std::move(fd)), peer_(std::move(peer)), patience_ms_(patience_ms) {}
+BulkChannel::BulkChannel(UniqueFd fd, std::unique_ptr<TlsStream> tls, std::string peer, int64_t patience_ms)
+    : fd_(std::move(fd)), tls_(std::move(tls)), peer_(std::move(peer)), patience_ms_(patience_ms) {}
 
 Error BulkChannel::Lost(std::string_view what, int code) const {
-  const std::string why = code == 0 ? std::string() : fmt::format(": {}", std::strerror(code));
+  std::string why = code == 0 ? std::string() : fmt::format(": {}", std::strerror(code));
+  if (code == EPROTO && tls_ != nullptr) why = ": " + tls_->failure();
   return {ErrorKind::kConnectionLost,
           fmt::format("the data connection to the farm at {} {}{}; see whether it still runs", peer_, what, why)};
 }
@@ -43,10 +44,26 @@ Status BulkChannel::Wait(short events, const Deadline& deadline) const {
   }
 }
 
+ssize_t BulkChannel::SendSome(const char* from, uint64_t bytes, bool more) {
+  if (tls_ != nullptr) return tls_->Write({from, bytes});
+  return ::send(fd_.get(), from, bytes, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+}
+
+ssize_t BulkChannel::ReceiveSome(char* to, uint64_t bytes) {
+  if (tls_ != nullptr) return tls_->Read(to, bytes);
+  return ::recv(fd_.get(), to, bytes, MSG_DONTWAIT);
+}
+
+bool BulkChannel::IsQuiet() const {
+  if (tls_ != nullptr) return tls_->IsQuiet();
+  char byte;
+  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 Status BulkChannel::Send(const char* from, uint64_t bytes, bool more, const MovedBytes* moved) {
   while (bytes != 0) {
-    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
-    const ssize_t sent = ::send(fd_.get(), from, std::min(bytes, kChunk), flags);
+    const ssize_t sent = SendSome(from, std::min(bytes, kChunk), more);
     if (sent > 0) {
       from += sent;
       bytes -= static_cast<uint64_t>(sent);
@@ -57,16 +74,17 @@ Status BulkChannel::Send(const char* from, uint64_t bytes, bool more, const Move
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return {};
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
       return Lost("broke while data was sent", errno);
-    RBC_RETURN_IF_ERROR(Wait(POLLOUT | POLLIN, Deadline::AfterMs(patience_ms_)));
-    char byte;
-    if (moved != nullptr && ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) return {};
+    const bool for_read = tls_ != nullptr && tls_->write_wants_read();
+    RBC_RETURN_IF_ERROR(Wait(for_read ? POLLIN : POLLOUT | POLLIN, Deadline::AfterMs(patience_ms_)));
+    // An answer meanwhile is to an earlier put, or the refusal of this one.
+    if (moved != nullptr && !IsQuiet()) RBC_RETURN_IF_ERROR(AwaitOldest());
   }
   return {};
 }
 
 Status BulkChannel::Receive(char* to, uint64_t bytes, const MovedBytes* moved) {
   while (bytes != 0) {
-    const ssize_t got = ::recv(fd_.get(), to, std::min(bytes, kChunk), MSG_DONTWAIT);
+    const ssize_t got = ReceiveSome(to, std::min(bytes, kChunk));
     if (got > 0) {
       to += got;
       bytes -= static_cast<uint64_t>(got);
@@ -75,7 +93,8 @@ Status BulkChannel::Receive(char* to, uint64_t bytes, const MovedBytes* moved) {
     }
     if (got == 0) return Lost("was closed by the farm", 0);
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return Lost("broke", errno);
-    RBC_RETURN_IF_ERROR(Wait(POLLIN, Deadline::AfterMs(patience_ms_)));
+    const bool to_send = tls_ != nullptr && tls_->read_wants_write();
+    RBC_RETURN_IF_ERROR(Wait(to_send ? POLLOUT : POLLIN, Deadline::AfterMs(patience_ms_)));
   }
   return {};
 }
@@ -111,11 +130,12 @@ Status BulkChannel::Ask(ChannelType type, const Body& body, uint64_t data_bytes)
   return Send(bytes, sizeof bytes, data_bytes != 0, nullptr);
 }
 
-Status BulkChannel::Attach(int64_t session, std::string_view secret) {
+Status BulkChannel::Attach(int64_t session, std::string_view secret, std::string_view token) {
   ChannelAttachBody body{static_cast<uint64_t>(session), {}};
   std::memcpy(body.secret, secret.data(), std::min(secret.size(), sizeof body.secret));
   broken_ = true;
-  RBC_RETURN_IF_ERROR(Ask(kChannelAttach, body, 0));
+  RBC_RETURN_IF_ERROR(Ask(kChannelAttach, body, token.size()));
+  RBC_RETURN_IF_ERROR(Send(token.data(), token.size(), false, nullptr));
   RBC_RETURN_IF_ERROR(Expect(request_, kChannelDone, 0));
   broken_ = false;
   return {};
@@ -129,8 +149,15 @@ Status BulkChannel::Put(int64_t buffer, uint64_t offset, const char* from, uint6
   return awaited_ < kMostAhead ? Status() : AwaitPuts();
 }
 
+Status BulkChannel::AwaitOldest() {
+  if (awaited_ == 0) return Lost("answers what is still being asked", 0);
+  RBC_RETURN_IF_ERROR(Expect(request_ - awaited_ + 1, kChannelDone, 0));
+  --awaited_;
+  return {};
+}
+
 Status BulkChannel::AwaitPuts() {
-  for (; awaited_ != 0; --awaited_) RBC_RETURN_IF_ERROR(Expect(request_ - awaited_ + 1, kChannelDone, 0));
+  while (awaited_ != 0) RBC_RETURN_IF_ERROR(AwaitOldest());
   broken_ = false;
   return {};
 }
@@ -142,12 +169,6 @@ Status BulkChannel::Get(int64_t buffer, uint64_t offset, char* to, uint64_t byte
   RBC_RETURN_IF_ERROR(Receive(to, bytes, &moved));
   broken_ = false;
   return {};
-}
-
-bool BulkChannel::Alive() const {
-  char byte;
-  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 }  // namespace rbc::client

@@ -246,6 +246,13 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Expected<Lease> Acquire(const Deadline& deadline, Module* module = nullptr, Loaded* loaded = nullptr);
   Expected<Lease> Connect(const Deadline& deadline);
   Expected<std::unique_ptr<Connection>> Open(const Address& address, const Deadline& deadline);
+  struct Socket {
+    UniqueFd fd;
+    std::unique_ptr<TlsStream> tls;  // on it; after it
+    bool same_machine = false;
+  };
+  // Connected, and through the TLS handshake where the address asks for one.
+  Expected<Socket> OpenSocket(const Address& address, const Deadline& deadline);
   Expected<std::unique_ptr<Connection>> OpenOnce(const Address& address, const Deadline& deadline);
   Expected<std::shared_ptr<const TlsClient>> Tls();
   Expected<Lease> SayHello(const Deadline& deadline);

@@ -109,7 +109,6 @@ class Loop {
   bool Refuse(Connection* connection, Thread& thread, const Error& error);
   void StartChannel(Connection* connection, Thread& thread);
   void ServeChannel(Connection* connection, const Thread& thread);
-  bool RefuseChannel(Connection* connection, Thread& thread);
   bool EndWith(Connection* connection, Thread& thread, const std::string& reply);
   bool RefusePlainText(Connection* connection, Thread& thread, std::string_view bytes);
   void KeepRest(Connection* connection, Thread& thread);

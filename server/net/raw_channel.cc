@@ -3,7 +3,6 @@
 #include "server/net/raw_channel.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +16,7 @@ constexpr uint64_t kTurn = uint64_t{64} << 20;  // bytes before another connecti
 
 bool IsAgain(ssize_t result) { return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR); }
 
-// The part of a body that comes before data; 0: no request is of that type.
+// The least of a body that comes before data; 0: no request is of that type.
 size_t FixedBytes(uint16_t type) {
   switch (type) {
     case kChannelAttach:
@@ -31,6 +30,19 @@ size_t FixedBytes(uint16_t type) {
   }
 }
 
+// All of it: an attach has a token behind.
+uint64_t BytesBeforeData(const ChannelHeader& header) {
+  return header.type == kChannelAttach ? header.length : FixedBytes(header.type);
+}
+
+// Whether the header is that of a request, so far as that can be told without its body.
+bool IsRequest(const ChannelHeader& header) {
+  return std::memcmp(header.magic, kChannelMagic.data(), sizeof header.magic) == 0 &&
+         header.version == kChannelVersion && FixedBytes(header.type) != 0 &&
+         header.length >= FixedBytes(header.type) &&
+         (header.type != kChannelAttach || header.length <= sizeof(ChannelAttachBody) + kMostChannelToken);
+}
+
 template <typename T>
 T BodyOf(const std::string& head) {
   T out;
@@ -40,21 +52,20 @@ T BodyOf(const std::string& head) {
 
 }  // namespace
 
-RawChannel::Wait RawChannel::Run(int fd, ChannelHost& host, bool patient, uint64_t* moved) {
-  const int flags = patient ? 0 : MSG_DONTWAIT;
+RawChannel::Wait RawChannel::Run(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved) {
   const uint64_t begin = *moved;
   for (;;) {
     const bool writes = !out_.empty() || (sending_ && left_ != 0);
     if (!writes && refused_) return Wait::kRefused;
     if (attached_ && host.Ended()) return Wait::kEnd;
-    if (*moved - begin > kTurn) return writes ? Wait::kWritable : Wait::kReadable;
+    if (*moved - begin > kTurn && !socket.HasUnread()) return writes ? Wait::kWritable : Wait::kReadable;
     Step step;
     if (!out_.empty()) {
-      step = WriteOut(fd, flags, moved);
+      step = WriteOut(socket, moved);
     } else if (left_ != 0) {
-      step = sending_ ? WriteBody(fd, flags, moved) : ReadBody(fd, flags, moved);
+      step = sending_ ? WriteBody(socket, moved) : ReadBody(socket, moved);
     } else {
-      step = ReadHead(fd, host, flags, moved);
+      step = ReadHead(socket, host, moved);
     }
     if (step == Step::kEnd) return Wait::kEnd;
     if (step == Step::kWait) return writes ? Wait::kWritable : Wait::kReadable;
@@ -62,9 +73,9 @@ RawChannel::Wait RawChannel::Run(int fd, ChannelHost& host, bool patient, uint64
 }
 
 // First what came early.
-ssize_t RawChannel::Read(int fd, char* to, size_t bytes, int flags) {
+ssize_t RawChannel::Read(const ChannelSocket& socket, char* to, size_t bytes) {
   const auto early = Early();
-  if (early.empty()) return recv(fd, to, bytes, flags);
+  if (early.empty()) return socket.Receive(to, bytes);
   const size_t taken = std::min(bytes, early.size());
   std::memcpy(to, early.data(), taken);
   early_used_ += taken;
@@ -75,25 +86,23 @@ ssize_t RawChannel::Read(int fd, char* to, size_t bytes, int flags) {
   return static_cast<ssize_t>(taken);
 }
 
-RawChannel::Step RawChannel::ReadHead(int fd, ChannelHost& host, int flags, uint64_t* moved) {
-  const auto needed = [&] {
-    if (head_.size() < sizeof(ChannelHeader)) return sizeof(ChannelHeader);
-    ChannelHeader header;
+RawChannel::Step RawChannel::ReadHead(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved) {
+  ChannelHeader header;
+  const auto needed = [&]() -> uint64_t {
+    if (head_.size() < sizeof header) return sizeof header;
     std::memcpy(&header, head_.data(), sizeof header);
-    return sizeof header + FixedBytes(header.type);
+    return sizeof header + BytesBeforeData(header);
   };
-  char bytes[sizeof(ChannelHeader) + sizeof(ChannelAttachBody)];
-  const ssize_t got = Read(fd, bytes, needed() - head_.size(), flags);
+  char bytes[256];
+  const ssize_t got = Read(socket, bytes, std::min<uint64_t>(needed() - head_.size(), sizeof bytes));
   if (IsAgain(got)) return Step::kWait;
   if (got <= 0) return Step::kEnd;
   *moved += static_cast<uint64_t>(got);
   head_.append(bytes, static_cast<size_t>(got));
-  if (head_.size() < sizeof(ChannelHeader)) return Step::kMore;
-  ChannelHeader header;
+  if (head_.size() < sizeof header) return Step::kMore;
   std::memcpy(&header, head_.data(), sizeof header);
   // What it is decides how much more of it there is: looked at before that is waited for.
-  if (std::memcmp(header.magic, kChannelMagic.data(), sizeof header.magic) != 0 || header.version != kChannelVersion ||
-      FixedBytes(header.type) == 0 || header.length < FixedBytes(header.type)) {
+  if (!IsRequest(header)) {
     Fail(Error(ErrorKind::kProtocolMismatch,
                fmt::format("this farm speaks version {} of raw channels and knows no message of version {}, type {} "
                            "and {} bytes; update the older side",
@@ -105,18 +114,21 @@ RawChannel::Step RawChannel::ReadHead(int fd, ChannelHost& host, int flags, uint
   return Step::kMore;
 }
 
+Status RawChannel::HandleAttach(const ChannelHeader& header, ChannelHost& host) const {
+  if (attached_) return {ErrorKind::kInvalidArgument, "this channel has its session already"};
+  const auto body = BodyOf<ChannelAttachBody>(head_);
+  return host.Attach(body.session, {body.secret, sizeof body.secret}, head_.substr(sizeof header + sizeof body));
+}
+
 void RawChannel::Handle(const ChannelHeader& header, ChannelHost& host) {
   request_id_ = header.request_id;
   if (header.type != kChannelAttach) {
     HandleTransfer(header, host);
+  } else if (const auto status = HandleAttach(header, host); status) {
+    attached_ = true;
+    Answer(kChannelDone);
   } else {
-    const auto body = BodyOf<ChannelAttachBody>(head_);
-    const auto status = attached_ ? Status(ErrorKind::kInvalidArgument, "this channel has its session already")
-                        : header.length != sizeof body
-                            ? Status(ErrorKind::kInvalidArgument, "an attach of a raw channel has a body of 24 bytes")
-                            : host.Attach(body.session, {body.secret, sizeof body.secret});
-    attached_ = attached_ || status;
-    status ? Answer(kChannelDone) : Fail(status.error(), true);
+    Fail(status.error(), true);
   }
   head_.clear();
 }
@@ -138,10 +150,10 @@ void RawChannel::HandleTransfer(const ChannelHeader& header, ChannelHost& host) 
   if (put && bytes == 0) Answer(kChannelDone);
 }
 
-RawChannel::Step RawChannel::ReadBody(int fd, int flags, uint64_t* moved) {
+RawChannel::Step RawChannel::ReadBody(const ChannelSocket& socket, uint64_t* moved) {
   const size_t wanted = std::min<uint64_t>(left_, kChunk);
   const bool early = !Early().empty();
-  const ssize_t got = Read(fd, memory_.data, wanted, flags | MSG_WAITALL);
+  const ssize_t got = Read(socket, memory_.data, wanted);
   if (IsAgain(got)) return Step::kWait;
   if (got <= 0) return Step::kEnd;
   memory_.data += got;
@@ -155,9 +167,9 @@ RawChannel::Step RawChannel::ReadBody(int fd, int flags, uint64_t* moved) {
   return static_cast<size_t>(got) < wanted && !early ? Step::kWait : Step::kMore;
 }
 
-RawChannel::Step RawChannel::WriteBody(int fd, int flags, uint64_t* moved) {
+RawChannel::Step RawChannel::WriteBody(const ChannelSocket& socket, uint64_t* moved) {
   const size_t wanted = std::min<uint64_t>(left_, kChunk);
-  const ssize_t sent = send(fd, memory_.data, wanted, flags | MSG_NOSIGNAL);
+  const ssize_t sent = socket.Send({memory_.data, wanted}, false);
   if (IsAgain(sent)) return Step::kWait;
   if (sent <= 0) return Step::kEnd;
   memory_.data += sent;
@@ -167,9 +179,8 @@ RawChannel::Step RawChannel::WriteBody(int fd, int flags, uint64_t* moved) {
   return static_cast<size_t>(sent) < wanted ? Step::kWait : Step::kMore;
 }
 
-RawChannel::Step RawChannel::WriteOut(int fd, int flags, uint64_t* moved) {
-  const int more = sending_ && left_ != 0 ? MSG_MORE : 0;  // the data comes right behind
-  const ssize_t sent = send(fd, out_.data() + out_sent_, out_.size() - out_sent_, flags | more | MSG_NOSIGNAL);
+RawChannel::Step RawChannel::WriteOut(const ChannelSocket& socket, uint64_t* moved) {
+  const ssize_t sent = socket.Send(std::string_view(out_).substr(out_sent_), sending_ && left_ != 0);
   if (IsAgain(sent)) return Step::kWait;
   if (sent <= 0) return Step::kEnd;
   *moved += static_cast<uint64_t>(sent);

@@ -11,6 +11,7 @@
 
 #include "base/expected.h"
 #include "server/net/channel.h"
+#include "server/net/channel_socket.h"
 
 namespace rbc::server {
 
@@ -24,7 +25,8 @@ struct ChannelMemory {
 class ChannelHost {
  public:
   virtual ~ChannelHost() = default;
-  virtual Status Attach(uint64_t session, std::string_view secret) = 0;
+  // `token`: empty where none came.
+  virtual Status Attach(uint64_t session, std::string_view secret, const std::string& token) = 0;
   // kBufferLost, kInvalidArgument, kUnknownSession.
   virtual Expected<ChannelMemory> Memory(uint64_t buffer, uint64_t offset, uint64_t bytes) = 0;
   // The session is over: nobody wants the rest.
@@ -46,22 +48,23 @@ class RawChannel {
   // `first`: what was received before it was known to be a channel.
   explicit RawChannel(std::string_view first) : early_(first) {}
 
-  // Moves what can be moved. `patient`: the socket's own timeouts may be waited for. *moved grows by the bytes.
-  Wait Run(int fd, ChannelHost& host, bool patient, uint64_t* moved);
+  // Moves what can be moved. *moved grows by the bytes.
+  Wait Run(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved);
   // In the middle of something: no progress is then a peer that is too slow.
   bool busy() const { return !head_.empty() || left_ != 0 || !out_.empty(); }
 
  private:
   enum class Step : uint8_t { kMore, kWait, kEnd };
-  Step ReadHead(int fd, ChannelHost& host, int flags, uint64_t* moved);
-  Step ReadBody(int fd, int flags, uint64_t* moved);
-  Step WriteBody(int fd, int flags, uint64_t* moved);
-  Step WriteOut(int fd, int flags, uint64_t* moved);
+  Step ReadHead(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved);
+  Step ReadBody(const ChannelSocket& socket, uint64_t* moved);
+  Step WriteBody(const ChannelSocket& socket, uint64_t* moved);
+  Step WriteOut(const ChannelSocket& socket, uint64_t* moved);
+  Status HandleAttach(const ChannelHeader& header, ChannelHost& host) const;
   void Handle(const ChannelHeader& header, ChannelHost& host);
   void HandleTransfer(const ChannelHeader& header, ChannelHost& host);
   void Answer(ChannelType type, uint64_t bytes = 0);
   void Fail(const Error& error, bool for_good);
-  ssize_t Read(int fd, char* to, size_t bytes, int flags);
+  ssize_t Read(const ChannelSocket& socket, char* to, size_t bytes);
 
   std::string_view Early() const { return std::string_view(early_).substr(early_used_); }
 

@@ -73,7 +73,6 @@ bool Loop::ServeBuffered(Connection* connection, Thread& thread) {
     }
     if (bytes.size() < kLengthBytes) return true;
     if (!connection->started && bytes.substr(0, kLengthBytes) == kChannelMagic) {
-      if (connection->tls != nullptr) return RefuseChannel(connection, thread);
       StartChannel(connection, thread);
       return false;
     }
@@ -274,15 +273,6 @@ bool Loop::EndWith(Connection* connection, Thread& thread, const std::string& re
   return true;
 }
 
-// A channel moves bytes straight between a socket and the arena, where no TLS can be between.
-bool Loop::RefuseChannel(Connection* connection, Thread& thread) {
-  return EndWith(connection, thread,
-                 ChannelError(Error(ErrorKind::kUnsupported,
-                                    "arrays that stay on the farm do not travel over TLS yet; use ssh://, or give the "
-                                    "arrays to the call itself"),
-                              0));
-}
-
 void Loop::StartChannel(Connection* connection, Thread& thread) {
   connection->channel_host = service_.OpenChannel(*connection);
   connection->channel = std::make_unique<RawChannel>(connection->in.empty() ? thread.view() : connection->in.view());
@@ -296,15 +286,16 @@ void Loop::StartChannel(Connection* connection, Thread& thread) {
 
 void Loop::ServeChannel(Connection* connection, const Thread& thread) {
   const bool patient = hot_.fetch_add(1) < options_.hot_threads && !thread.last;
-  const auto wait =
-      connection->channel->Run(connection->fd.get(), *connection->channel_host, patient, &connection->progress);
+  const ChannelSocket socket{connection->fd.get(), connection->tls.get(), patient, options_.hot_wait};
+  const auto wait = connection->channel->Run(socket, *connection->channel_host, &connection->progress);
   --hot_;
+  if (connection->stranger && connection->session != nullptr) Welcome(connection);
   connection->channel_writes = wait == RawChannel::Wait::kWritable;
   if (wait == RawChannel::Wait::kEnd) return Close(connection, nullptr);
   if (wait == RawChannel::Wait::kRefused) {
     connection->channel = nullptr;
     connection->discarding = true;
-    shutdown(connection->fd.get(), SHUT_WR);
+    EndSending(*connection);
   }
   Arm(connection, nullptr);
 }

@@ -102,6 +102,18 @@ TEST_P(Buffers, ViewsAreTheSameMemory) {
   }
 }
 
+// A row at a time over a socket, more of them under way than it holds.
+TEST_P(Buffers, LargeRowsWithGapsBetween) {
+  const auto jit = Jit();
+  constexpr int64_t kRows = 40, kColumns = 100'000;
+  const Buffer table = jit.to_device(std::span<const double>(Numbers(kRows * kColumns, -1)), {kRows, kColumns});
+  const Buffer most = table.slice(1, 0, kColumns - 1);
+  const Numbers numbers = Counting(kRows * (kColumns - 1));
+  most.copy_from(numbers);
+  EXPECT_TRUE(most.to_host<double>() == numbers);
+  EXPECT_EQ(table.slice(1, kColumns - 1, kColumns).to_host<double>(), Numbers(kRows, -1));
+}
+
 TEST_P(Buffers, MistakesAreToldByKind) {
   const auto jit = Jit();
   const Buffer buffer = jit.to_device(Counting(4));

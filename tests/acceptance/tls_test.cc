@@ -52,6 +52,28 @@ class Tls : public FarmTest {
   static Function<double(double, double)> Add(const RemoteJIT& jit) {
     return jit.function<double(double, double)>(Source::Ir(AddModule().ir), "add");
   }
+  // Arrays that stay there, in one piece, in rows with gaps, from many threads, and read back.
+  static void CopyThereAndBack(const RemoteJIT& jit) {
+    std::vector<double> numbers(3 << 20);
+    std::iota(numbers.begin(), numbers.end(), 0.0);
+    const Buffer whole = jit.to_device(std::span<const double>(numbers), {3, 1 << 20});
+    EXPECT_EQ(whole.data(), nullptr);
+    EXPECT_TRUE(whole.to_host<double>() == numbers);
+    const Buffer odd = whole.slice(1, 1, 1 << 20);
+    std::vector<double> others(static_cast<size_t>(odd.size()), 0.5);
+    odd.copy_from(others);
+    EXPECT_EQ(whole.slice(1, 0, 1).to_host<double>(), (std::vector<double>{0, 1 << 20, 2 << 20}));
+    EXPECT_TRUE(odd.to_host<double>() == others);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&, t] {
+        for (size_t count : {0, 1, 5000, 1'000'000}) {
+          const std::vector<int32_t> mine(count, t);
+          EXPECT_TRUE(jit.to_device(mine).to_host<int32_t>() == mine);
+        }
+      });
+    for (auto& thread : threads) thread.join();
+  }
   Error ErrorOver(const std::string& to, RemoteJIT::Options options) {
     options.connect_timeout = std::chrono::milliseconds(5000);
     const auto targets = RemoteJIT(to, std::move(options)).try_targets();
@@ -116,6 +138,8 @@ TEST_F(Tls, LargeMessagesBothWays) {
   scale(data, static_cast<int64_t>(data.size()));
   for (size_t i = 0; i < data.size(); ++i) ASSERT_EQ(data[i], 2.0 * static_cast<double>(i));
 }
+
+TEST_F(Tls, ArraysThatStayThere) { CopyThereAndBack(RemoteJIT(address(), Trusting())); }
 
 TEST_F(Tls, AnUnknownIssuerIsRefusedWithTheFileToName) {
   const CertificateAuthority other(folder_.path(), "other");
@@ -240,6 +264,10 @@ TEST_F(Mutual, AClientWithACertificateIsServed) {
   EXPECT_EQ(Add(RemoteJIT(address(), With(clients_.Sign({.name = "alice", .hosts = {}}))))(1, 2), 3);
 }
 
+TEST_F(Mutual, ArraysThatStayThere) {
+  CopyThereAndBack(RemoteJIT(address(), With(clients_.Sign({.name = "alice", .hosts = {}}))));
+}
+
 TEST_F(Mutual, WithoutOrWithAWrongOneItIsToldWhatToName) {
   ExpectWrongCertificate(ErrorOver(address(), Trusting()), {"asks for a client certificate", "--certificate FILE"});
   ExpectWrongCertificate(ErrorOver(address(), With(authority_.Sign({.name = "mallory", .hosts = {}}))),
@@ -297,6 +325,11 @@ TEST_F(Tokens, ComeFromOptionEnvironmentOrFile) {
   ::setenv("RBC_TOKEN", alice_.c_str(), 1);
   EXPECT_EQ(Add(RemoteJIT(address(), Trusting()))(1, 2), 3);
   ::unsetenv("RBC_TOKEN");
+}
+
+TEST_F(Tokens, ArraysThatStayThereOverTlsAndOverLoopback) {
+  CopyThereAndBack(RemoteJIT(address(), By(alice_)));
+  CopyThereAndBack(RemoteJIT(farm().tcp_address(), By(bob_)));
 }
 
 TEST_F(Tokens, AnExpiredOneIsToldApart) {

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 import subprocess
 
+import numpy as np
 import pytest
 
 import rbc
@@ -79,6 +80,16 @@ def test_a_path_a_dict_and_an_address(tls_farm):
     rjit = rbc.RemoteJIT(f"tls://localhost:{tls_farm.port}", tls=ca, token=tls_farm.token)
     assert add_one(rjit) == 42
     rjit.close()
+
+
+def test_arrays_that_stay_there(tls_farm):
+    numbers = np.arange(3_000_000.0).reshape(1000, 3000)
+    for port, tls in ((tls_farm.port, tls_farm.certificate), (tls_farm.plain_port, None)):
+        rjit = rbc.RemoteJIT("127.0.0.1", port, tls=tls, token=tls_farm.token)
+        there = rjit.to_device(numbers)
+        assert np.array_equal(np.asarray(there), numbers)
+        there[:, 1:] = -1.0
+        assert there[:, :2].get().tolist() == [[row * 3000.0, -1.0] for row in range(1000)]
 
 
 def test_the_users_file_and_the_environment(tls_farm, monkeypatch, tmp_path):

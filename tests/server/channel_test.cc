@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/raw_frames.h"
+#include "server/auth/token_file.h"
 #include "tests/server/farm_fixture.h"
 
 namespace rbc::server::testing {
@@ -38,10 +39,10 @@ class Channel {
   void Ask(uint16_t type, const std::string& body, uint64_t more = 0, uint64_t id = 7) {
     Send(BytesOf(ChannelHeader{{'R', 'B', 'C', '1'}, 1, type, id, body.size() + more}) + body);
   }
-  void Attach(const wire::HelloReply& session) {
+  void Attach(const wire::HelloReply& session, const std::string& token = "") {
     ChannelAttachBody body{static_cast<uint64_t>(session.session_id), {}};
     std::memcpy(body.secret, session.secret.data(), sizeof body.secret);
-    Ask(kChannelAttach, BytesOf(body));
+    Ask(kChannelAttach, BytesOf(body) + token);
   }
   void Put(int64_t buffer, uint64_t offset, const std::string& data) {
     Ask(kChannelPut, BytesOf(ChannelPutBody{static_cast<uint64_t>(buffer), offset}), data.size());
@@ -164,6 +165,31 @@ TEST_F(ChannelTest, StrangersGetNothing) {
   EXPECT_EQ(other_session.Read().kind(), ErrorKind::kBufferLost);
 }
 
+// Each connection of a session shows the token, this kind too; and that of another user opens nothing.
+TEST_F(ChannelTest, AsksForTheTokenWhereTheFarmDoes) {
+  config_.tokens_file = folder_.path() + "/tokens.toml";
+  const std::string alice = *AddToken(config_.tokens_file, {"alice", "", {}, 0});
+  const std::string bob = *AddToken(config_.tokens_file, {"bob", "", {}, 0});
+  StartFarm();
+  client_ = std::make_unique<Client>(tcp_address_);
+  wire::HelloRequest hello;
+  hello.protocol_major = 1;
+  hello.__set_token(alice);
+  (*client_)->hello(session_, hello);
+  buffer_ = Make(100);
+  for (const auto& wrong : {std::string(), std::string("rbc_nobody"), bob, std::string(kMostChannelToken, 'x')}) {
+    Channel channel(tcp_address_);
+    channel.Attach(session_, wrong);
+    EXPECT_EQ(channel.Read().kind(), ErrorKind::kPermissionDenied) << wrong;
+    EXPECT_TRUE(channel.Ends());
+  }
+  Channel channel(tcp_address_);
+  channel.Attach(session_, alice);
+  EXPECT_EQ(channel.Read().header.type, kChannelDone);
+  channel.Get(buffer_.id, 0, 100);
+  EXPECT_EQ(channel.Read().body.size(), 100u);
+}
+
 TEST_F(ChannelTest, NothingBeyondABuffer) {
   Begin();
   const uint64_t size = 1 << 20;
@@ -195,6 +221,7 @@ TEST_F(ChannelTest, MalformedFramesAreAnsweredAndEnd) {
            {{{'R', 'B', 'C', '1'}, 1, 999, 1, 24}, attach},
            {{{'R', 'B', 'C', '1'}, 1, kChannelDone, 1, 0}, ""},
            {{{'R', 'B', 'C', '1'}, 1, kChannelAttach, 1, 23}, attach},
+           {{{'R', 'B', 'C', '1'}, 1, kChannelAttach, 1, 24 + kMostChannelToken + 1}, attach},
            {{{'R', 'B', 'C', '1'}, 1, kChannelPut, 1, 3}, "abc"},
        }) {
     Channel channel(tcp_address_);

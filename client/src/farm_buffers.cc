@@ -1,0 +1,139 @@
+// The buffers of a session, and how their bytes reach it.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/farm.h"
+
+namespace rbc::client {
+namespace {
+
+constexpr size_t kMostFrees = 1 << 16;
+constexpr size_t kMostBulk = 2;  // idle raw channels
+constexpr int64_t kFreeMs = 1000;
+
+}  // namespace
+
+Error Farm::SessionGone() {
+  return Error(ErrorKind::kBufferLost, "the buffer went with its session; make it anew in the current one");
+}
+
+Expected<std::shared_ptr<const ArenaMap>> Farm::ArenaOf(Lease& lease, const Deadline& deadline) {
+  if (!options_.direct || endpoint_.address.kind != Address::Kind::kUnix) return std::shared_ptr<const ArenaMap>();
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_->epoch == lease->epoch && state_->asked_arena) return state_->arena;
+  }
+  auto map = lease->MapArena(deadline);
+  // A farm of before 1.2 has no buffers, so that this is one that shares none.
+  if (!map && map.error().kind != ErrorKind::kUnsupported) return map;
+  const std::lock_guard lock(mutex_);
+  const auto arena = map ? *map : nullptr;
+  if (state_->epoch != lease->epoch) return arena;
+  if (!state_->asked_arena) state_->arena = arena;
+  state_->asked_arena = true;
+  return state_->arena;
+}
+
+Expected<OwnedBuffer> Farm::CreateBuffer(const wire::BufferSpec& spec, const Deadline& deadline) {
+  for (int attempt = 0;; ++attempt) {
+    RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline));
+    FlushFrees(lease);
+    OwnedBuffer out;
+    out.epoch = lease->epoch;
+    auto arena = ArenaOf(lease, deadline);
+    if (!arena && MayRepeat(arena.error(), lease, attempt)) continue;
+    if (!arena) return std::move(arena).error();
+    auto info = lease->Ask(deadline, [&](wire::FarmClient& client) {
+      wire::BufferInfo reply;
+      client.buffer_create(reply, spec);
+      return reply;
+    });
+    if (!info && MayRepeat(info.error(), lease, attempt)) continue;
+    if (!info) return std::move(info).error();
+    out.arena = *std::move(arena);
+    out.info = *std::move(info);
+    return out;
+  }
+}
+
+Expected<std::unique_ptr<BulkChannel>> Farm::BulkOf(uint64_t epoch, const Deadline& deadline) {
+  std::shared_ptr<const wire::HelloReply> session;
+  for (;;) {
+    std::unique_ptr<BulkChannel> channel;
+    {
+      const std::lock_guard lock(mutex_);
+      if (state_->epoch != epoch || !state_->session) return SessionGone();
+      session = state_->session;
+      if (state_->idle_bulk.empty()) break;
+      channel = std::move(state_->idle_bulk.back());
+      state_->idle_bulk.pop_back();
+    }
+    if (channel->Alive()) return channel;
+    const std::lock_guard lock(mutex_);
+    std::erase(state_->open, channel->fd());
+    channel.reset();
+  }
+  RBC_ASSIGN_OR_RETURN(const Address near, Near(deadline));
+  RBC_ASSIGN_OR_RETURN(Socket socket, OpenSocket(near, deadline.AtMostMs(options_.connect_timeout_ms)));
+  std::unique_ptr<BulkChannel> channel;
+  {
+    const std::lock_guard lock(mutex_);
+    state_->open.push_back(socket.fd.get());
+    channel = std::make_unique<BulkChannel>(std::move(socket.fd), std::move(socket.tls), endpoint_.address.text,
+                                            deadline.GivenMs());
+    channel->epoch = epoch;
+  }
+  Status attached = channel->Attach(session->session_id, session->secret, endpoint_.token);
+  if (attached) return channel;
+  TakeBulk(std::move(channel));
+  if (attached.error().kind == ErrorKind::kUnknownSession) {
+    ForgetSession(epoch);
+    return SessionGone();
+  }
+  return std::move(attached).error();
+}
+
+// Closes what is broken or too much; under the mutex, as Drop does.
+void Farm::TakeBulk(std::unique_ptr<BulkChannel> channel) {
+  const std::lock_guard lock(mutex_);
+  if (!channel->broken() && channel->epoch == state_->epoch && state_->session &&
+      state_->idle_bulk.size() < kMostBulk) {
+    state_->idle_bulk.push_back(std::move(channel));
+    return;
+  }
+  std::erase(state_->open, channel->fd());
+  channel.reset();
+}
+
+bool Farm::IsCurrent(uint64_t epoch) {
+  const std::lock_guard lock(mutex_);
+  return state_->session != nullptr && state_->epoch == epoch;
+}
+
+void Farm::FreeBuffer(uint64_t epoch, int64_t id) {
+  std::unique_ptr<Connection> connection;
+  {
+    const std::lock_guard lock(mutex_);
+    if (epoch != state_->epoch || !state_->session) return;
+    if (state_->frees.size() < kMostFrees) state_->frees.push_back(id);
+    if (state_->idle.empty()) return;
+    connection = std::move(state_->idle.back());
+    state_->idle.pop_back();
+  }
+  Lease lease(this, std::move(connection));
+  FlushFrees(lease);
+}
+
+void Farm::FlushFrees(Lease& lease) {
+  std::vector<int64_t> frees;
+  {
+    const std::lock_guard lock(mutex_);
+    if (lease->epoch != state_->epoch) return;
+    frees.swap(state_->frees);
+  }
+  const Deadline deadline = Deadline::AfterMs(kFreeMs);
+  for (const int64_t id : frees) {
+    if (lease->broken()) return;
+    (void)lease->Ask(deadline, [id](wire::FarmClient& client) { client.buffer_free(id); });
+  }
+}
+
+}  // namespace rbc::client

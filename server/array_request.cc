@@ -245,6 +245,18 @@ Iteration CollapseAround(const Extents& shape, const Extents& in, const Extents&
   return all;
 }
 
+// Results from this size on are out of the caches before anybody reads them.
+constexpr uint64_t kPastCaches = 32 << 20;
+constexpr uint64_t kMostPastCaches = 16;  // bytes of an element
+constexpr uint64_t kCacheLine = 64;
+
+// Whether a map should write its result past the caches: whole lines of an array that stays.
+bool GoesPastCaches(const Iteration& iteration, const Operand& result) {
+  return iteration.shape.size() == 1 && iteration.strides.back()[0] == static_cast<int64_t>(result.size) &&
+         result.size <= kMostPastCaches && static_cast<uint64_t>(iteration.shape[0]) >= kPastCaches / result.size &&
+         (result.place & worker::kInDataArena) != 0 && result.place % kCacheLine == 0;
+}
+
 }  // namespace
 
 Expected<PackedArrays> PackArrayMap(const ArrayScope& scope, const wire::ArrayMapRequest& request) {
@@ -291,6 +303,7 @@ Expected<PackedArrays> PackArrayMap(const ArrayScope& scope, const wire::ArrayMa
   // Of a function that can fail the first element in C order is told.
   const Iteration iteration = Collapse(whole, scope.function.abi != Abi::kStatusRetptr);
   out.pattern = PatternOf(iteration, sizes);
+  if (has_result && !mask && GoesPastCaches(iteration, operands.back())) out.pattern.back() = 'n';
   packer.Finish(iteration, operands, 0, mask ? uint32_t{worker::kMasked} : 0, &out);
   return out;
 }

@@ -159,6 +159,7 @@ class Compilation {
   void FinishBulk(bool inline_maths) {
     const auto entries = ir::ResolveTiles(*module_, HasVectorMaths);
     if (inline_maths) InlineVectorMaths(*module_);
+    ir::StreamResults(*module_);
     DropUnusedVectorFunctions(*module_);
     for (auto* entry : entries) tools_.optimizer.Simplify(*entry);
   }

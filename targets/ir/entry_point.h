@@ -37,6 +37,9 @@ Expected<EntryPoint> MakeMapEntry(const MatchedFunction& match, size_t index, co
 // same loop, because scalar ones give other bits. Gives the entries that changed: they want to be simplified.
 std::vector<llvm::Function*> ResolveTiles(llvm::Module& module, bool (*wants_tile)(llvm::Function& kernel));
 
+// Once they are optimised: the kernels of maps with pattern 'n' write vectors of results past the caches.
+void StreamResults(llvm::Module& module);
+
 // Adds an entry that reduces or scans (target.h): kReduce, kScan. `simplify` inlines into a function and shortens it.
 // kInvalidArgument: the function is none of T(T, T). kUnsupported: it takes pointers or strings.
 Expected<EntryPoint> MakeReduceEntry(const MatchedFunction& match, size_t index, const FunctionDeclaration& declaration,

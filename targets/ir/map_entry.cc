@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/Module.h"
 #include "targets/ir/bulk_entry.h"
@@ -20,13 +22,15 @@ constexpr uint64_t kLine = 64;           // bytes of a cache line
 constexpr uint64_t kTileRows = 64;       // a multiple of what any vector loop takes at a time where maths is in it
 constexpr uint64_t kStreamedRows = 512;  // through a buffer that stays in the first cache
 constexpr uint64_t kMostStreamed = 16;   // bytes of a row
-constexpr uint64_t kMostTiled = 512;     // bytes of a row: a tile lies on the stack
+constexpr const char* kStreams = "rbc-streams";  // of a kernel: results go past the caches where stores are whole lines
+constexpr uint64_t kMostTiled = 512;             // bytes of a row: a tile lies on the stack
 constexpr const char* kTileName = "rbc.tile";
 
 // `i64 kernel(i64 rows, {ptr data, i64 stride} for each column)`, rows > 0: one loop without a branch of its own.
 class Kernel {
  public:
-  Kernel(const MatchedFunction& match, llvm::Function* call, const std::string& name, const std::string& pattern)
+  Kernel(const MatchedFunction& match, llvm::Function* call, const std::string& name, const std::string& pattern,
+         bool streams)
       : match_(match), call_(call), builder_(call->getContext()), columns_(ColumnsOf(match)), pattern_(pattern) {
     std::vector<llvm::Type*> types = {builder_.getInt64Ty()};
     for (size_t i = 0; i < columns_.size(); ++i) {
@@ -40,6 +44,7 @@ class Kernel {
     kernel_->addFnAttr(llvm::Attribute::NoInline);
     kernel_->addFnAttr(llvm::Attribute::NoDuplicate);
     kernel_->addFnAttr("probe-stack", "inline-asm");
+    if (streams) kernel_->addFnAttr(kStreams);
     group_ = llvm::MDNode::getDistinct(builder_.getContext(), {});
   }
 
@@ -47,6 +52,8 @@ class Kernel {
     auto* before = llvm::BasicBlock::Create(builder_.getContext(), "", kernel_);
     auto* body = llvm::BasicBlock::Create(builder_.getContext(), "row", kernel_);
     builder_.SetInsertPoint(before);
+    if (kernel_->hasFnAttribute(kStreams))
+      builder_.CreateAlignmentAssumption(kernel_->getDataLayout(), Data(columns_.size() - 1), kLine);
     row_frame_ = Scratch(builder_, match_.frame.fixed_size());
     row_result_ = Scratch(builder_, match_.frame.result_size());
     for (size_t i = 0; i < Parameters(); ++i) {
@@ -183,24 +190,55 @@ class MapBuilder {
   void Run(std::string pattern) {
     const bool stream = pattern.back() == 'n' && columns_.back().size <= kMostStreamed;
     if (pattern.back() == 'n') pattern.back() = 'c';
-    auto* kernel = Kernel(match_, call_, name_ + ".rows." + pattern, pattern).Build();
+    auto* kernel = Kernel(match_, call_, name_ + ".rows." + pattern, pattern, stream).Build();
     llvm::Value* unit = builder_.getInt64(1);
     if (RowBytes() <= kMostTiled) unit = builder_.CreateCall(TileFunction(*call_->getParent()), {kernel});
     auto* whole = builder_.CreateAnd(frame_.rows, builder_.CreateNeg(unit));
-    auto* buffer = stream ? Tile(columns_.size() - 1, kStreamedRows) : nullptr;
-    Loop(whole, stream ? kStreamedRows : kMostRows, [&](llvm::Value* first, llvm::Value* count) {
-      Places places = From(first);
-      if (stream) places.back().first = buffer;
-      Call(kernel, places, first, count);
-      if (stream) Stream(buffer, first, count);
-    });
-    if (stream) builder_.CreateCall(Fence());
+    const auto in_place = [&] {
+      Loop(whole, kMostRows, [&](llvm::Value* first, llvm::Value* count) { Call(kernel, From(first), first, count); });
+    };
+    if (stream) {
+      WhereAligned(in_place, [&] { RunBuffered(kernel, whole); });
+      builder_.CreateCall(Fence());
+    } else {
+      in_place();
+    }
     // As few rows as are left, in an iteration or none.
     Loop(builder_.CreateSub(frame_.rows, whole), kTileRows,
          [&](llvm::Value*, llvm::Value* count) { RunTile(kernel, pattern, whole, count); });
     auto* row = builder_.CreateAlignedLoad(builder_.getInt64Ty(), failed_row_, llvm::Align(8));
     builder_.CreateAlignedStore(row, frame_.entry->getArg(1), llvm::Align(8));
     builder_.CreateRet(builder_.CreateAlignedLoad(builder_.getInt32Ty(), status_, llvm::Align(8)));
+  }
+
+  // The kernel of a streamed result wants it at the begin of a line.
+  template <typename Aligned, typename Other>
+  void WhereAligned(Aligned aligned, Other other) {
+    auto* address = builder_.CreatePtrToInt(frame_.data.back(), builder_.getInt64Ty());
+    auto* yes = frame_.Block("aligned");
+    auto* no = frame_.Block("elsewhere");
+    auto* end = frame_.Block("end");
+    builder_.CreateCondBr(builder_.CreateIsNull(builder_.CreateAnd(address, kLine - 1)), yes, no);
+    builder_.SetInsertPoint(yes);
+    aligned();
+    builder_.CreateBr(end);
+    builder_.SetInsertPoint(no);
+    other();
+    builder_.CreateBr(end);
+    builder_.SetInsertPoint(end);
+  }
+
+  // A few rows at a time by way of a buffer that begins a line.
+  void RunBuffered(llvm::Function* kernel, llvm::Value* rows) {
+    const size_t result = columns_.size() - 1;
+    auto* buffer = Tile(result, kStreamedRows);
+    Loop(rows, kStreamedRows, [&](llvm::Value* first, llvm::Value* count) {
+      Places places = From(first);
+      places.back().first = buffer;
+      Call(kernel, places, first, count);
+      builder_.CreateMemCpy(Row(result, first), llvm::Align(1), buffer, llvm::Align(kLine),
+                            builder_.CreateMul(count, builder_.getInt64(columns_[result].size)));
+    });
   }
 
   // What was written past the caches is there for other threads too.
@@ -306,25 +344,6 @@ class MapBuilder {
     Loop(rows, 1, [&](llvm::Value* row, llvm::Value*) { body(row); });
   }
 
-  // Past the caches where the column allows it: what is larger than they are would only be read to be overwritten.
-  void Stream(llvm::Value* buffer, llvm::Value* first, llvm::Value* count) {
-    const size_t result = columns_.size() - 1;
-    auto* to = Row(result, first);
-    auto* bytes = builder_.CreateMul(count, builder_.getInt64(columns_[result].size));
-    auto* place = builder_.CreateAnd(builder_.CreatePtrToInt(to, builder_.getInt64Ty()), kLine - 1);
-    auto* lines = builder_.CreateSelect(builder_.CreateIsNull(place), builder_.CreateAnd(bytes, ~(kLine - 1)),
-                                        builder_.getInt64(0));
-    auto* line = llvm::FixedVectorType::get(builder_.getInt64Ty(), kLine / 8);
-    Loop(lines, kLine, [&](llvm::Value* offset, llvm::Value*) {
-      auto* value = builder_.CreateAlignedLoad(line, At(buffer, offset), llvm::Align(kLine));
-      auto* store = builder_.CreateAlignedStore(value, At(to, offset), llvm::Align(kLine));
-      auto* one = llvm::ConstantAsMetadata::get(builder_.getInt32(1));
-      store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(builder_.getContext(), {one}));
-    });
-    builder_.CreateMemCpy(At(to, lines), llvm::Align(1), At(buffer, lines), llvm::Align(1),
-                          builder_.CreateSub(bytes, lines));
-  }
-
   const MatchedFunction& match_;
   llvm::Function* call_;
   const std::string name_, pattern_;
@@ -350,6 +369,23 @@ Status CheckPattern(const MatchedFunction& match, const FunctionDeclaration& dec
 }
 
 }  // namespace
+
+void StreamResults(llvm::Module& module) {
+  auto& context = module.getContext();
+  auto* one = llvm::ConstantAsMetadata::get(llvm::ConstantInt::get(llvm::Type::getInt32Ty(context), 1));
+  for (auto& kernel : module) {
+    if (!kernel.hasFnAttribute(kStreams)) continue;
+    const auto* result = kernel.getArg(kernel.arg_size() - 2);
+    for (auto& instruction : llvm::instructions(kernel)) {
+      auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction);
+      if (store == nullptr || !store->getValueOperand()->getType()->isVectorTy()) continue;
+      const uint64_t bytes = kernel.getDataLayout().getTypeStoreSize(store->getValueOperand()->getType());
+      if (store->getAlign().value() < std::min(bytes, kLine)) continue;
+      if (llvm::getUnderlyingObject(store->getPointerOperand()) != result) continue;
+      store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context, {one}));
+    }
+  }
+}
 
 std::vector<EntryPoint::Parameter> ColumnsOf(const MatchedFunction& match) {
   std::vector<EntryPoint::Parameter> columns;

@@ -74,6 +74,26 @@ class ArrayRequest : public ::testing::Test {
   }
 };
 
+TEST_F(ArrayRequest, LargeResultsGoPastTheCaches) {
+  const auto pattern = [this](int64_t rows, int64_t stride, bool masked) {
+    const auto kept = [&](const char* dtype, int64_t size) {
+      wire::ArrayRef array = Array(dtype, {rows}, {size}, 0);
+      array.__isset.data = false;
+      array.__set_buffer(7);
+      return array;
+    };
+    auto request = Request(kept("float64", 8), kept("float64", 8));
+    request.__set_into(kept("float64", stride));
+    if (masked) request.__set_where(kept("bool", 1));
+    const auto packed = PackArrayMap(scope_, request);
+    return packed ? packed->pattern : packed.error().message;
+  };
+  EXPECT_EQ(pattern(4 << 20, 8, false), "ccn");
+  EXPECT_EQ(pattern((4 << 20) - 1, 8, false), "ccc");
+  EXPECT_EQ(pattern(4 << 20, 16, false), "ccs");
+  EXPECT_EQ(pattern(4 << 20, 8, true), "ccc");
+}
+
 TEST_F(ArrayRequest, PlacesArraysOfTheMessageAndOfTheArena) {
   wire::ArrayRef kept = Array("float64", {3}, {8}, 0);
   kept.__isset.data = false;

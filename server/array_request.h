@@ -26,6 +26,7 @@ struct PackedArrays {
   wire::CallRequest call;                         // all but the function's id
   wire::ArrayRef result;                          // what the reply says about it; its data comes back with the call
   std::string pattern;                            // CompileOptions::map_pattern
+  bool in_order = false;                          // of a reduction: by the code of a scan
   bool empty = false;                             // there is nothing to run: the result is complete
   std::string fill;                               // with `empty`: what a kept result holds
   std::vector<std::shared_ptr<const void>> kept;  // as long as it runs; not empty: the worker needs the arena
@@ -37,6 +38,7 @@ struct ArrayScope {
   uint64_t max_bytes;  // of a message
   const FindInArena& find;
   const MakeArray* keep = nullptr;  // set: the result stays
+  bool on_host = true;
 };
 
 // kInvalidArgument: arrays that do not fit the signature or each other; kUnsupported: pointers and strings;

@@ -142,6 +142,7 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     return kept.Make(request.keep, dtype, shape);
   };
   ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find};
+  scope.on_host = on_host;
   if (request.__isset.keep) scope.keep = &make;
   auto packed = OrThrow(pack(scope, request));
   reply.result = std::move(packed.result);
@@ -151,7 +152,7 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     if (!reply.result.__isset.buffer) reply.result.__isset.data = true;
     if (!packed.fill.empty()) kept.Fill(packed.fill);
   } else {
-    BulkKey key{kind, index, MathAccuracy::kFast, {}};
+    BulkKey key{packed.in_order ? EntryKind::kScan : kind, index, MathAccuracy::kFast, {}};
     if (on_host) key.accuracy = CheckedAccuracy(request.accuracy);
     if (on_host && kind == EntryKind::kMap) key.pattern = packed.pattern;
     const auto asked = Clock::now();
@@ -182,7 +183,7 @@ void Handler::map_arrays(wire::ArrayReply& reply, const wire::ArrayMapRequest& r
 }
 
 void Handler::reduce_array(wire::ArrayReply& reply, const wire::ArrayReduceRequest& request) {
-  RunArrays(reply, request, request.ordered ? EntryKind::kScan : EntryKind::kReduce, PackReduction);
+  RunArrays(reply, request, EntryKind::kReduce, PackReduction);
 }
 
 void Handler::scan_array(wire::ArrayReply& reply, const wire::ArrayScanRequest& request) {

@@ -119,6 +119,21 @@ TEST_P(ArrayReductions, AlongEachAxis) {
   EXPECT_EQ(ErrorOf(add.try_reduce(cube, options)).kind, ErrorKind::kInvalidArgument);
 }
 
+// Each row a result, in its order.
+TEST_P(ArrayReductions, OfManyShortRows) {
+  const Caller add = Named("addi", "int64(int64, int64)"), last = Named("last", "int64(int64, int64)");
+  const auto x = Numbers(200'000 * 5, 23);
+  const ArrayArgument rows = ArrayArgument::Of(std::span(x), {200'000, 5});
+  ArrayReduceOptions options;
+  options.axis = 1;
+  const auto sums = add.reduce(rows, options).as<int64_t>(), ends = last.reduce(rows, options).as<int64_t>();
+  ASSERT_EQ(sums.size(), 200'000u);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    ASSERT_EQ(sums[i], std::accumulate(&x[5 * i], &x[5 * i] + 5, int64_t{0})) << i;
+    ASSERT_EQ(ends[i], x[5 * i + 4]) << i;
+  }
+}
+
 // Whatever the strides, the elements meet in the same order: the bits are the same.
 TEST_P(ArrayReductions, OfDoublesAreTheSameBitsForAnyStrides) {
   const Caller add = Named("add", "float64(float64, float64)");

@@ -3,7 +3,8 @@
 //
 // What fails is told in process by fake_cuda_fail(), or by the file FAKE.conf beside the library, which cuInit reads:
 // lines of "FUNCTION RESULT COUNT": from the COUNTth call on (1: the first) the function gives RESULT. "hang KERNEL 1"
-// makes a kernel of that name endless; "print KERNEL 1" makes it print its name.
+// makes a kernel of that name endless; "print KERNEL 1" makes it print its name, "left KERNEL 1" what is not given
+// back.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -62,11 +63,25 @@ void ReadConfiguration() {
   long count = 1;
   while (in >> name >> what >> count) {
     const std::lock_guard lock(mutex);
-    if (name == "hang" || name == "print")
+    if (name == "hang" || name == "print" || name == "left")
       behaviours[what] = name;
     else
       failures[name] = {std::atoi(what.c_str()), count};
   }
+}
+
+// As a kernel would print it.
+bool PrintLeft() {
+  size_t bytes = 0, pieces = 0;
+  {
+    const std::lock_guard lock(mutex);
+    pieces = memory.size();
+    for (const auto& [at, size] : memory) bytes += size;
+  }
+  char text[256];
+  const int size = std::snprintf(text, sizeof text, "contexts %ld modules %ld streams %ld pieces %zu bytes %zu\n",
+                                 contexts.load(), modules.load(), streams.load(), pieces, bytes);
+  return write(1, text, static_cast<size_t>(size)) == size;
 }
 
 int Allocate(void** out, size_t size) {
@@ -204,6 +219,7 @@ EXPORT int cuLaunchKernel(void* function, unsigned, unsigned, unsigned, unsigned
     behaviour = behaviours[*static_cast<std::string*>(function)];
   }
   if (behaviour == "print" && write(1, "printed by the device\n", 22) < 0) return 999;
+  if (behaviour == "left" && !PrintLeft()) return 999;
   while (behaviour == "hang") usleep(1000);
   return 0;
 }

@@ -1,4 +1,5 @@
-// Functions over arrays on host: C and IR that get pointers, shapes and strides, and give arrays back.
+// Functions over arrays: C and IR that get pointers, shapes and strides, on host and on the simulated GPU, and that
+// give arrays back, on host.
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,7 +50,18 @@ class ArrayFunctions : public FarmTest {
   }
 };
 
-TEST_F(ArrayFunctions, APointerALengthAndAStride) {
+// What does not differ between host and GPU.
+class ArrayArguments : public ArrayFunctions, public ::testing::WithParamInterface<const char*> {
+ protected:
+  FarmOptions Options() const override { return FarmOptions().Set("targets.cuda", "simulate", "true"); }
+  wire::FunctionInfo LoadC(Client& client, const std::string& source, const std::string& signature) {
+    Module module = MakeModule(CompileC("#include <stddef.h>\n" + source), "f", signature, wire::Abi::Sysv);
+    module.target = GetParam();
+    return Must(client.Load(module));
+  }
+};
+
+TEST_P(ArrayArguments, APointerALengthAndAStride) {
   Client client = farm().Connect();
   const auto sum = LoadC(client, R"(
       double f(const char *data, long n, long stride) {
@@ -68,7 +80,7 @@ TEST_F(ArrayFunctions, APointerALengthAndAStride) {
   EXPECT_TRUE(Must(client.Call(sum, {Array(x.data(), f64, {0})})).value == Value(0.0));
 }
 
-TEST_F(ArrayFunctions, ContiguousParametersHaveNoStrides) {
+TEST_P(ArrayArguments, ContiguousParametersHaveNoStrides) {
   Client client = farm().Connect();
   const auto scale = LoadC(
       client, "void f(const double *x, long n, double *y, long m) { for (long i = 0; i < n; i++) y[i] = 2 * x[i]; }",
@@ -80,7 +92,7 @@ TEST_F(ArrayFunctions, ContiguousParametersHaveNoStrides) {
   EXPECT_THROW(Must(client.Call(scale, {Doubles(x), gaps})), std::runtime_error);
 }
 
-TEST_F(ArrayFunctions, WrittenElementsComeBackAndTheGapsStay) {
+TEST_P(ArrayArguments, WrittenElementsComeBackAndTheGapsStay) {
   Client client = farm().Connect();
   const auto fill = LoadC(client, R"(
       void f(char *data, long rows, long columns, long down, long right) {
@@ -94,7 +106,7 @@ TEST_F(ArrayFunctions, WrittenElementsComeBackAndTheGapsStay) {
   EXPECT_THAT(memory, ElementsAre(103, 102, 101, 100, 100, 100, 100, 100, 113, 112, 111, 110));
 }
 
-TEST_F(ArrayFunctions, ManyArraysFillTheRegistersOfC) {
+TEST_P(ArrayArguments, ManyArraysFillTheRegistersOfC) {
   Client client = farm().Connect();
   const auto f = LoadC(client, R"(
       typedef struct { long a, b; } Pair;
@@ -106,6 +118,35 @@ TEST_F(ArrayFunctions, ManyArraysFillTheRegistersOfC) {
   const auto result = client.Call(f, {Doubles(a), 10.0, Doubles(b), Value::Struct({100, 200}), Doubles(c), 1000});
   EXPECT_TRUE(Must(result).value == Value(20.0 + 3 + 6 + 300 + 1000));
 }
+
+// Of three dimensions, any strides, with memory of its own.
+TEST_P(ArrayArguments, LocalArraysOfFixedSize) {
+  Client client = farm().Connect();
+  const auto turn = LoadC(client, R"(
+      void f(char *x, long n, long m, long k, long down, long right, long deep) {
+        for (long i = 0; i < n; i++)
+          for (long j = 0; j < m; j++) {
+            double kept[8];
+            for (long l = 0; l < k; l++) kept[l] = *(double *)(x + i * down + j * right + l * deep);
+            for (long l = 0; l < k; l++) *(double *)(x + i * down + j * right + l * deep) = kept[k - 1 - l] + i;
+          }
+      })",
+                          "void(float64[:,:,:])");
+  std::vector<double> memory(2 * 3 * 16, -1), expected = memory;
+  const auto at = [](int64_t i, int64_t j, int64_t l) { return static_cast<size_t>(i * 48 + (2 - j) * 16 + l * 2); };
+  for (int64_t i = 0; i < 2; ++i)
+    for (int64_t j = 0; j < 3; ++j)
+      for (int64_t l = 0; l < 8; ++l) {
+        memory[at(i, j, l)] = static_cast<double>(100 * i + 10 * j + l);
+        expected[at(i, j, l)] = static_cast<double>(100 * i + 10 * j + 7 - l + i);
+      }
+  Must(client.Call(turn,
+                   {Array(memory.data() + at(0, 0, 0), types::Type::Float(64), {2, 3, 8}, {48 * 8, -16 * 8, 16})}));
+  EXPECT_EQ(memory, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, ArrayArguments, ::testing::Values("host", "cuda"),
+                         [](const auto& target) { return std::string(target.param); });
 
 // What a function returns: the elements, and who owns them.
 constexpr char kResult[] = R"(

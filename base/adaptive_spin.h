@@ -7,24 +7,12 @@
 
 #include <cstdint>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "base/platform.h"
 
 namespace rbc {
 
-inline void CpuRelax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
-
-// How many CPUs this process may use.
-inline int AllowedCpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
+using platform::AllowedCpus;
+using platform::CpuRelax;
 
 inline uint64_t MonotonicNanoseconds() {
   timespec now;

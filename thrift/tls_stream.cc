@@ -13,6 +13,8 @@
 #include <cstring>
 #include <new>
 
+#include "base/platform.h"
+
 namespace rbc {
 namespace {
 
@@ -25,7 +27,7 @@ bool MayTryAgain() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == 
 
 int WriteSocket(BIO* bio, const char* bytes, int size) {
   BIO_clear_retry_flags(bio);
-  const ssize_t sent = send(DescriptorOf(bio), bytes, static_cast<size_t>(size), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent = platform::Send(DescriptorOf(bio), bytes, static_cast<size_t>(size));
   if (sent < 0 && MayTryAgain()) BIO_set_retry_write(bio);
   return static_cast<int>(sent);
 }

@@ -8,16 +8,18 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/platform.h"
+
 namespace rbc::client {
 
 Expected<std::shared_ptr<const ArenaMap>> ArenaMap::Map(UniqueFd fd, uint64_t size) {
   if (!fd || size == 0 || size > (uint64_t{1} << 46))
     return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm shares arrays of {} bytes without memory", size));
-  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd.get(), 0);
+  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED)
     return Error(ErrorKind::kResourceExhausted,
                  fmt::format("the farm's arrays, {} bytes, cannot be mapped: {}", size, std::strerror(errno)));
-  ::madvise(memory, size, MADV_DONTDUMP);
+  platform::KeepFromDumps(memory, size);
   return std::shared_ptr<const ArenaMap>(new ArenaMap(static_cast<char*>(memory), size));
 }
 

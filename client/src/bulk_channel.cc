@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/platform.h"
 #include "client/src/interrupt.h"
 
 namespace rbc::client {
@@ -46,7 +47,7 @@ Status BulkChannel::Wait(short events, const Deadline& deadline) const {
 
 ssize_t BulkChannel::SendSome(const char* from, uint64_t bytes, bool more) {
   if (tls_ != nullptr) return tls_->Write({from, bytes});
-  return ::send(fd_.get(), from, bytes, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+  return platform::Send(fd_.get(), from, bytes, more);
 }
 
 ssize_t BulkChannel::ReceiveSome(char* to, uint64_t bytes) {

@@ -21,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/platform.h"
 #include "client/src/interrupt.h"
 
 namespace rbc::client {
@@ -183,7 +184,7 @@ Expected<Dialed> Dial(const Address& address, const Deadline& deadline) {
   }
   int code = EADDRNOTAVAIL;
   for (const SocketAddress& to : candidates) {
-    UniqueFd fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    UniqueFd fd(platform::OpenSocket(to.storage.ss_family));
     if (!fd)
       return Error(ErrorKind::kResourceExhausted,
                    fmt::format("no socket can be made: {}; raise the limit of open files", std::strerror(errno)));

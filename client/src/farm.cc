@@ -262,7 +262,7 @@ Expected<std::unique_ptr<Connection>> Farm::Open(const Address& address, const D
     if (!connection) return std::move(connection).error();
     const std::lock_guard lock(mutex_);
     state_->open.push_back((*connection)->fd());
-    if (options_.direct && endpoint_.address.kind == Address::Kind::kUnix) (*connection)->AllowRing();
+    if (SharesMemory()) (*connection)->AllowRing();
     return connection;
   }
 }
@@ -573,6 +573,7 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
     const bool last = attempt + 1 >= kMostAttempts;
     Loaded loaded;
     RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
+    if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();
     if (loaded.epoch != lease->epoch) {
       auto made = LoadOver(module, lease, deadline);
       if (!made && MayRepeat(made.error(), lease, attempt)) continue;
@@ -632,6 +633,7 @@ Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t 
     std::vector<wire::CallRequest> requests;
     requests.reserve(calls.size());
     for (const CallMessage& call : calls) {
+      if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();
       wire::CallRequest& request = requests.emplace_back();
       request.request_id = NextRequestId();
       request.function_id = loaded.reply->functions[index].function_id;

@@ -12,6 +12,7 @@
 
 #include "base/expected.h"
 #include "base/hash.h"
+#include "base/platform.h"
 #include "client/src/address.h"
 #include "client/src/arena_map.h"
 #include "client/src/bulk_channel.h"
@@ -218,6 +219,10 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // Guards short steps of whatever belongs to this farm, so that a fork never finds it half-way.
   std::mutex& mutex() { return mutex_; }
   const Address& address() const { return endpoint_.address; }
+  // Whether this process may map what the farm shares.
+  bool SharesMemory() const {
+    return platform::kSharesMemory && options_.direct && endpoint_.address.kind == Address::Kind::kUnix;
+  }
   const FarmOptions& options() const { return options_; }
 
  private:

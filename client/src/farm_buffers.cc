@@ -16,7 +16,7 @@ Error Farm::SessionGone() {
 }
 
 Expected<std::shared_ptr<const ArenaMap>> Farm::ArenaOf(Lease& lease, const Deadline& deadline) {
-  if (!options_.direct || endpoint_.address.kind != Address::Kind::kUnix) return std::shared_ptr<const ArenaMap>();
+  if (!SharesMemory()) return std::shared_ptr<const ArenaMap>();
   {
     const std::lock_guard lock(mutex_);
     if (state_->epoch == lease->epoch && state_->asked_arena) return state_->arena;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/platform.h"
 #include "client/src/interrupt.h"
 #include "client/src/tls.h"
 
@@ -155,7 +156,7 @@ Expected<size_t> FrameSocket::Block(char* to, size_t room, const Deadline& deadl
 
 ssize_t FrameSocket::SendBytes(std::string_view bytes) {
   if (tls_ != nullptr) return tls_->Write(bytes);
-  return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return platform::Send(fd_.get(), bytes.data(), bytes.size());
 }
 
 // As recv() does it, at most the receive timeout long where it waits.
@@ -179,7 +180,7 @@ ssize_t FrameSocket::ReceiveBytes(char* to, size_t room, int flags) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  const ssize_t n = ::recvmsg(fd_.get(), &message, flags | MSG_CMSG_CLOEXEC);
+  const ssize_t n = platform::ReceiveMessage(fd_.get(), &message, flags);
   if (n < 0) return n;
   const cmsghdr* const header = CMSG_FIRSTHDR(&message);
   if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&

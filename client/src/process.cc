@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/platform.h"
 #include "base/unique_fd.h"
 
 extern char** environ;
@@ -29,7 +30,7 @@ struct Ends {
 
 Expected<Ends> MakeEnds() {
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+  if (!platform::OpenSocketPair(fds))
     return Error(ErrorKind::kResourceExhausted,
                  fmt::format("no socket can be made: {}; raise the limit of open files", std::strerror(errno)));
   ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
@@ -53,7 +54,7 @@ void Drain(UniqueFd& fd, std::string& into) {
 }
 
 void Feed(UniqueFd& fd, std::string_view& input) {
-  const ssize_t n = input.empty() ? 0 : ::send(fd.get(), input.data(), input.size(), MSG_NOSIGNAL);
+  const ssize_t n = input.empty() ? 0 : platform::SendAndWait(fd.get(), input.data(), input.size());
   if (n > 0) input.remove_prefix(static_cast<size_t>(n));
   if (input.empty() || (n < 0 && errno != EAGAIN && errno != EINTR)) fd.Reset();
 }

@@ -3,14 +3,12 @@
 #include "client/src/ring.h"
 
 #include <fmt/format.h>
-#include <linux/futex.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cstring>
+
+#include "base/platform.h"
 
 namespace rbc::client {
 namespace {
@@ -18,15 +16,6 @@ namespace {
 // As for sockets: a wake across CPUs costs 60 us and more.
 constexpr uint32_t kSpinUs = 50;
 constexpr uint32_t kMostLanes = 4096;
-
-void FutexWake(std::atomic<uint32_t>& word) {
-  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-
-void FutexWait(std::atomic<uint32_t>& word, uint32_t value, int ms) {
-  const timespec timeout{ms / 1000, ms % 1000 * 1'000'000L};
-  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT, value, &timeout, nullptr, 0);
-}
 
 }  // namespace
 
@@ -39,7 +28,7 @@ Expected<std::unique_ptr<Ring>> Ring::Map(UniqueFd fd, int32_t layout, uint64_t 
   if (memory == MAP_FAILED)
     return Error(ErrorKind::kResourceExhausted,
                  fmt::format("the farm's lane cannot be mapped: {}", std::strerror(errno)));
-  ::madvise(memory, size, MADV_DONTFORK);  // the lane is not a child's
+  platform::KeepFromChildren(memory, size);  // the lane is not a child's
   return std::unique_ptr<Ring>(new Ring(memory, size, worker::LaneAt(memory, lane)));
 }
 
@@ -54,12 +43,12 @@ void Ring::Post(std::string_view framed) {
   lane_->phase.store(worker::kReceived, std::memory_order_relaxed);
   uint32_t idle = worker::kIdle;
   if (!lane_->state.compare_exchange_strong(idle, worker::kCall)) return;  // dead: Await sees it
-  if (lane_->worker_waits.load() != 0) FutexWake(lane_->state);
+  if (lane_->worker_waits.load() != 0) platform::WakeAll(lane_->state);
 }
 
 bool Ring::Block(int ms) {
   lane_->daemon_waits.store(1);
-  if (!IsOurs()) FutexWait(lane_->state, worker::kCall, ms);
+  if (!IsOurs()) platform::WaitWhile(lane_->state, worker::kCall, ms);
   lane_->daemon_waits.store(0);
   return IsOurs();
 }

@@ -3,8 +3,6 @@
 #include "client/src/task.h"
 
 #include <fmt/format.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <condition_variable>
 #include <deque>
@@ -12,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "base/platform.h"
 #include "client/src/core.h"
 
 namespace rbc::client {
@@ -27,11 +25,8 @@ class FarmTask : public detail::Task {
 
   int Descriptor() override {
     const std::lock_guard lock(mutex_);
-    if (!event_) {
-      event_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-      if (done_) Signal();
-    }
-    return event_.get();
+    if (!event_.is_open() && event_.Open() && done_) event_.Signal();
+    return event_.fd();
   }
   bool Ready() const override {
     const std::lock_guard lock(mutex_);
@@ -85,25 +80,20 @@ class FarmTask : public detail::Task {
       const std::lock_guard lock(mutex_);
       done_ = true;
       callbacks.swap(callbacks_);
-      if (event_) Signal();
+      if (event_.is_open()) event_.Signal();
       over_.notify_all();
     }
     for (auto& callback : callbacks) callback();
   }
 
  private:
-  void Signal() {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = ::write(event_.get(), &one, sizeof one);
-  }
-
   const std::weak_ptr<Farm> farm_;
   detail::Work work_;
   std::atomic<int64_t> request_id_{0};
   mutable std::mutex mutex_;
   std::condition_variable over_;
   bool started_ = false, cancelled_ = false, done_ = false;
-  UniqueFd event_;
+  platform::Event event_;
   std::vector<std::function<void()>> callbacks_;
 };
 

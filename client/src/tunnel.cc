@@ -17,6 +17,8 @@
 #include <iterator>
 #include <vector>
 
+#include "base/platform.h"
+
 extern char** environ;
 
 namespace rbc::client {
@@ -31,7 +33,7 @@ struct Pipe {
 
 Expected<Pipe> MakePipe() {
   int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0)
+  if (!platform::OpenPipe(fds))
     return Error(ErrorKind::kResourceExhausted,
                  fmt::format("no pipe can be made: {}; raise the limit of open files", std::strerror(errno)));
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "client/src/array_data.h"
+#include "client/src/array_staging.h"
 #include "client/src/core.h"
 #include "client/src/interrupt.h"
 #include "rbc/function.h"
@@ -17,6 +18,7 @@
 namespace rbc {
 namespace {
 
+using client::ArrayStaging;
 using client::CheckedArray;
 
 // The signature that takes elements of these types, and where the module has it.
@@ -54,20 +56,19 @@ Result<wire::ArrayReply> Ask(const detail::CallerState& state, const Chosen& cho
                                      });
 }
 
-// An array to write into, as the wire has it. What it holds goes along where some of it stays.
-Result<wire::ArrayRef> PackOut(const CheckedArray& out, const types::Type& result, bool keeps) {
+bool IsEmpty(const CheckedArray& array) {
+  return std::find(array.array.shape.begin(), array.array.shape.end(), 0) != array.array.shape.end();
+}
+
+Status CheckOut(const CheckedArray& out, const types::Type& result) {
   if (out.type != result)
     return Error(ErrorKind::kInvalidArgument, fmt::format("the array to write into holds `{}`, the result is `{}`",
                                                           out.type.ToString(), result.ToString()));
+  if (IsEmpty(out)) return {};
   for (size_t i = 0; i < out.array.shape.size(); ++i)
     if (out.array.shape[i] > 1 && out.array.strides[i] == 0)
       return Error(ErrorKind::kInvalidArgument, "the array to write into repeats its elements: it has a stride of 0");
-  if (keeps || out.array.buffer != 0) return client::PackArray(out, result);
-  wire::ArrayRef ref;
-  ref.dtype = result.ToString();
-  ref.shape = out.array.shape;
-  ref.strides = types::DenseStrides(out.array.shape, out.size);
-  return ref;
+  return {};
 }
 
 Result<std::optional<CheckedArray>> TakeOut(const std::optional<ArrayArgument>& out) {
@@ -76,7 +77,29 @@ Result<std::optional<CheckedArray>> TakeOut(const std::optional<ArrayArgument>& 
   return std::optional(std::move(checked));
 }
 
-Result<ArrayResult> ResultOf(wire::ArrayReply& reply, const Chosen& chosen, const std::optional<CheckedArray>& out) {
+// The request's array to write into: the one that is given, or room for a new one that is too large for the reply.
+// `keeps`: some elements are not written.
+template <typename Request>
+Status PlaceResult(const std::optional<CheckedArray>& out, const Chosen& chosen, bool keeps,
+                   const std::optional<types::Extents>& shape, ArrayStaging& staging, Request& request) {
+  const types::Type& type = chosen.overload->type.result();
+  if (out) {
+    RBC_RETURN_IF_ERROR(CheckOut(*out, type));
+    RBC_ASSIGN_OR_RETURN(request.into, staging.PackOut(*out, keeps && !IsEmpty(*out)));
+    request.__isset.into = true;
+    return {};
+  }
+  const uint64_t size = chosen.overload->layout.result_size();
+  if (!shape || size == 0) return {};
+  RBC_ASSIGN_OR_RETURN(auto room, staging.PackNew(type, size, *shape, keeps));
+  if (!room) return {};
+  request.into = *std::move(room);
+  request.__isset.into = true;
+  return {};
+}
+
+Result<ArrayResult> ResultOf(wire::ArrayReply& reply, const Chosen& chosen, const std::optional<CheckedArray>& out,
+                             const ArrayStaging& staging) {
   ArrayResult result;
   result.dtype = reply.result.dtype;
   result.shape = reply.result.shape;
@@ -91,6 +114,14 @@ Result<ArrayResult> ResultOf(wire::ArrayReply& reply, const Chosen& chosen, cons
     result.index = types::IndexOf(static_cast<uint64_t>(reply.row), result.shape);
   }
   if (out && out->array.buffer != 0) return result;
+  if (staging.has_result() && !out) {
+    RBC_ASSIGN_OR_RETURN(result.data, staging.TakeResult());
+    return result;
+  }
+  if (staging.has_result()) {
+    RBC_RETURN_IF_ERROR(staging.TakeResult(*out));
+    return result;
+  }
   const uint64_t size = out ? out->size : chosen.overload->layout.result_size();
   if (reply.result.data.size() != count * size || (out && result.shape != out->array.shape))
     return Error(ErrorKind::kInternal, "the farm's reply does not hold the result");
@@ -108,6 +139,17 @@ Result<ArrayResult> Tell(Result<ArrayResult> result, const detail::CallerState& 
   return result;
 }
 
+// Runs `work(staging)`; once more where the session ended with arrays that were put there for this request. Nothing has
+// run then.
+template <typename Work>
+Result<ArrayResult> WithStaging(const detail::CallerState& state, Work&& work) {
+  for (int attempt = 0;; ++attempt) {
+    ArrayStaging staging(state.core);
+    Result<ArrayResult> result = work(staging);
+    if (result || attempt != 0 || !staging.is_used() || result.error().kind != ErrorKind::kBufferLost) return result;
+  }
+}
+
 // `f(x, x)`: the one type whose elements are combined.
 Result<Chosen> ChooseCombining(detail::CallerState& state, const CheckedArray& array) {
   const std::vector<types::Type> given = {array.type, array.type};
@@ -120,11 +162,29 @@ Result<Chosen> ChooseCombining(detail::CallerState& state, const CheckedArray& a
   return chosen;
 }
 
+// Of the result. Nothing: there is none to make room for (no elements, or an axis that the farm refuses).
+std::optional<types::Extents> ShapeOfReduction(const CheckedArray& array, std::optional<int> axis) {
+  types::Extents shape = array.array.shape;
+  if (IsEmpty(array)) return std::nullopt;
+  if (!axis) return types::Extents();
+  const int64_t at = *axis < 0 ? *axis + static_cast<int64_t>(shape.size()) : *axis;
+  if (at < 0 || at >= static_cast<int64_t>(shape.size())) return std::nullopt;
+  shape.erase(shape.begin() + at);
+  return shape;
+}
+
+std::optional<types::Extents> ShapeOfScan(const CheckedArray& array, std::optional<int> axis) {
+  if (axis) return array.array.shape;
+  const auto count = types::CountElements(array.array.shape);
+  if (!count) return std::nullopt;
+  return types::Extents{static_cast<int64_t>(*count)};
+}
+
 }  // namespace
 
 Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays,
                                            const ArrayMapOptions& options) const {
-  const auto map = [&]() -> Result<ArrayResult> {
+  const auto map = [&](ArrayStaging& staging) -> Result<ArrayResult> {
     std::vector<CheckedArray> checked;
     std::vector<types::Type> given;
     for (const ArrayArgument& array : arrays) {
@@ -134,33 +194,34 @@ Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays
     RBC_ASSIGN_OR_RETURN(const Chosen chosen, Choose(*state_, given));
     const types::Type& type = chosen.overload->type;
     wire::ArrayMapRequest request;
+    std::vector<types::Extents> shapes;
     for (size_t i = 0; i < checked.size(); ++i) {
-      RBC_ASSIGN_OR_RETURN(request.inputs.emplace_back(), client::PackArray(checked[i], type.parameters()[i]));
-    }
-    RBC_ASSIGN_OR_RETURN(const auto out, TakeOut(options.out));
-    if (out) {
-      RBC_ASSIGN_OR_RETURN(request.into, PackOut(*out, type.result(), options.where.has_value()));
-      request.__isset.into = true;
+      RBC_ASSIGN_OR_RETURN(request.inputs.emplace_back(), staging.Pack(checked[i], type.parameters()[i]));
+      shapes.push_back(checked[i].array.shape);
     }
     if (options.where) {
       RBC_ASSIGN_OR_RETURN(const CheckedArray where, client::CheckArray(*options.where));
-      RBC_ASSIGN_OR_RETURN(request.where, client::PackArray(where, types::Type::Bool()));
+      RBC_ASSIGN_OR_RETURN(request.where, staging.Pack(where, types::Type::Bool()));
       request.__isset.where = true;
+      shapes.push_back(where.array.shape);
     }
+    RBC_ASSIGN_OR_RETURN(const auto out, TakeOut(options.out));
+    RBC_ASSIGN_OR_RETURN(const types::Extents shape, types::BroadcastShapes(shapes));
+    RBC_RETURN_IF_ERROR(PlaceResult(out, chosen, options.where.has_value(), shape, staging, request));
     request.accuracy = static_cast<wire::MathAccuracy::type>(options.accuracy);
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::map_arrays));
-    return ResultOf(reply, chosen, out);
+    return ResultOf(reply, chosen, out, staging);
   };
-  return Tell(map(), *state_);
+  return Tell(WithStaging(*state_, map), *state_);
 }
 
 Result<ArrayResult> Caller::try_reduce(const ArrayArgument& array, const ArrayReduceOptions& options) const {
-  const auto reduce = [&]() -> Result<ArrayResult> {
+  const auto reduce = [&](ArrayStaging& staging) -> Result<ArrayResult> {
     RBC_ASSIGN_OR_RETURN(const CheckedArray checked, client::CheckArray(array));
     RBC_ASSIGN_OR_RETURN(const Chosen chosen, ChooseCombining(*state_, checked));
     const types::Type& element = chosen.overload->type.result();
     wire::ArrayReduceRequest request;
-    RBC_ASSIGN_OR_RETURN(request.input, client::PackArray(checked, element));
+    RBC_ASSIGN_OR_RETURN(request.input, staging.Pack(checked, element));
     if (options.axis) request.__set_axis(*options.axis);
     if (options.identity) {
       RBC_ASSIGN_OR_RETURN(const CheckedArray identity, client::CheckArray(*options.identity));
@@ -171,35 +232,29 @@ Result<ArrayResult> Caller::try_reduce(const ArrayArgument& array, const ArrayRe
     }
     request.ordered = options.ordered;
     RBC_ASSIGN_OR_RETURN(const auto out, TakeOut(options.out));
-    if (out) {
-      RBC_ASSIGN_OR_RETURN(request.into, PackOut(*out, element, false));
-      request.__isset.into = true;
-    }
+    RBC_RETURN_IF_ERROR(PlaceResult(out, chosen, false, ShapeOfReduction(checked, options.axis), staging, request));
     request.accuracy = static_cast<wire::MathAccuracy::type>(options.accuracy);
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::reduce_array));
-    return ResultOf(reply, chosen, out);
+    return ResultOf(reply, chosen, out, staging);
   };
-  return Tell(reduce(), *state_);
+  return Tell(WithStaging(*state_, reduce), *state_);
 }
 
 Result<ArrayResult> Caller::try_scan(const ArrayArgument& array, const ArrayScanOptions& options) const {
-  const auto scan = [&]() -> Result<ArrayResult> {
+  const auto scan = [&](ArrayStaging& staging) -> Result<ArrayResult> {
     RBC_ASSIGN_OR_RETURN(const CheckedArray checked, client::CheckArray(array));
     RBC_ASSIGN_OR_RETURN(const Chosen chosen, ChooseCombining(*state_, checked));
     const types::Type& element = chosen.overload->type.result();
     wire::ArrayScanRequest request;
-    RBC_ASSIGN_OR_RETURN(request.input, client::PackArray(checked, element));
+    RBC_ASSIGN_OR_RETURN(request.input, staging.Pack(checked, element));
     if (options.axis) request.__set_axis(*options.axis);
     RBC_ASSIGN_OR_RETURN(const auto out, TakeOut(options.out));
-    if (out) {
-      RBC_ASSIGN_OR_RETURN(request.into, PackOut(*out, element, false));
-      request.__isset.into = true;
-    }
+    RBC_RETURN_IF_ERROR(PlaceResult(out, chosen, false, ShapeOfScan(checked, options.axis), staging, request));
     request.accuracy = static_cast<wire::MathAccuracy::type>(options.accuracy);
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::scan_array));
-    return ResultOf(reply, chosen, out);
+    return ResultOf(reply, chosen, out, staging);
   };
-  return Tell(scan(), *state_);
+  return Tell(WithStaging(*state_, scan), *state_);
 }
 
 }  // namespace rbc

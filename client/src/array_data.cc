@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
+#include "base/strided_run.h"
 #include "types/array_extent.h"
 #include "types/array_shape.h"
 #include "types/frame.h"
@@ -62,16 +62,42 @@ Expected<CheckedArray> CheckArray(const ArrayArgument& array) {
   return out;
 }
 
+Expected<ArrayOnce> OnceOf(const CheckedArray& checked, const types::Type& to) {
+  if (checked.type != to && !IsConvertible(checked.type, to))
+    return Invalid(fmt::format("an array of `{}` cannot become one of `{}`", checked.type.ToString(), to.ToString()));
+  const ArrayArgument& array = checked.array;
+  ArrayOnce out;
+  RBC_ASSIGN_OR_RETURN(out.size, ElementSizeOf(to));
+  out.shape = array.shape;
+  for (size_t i = 0; i < out.shape.size(); ++i)
+    if (array.strides[i] == 0 && out.shape[i] > 1) out.shape[i] = 1;
+  RBC_ASSIGN_OR_RETURN(out.elements, types::CountElements(out.shape));
+  out.strides = types::DenseStrides(out.shape, out.size);
+  for (size_t i = 0; i < out.shape.size(); ++i)
+    if (out.shape[i] != array.shape[i]) out.strides[i] = 0;
+  return out;
+}
+
+void CopyElements(const CheckedArray& checked, const ArrayOnce& once, const types::Type& to, char* out) {
+  const bool same = checked.type == to;
+  const auto size = static_cast<uint32_t>(once.size);
+  ForEachRun(static_cast<const char*>(checked.array.data), once.shape, checked.array.strides,
+             [&](const char* first, int64_t step, uint64_t length) {
+               if (same)
+                 CopyRun(out, size, first, step, length, size);
+               else
+                 ConvertElements(checked.type, to, first, step, length, out);
+               out += length * size;
+             });
+}
+
 Expected<wire::ArrayRef> PackArray(const CheckedArray& checked, const types::Type& to) {
   const ArrayArgument& array = checked.array;
-  const bool same = checked.type == to;
-  if (!same && !IsConvertible(checked.type, to))
-    return Invalid(fmt::format("an array of `{}` cannot become one of `{}`", checked.type.ToString(), to.ToString()));
   wire::ArrayRef out;
   out.dtype = to.ToString();
   out.shape = array.shape;
   if (array.buffer != 0) {
-    if (!same)
+    if (checked.type != to)
       return Invalid(fmt::format("the buffer {} holds `{}`, the parameter is `{}`; convert it first", array.buffer,
                                  checked.type.ToString(), to.ToString()));
     out.strides = array.strides;
@@ -79,46 +105,22 @@ Expected<wire::ArrayRef> PackArray(const CheckedArray& checked, const types::Typ
     out.offset = array.offset;
     return out;
   }
-  RBC_ASSIGN_OR_RETURN(const uint64_t size, ElementSizeOf(to));
-  // What repeats is sent once.
-  Extents own = array.shape;
-  for (size_t i = 0; i < own.size(); ++i)
-    if (array.strides[i] == 0 && own[i] > 1) own[i] = 1;
-  RBC_ASSIGN_OR_RETURN(const uint64_t count, types::CountElements(own));
-  out.strides = types::DenseStrides(own, size);
-  for (size_t i = 0; i < own.size(); ++i)
-    if (own[i] != array.shape[i]) out.strides[i] = 0;
+  RBC_ASSIGN_OR_RETURN(const ArrayOnce once, OnceOf(checked, to));
+  out.strides = once.strides;
   out.__isset.data = true;
-  out.data.resize(count * size);
-  char* to_bytes = out.data.data();
-  ForEachRun(static_cast<const char*>(array.data), own, array.strides,
-             [&](const char* first, int64_t step, uint64_t length) {
-               if (!same) {
-                 ConvertElements(checked.type, to, first, step, length, to_bytes);
-               } else if (step == static_cast<int64_t>(size)) {
-                 std::memcpy(to_bytes, first, length * size);
-               } else {
-                 for (uint64_t i = 0; i < length; ++i)
-                   std::memcpy(to_bytes + i * size, first + static_cast<int64_t>(i) * step, size);
-               }
-               to_bytes += length * size;
-             });
+  out.data.resize(once.elements * once.size);
+  CopyElements(checked, once, to, out.data.data());
   return out;
 }
 
 void UnpackArray(std::string_view elements, const CheckedArray& checked) {
   const ArrayArgument& array = checked.array;
   const char* from = elements.data();
-  const uint64_t size = checked.size;
+  const auto size = static_cast<uint32_t>(checked.size);
   ForEachRun(static_cast<const char*>(array.data), array.shape, array.strides,
              [&](const char* first, int64_t step, uint64_t length) {
-               char* const to = const_cast<char*>(first);  // the caller's array to write into
-               if (step == static_cast<int64_t>(size)) {
-                 std::memcpy(to, from, length * size);
-               } else {
-                 for (uint64_t i = 0; i < length; ++i)
-                   std::memcpy(to + static_cast<int64_t>(i) * step, from + i * size, size);
-               }
+               // The caller's array to write into.
+               CopyRun(const_cast<char*>(first), step, from, size, length, size);
                from += length * size;
              });
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gen/rbc_types.h"
 #include "rbc/array.h"
@@ -19,6 +20,18 @@ struct CheckedArray {
 };
 // kInvalidArgument: no type, not a value's type, strides that do not belong to the shape, no memory.
 Expected<CheckedArray> CheckArray(const ArrayArgument& array);
+
+// What there is of an array: dimensions that repeat (a stride of 0) once.
+struct ArrayOnce {
+  std::vector<int64_t> shape;
+  std::vector<int64_t> strides;  // of the whole array, over these elements side by side
+  uint64_t elements = 0;
+  uint64_t size = 0;  // of an element of type `to`
+};
+// kInvalidArgument: elements cannot become of type `to`.
+Expected<ArrayOnce> OnceOf(const CheckedArray& array, const types::Type& to);
+// Those elements, converted, side by side. REQUIRES: as much room as they take.
+void CopyElements(const CheckedArray& array, const ArrayOnce& once, const types::Type& to, char* out);
 
 // As the wire has it: the elements that there really are, side by side; of type `to`, into which numbers are converted.
 // kInvalidArgument: there is no conversion.

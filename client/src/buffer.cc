@@ -6,6 +6,7 @@
 
 #include "client/src/buffer_state.h"
 #include "client/src/strided_copy.h"
+#include "types/array.h"
 #include "types/array_extent.h"
 
 namespace rbc {
@@ -89,6 +90,25 @@ wire::ArrayRef detail::Inside::RefTo(const Buffer& buffer) {
   return out;
 }
 
+types::Buffer detail::Inside::ArrayOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
+                                      int64_t offset) {
+  const auto& owned = buffer.state_->owned;
+  types::Buffer out{.direction = types::Direction::kInOut, .element = *types::Type::Parse(buffer.dtype())};
+  const auto place = static_cast<uint64_t>(owned.info.offset + offset);
+  const auto size = static_cast<uint32_t>(buffer.element_size());
+  out.data = owned.arena == nullptr ? nullptr : owned.arena->At(place, 0);
+  if (shape.empty()) {  // one value is an array of one
+    shape = {1};
+    strides = {size};
+  }
+  out.bytes = types::BytesOf(shape, size).value_or(~uint64_t{0});
+  out.owner = buffer.state_;
+  out.shape = std::move(shape);
+  out.strides = std::move(strides);
+  out.in_arena = place;
+  return out;
+}
+
 Buffer::Buffer(std::shared_ptr<detail::BufferState> state) : state_(std::move(state)) {
   const wire::BufferInfo& info = state_->owned.info;
   dtype_ = info.dtype;
@@ -118,6 +138,14 @@ Status Buffer::CheckSpan(std::string_view type) const {
   if (!is_contiguous()) return Invalid("the elements of this view do not lie side by side; copy it");
   if (data() == nullptr) return Invalid("the buffer's memory is the farm's only; use copy_to");
   return {};
+}
+
+Status Buffer::CheckArray(std::string_view type, size_t rank) const {
+  if (dtype_ == type && shape_.size() == rank && is_contiguous()) return {};
+  return Invalid(
+      fmt::format("asked for is an array of `{}` with {} dimension(s), side by side; the buffer holds `{}` "
+                  "with {}{}",
+                  type, rank, dtype_, shape_.size(), is_contiguous() ? "" : ", with gaps"));
 }
 
 void Buffer::CheckType(std::string_view type) const {
@@ -196,15 +224,19 @@ void Buffer::free() const {
   state_->freed = true;
 }
 
+Result<Buffer> detail::Inside::MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec) {
+  RBC_ASSIGN_OR_RETURN(auto owned, core->farm->CreateBuffer(spec, core->DeadlineOf(0)));
+  RBC_RETURN_IF_ERROR(CheckInfo(owned.info));
+  return Buffer(std::make_shared<BufferState>(core, std::move(owned)));
+}
+
 Result<Buffer> RemoteJIT::try_empty(std::string dtype, std::vector<int64_t> shape, BufferOptions options) const {
   wire::BufferSpec spec;
   spec.dtype = std::move(dtype);
   spec.shape = std::move(shape);
   spec.fortran = options.fortran;
   if (!options.name.empty()) spec.__set_name(options.name);
-  RBC_ASSIGN_OR_RETURN(auto owned, core_->farm->CreateBuffer(spec, core_->DeadlineOf(0)));
-  RBC_RETURN_IF_ERROR(CheckInfo(owned.info));
-  return Buffer(std::make_shared<detail::BufferState>(core_, std::move(owned)));
+  return detail::Inside::MakeBuffer(core_, spec);
 }
 
 Result<Buffer> RemoteJIT::try_to_device(std::string dtype, std::vector<int64_t> shape, const void* data, size_t bytes,

@@ -20,6 +20,7 @@ struct CallMessage {
   int32_t out_bytes = 0;
   int32_t return_from = -1;
   bool profile = false;
+  uint64_t epoch = 0;  // not sent: of the session that the frame names arrays of; 0: none
 };
 
 // Where the farm's time went, in nanoseconds.

@@ -4,12 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "client/src/buffer_state.h"
 #include "client/src/core.h"
 #include "client/src/symbols.h"
 #include "client/src/value_maker.h"
 #include "thrift/error_wire.h"
+#include "types/array.h"
 #include "types/match.h"
 
 namespace rbc {
@@ -37,8 +40,31 @@ Error BadStatus(const std::string& name, int status) {
   return error;
 }
 
+// Where the arrays of a call lie that stay on the farm.
+class Residents {
+ public:
+  Residents(const CallerState& caller, const std::string& target) : caller_(caller), reachable_(target == "host") {}
+
+  // Nothing: on this target it is sent as any memory of this process. kUnsupported: nor can it be. kBufferLost.
+  Expected<bool> Take(const BufferState& buffer, const void* data) {
+    RBC_RETURN_IF_ERROR(buffer.CheckAlive());
+    if (buffer.core->farm != caller_.core->farm)
+      return Error(ErrorKind::kInvalidArgument, "the array is of another connection to a farm; copy it first");
+    epoch_ = buffer.owned.epoch;
+    if (reachable_ || data != nullptr) return reachable_;
+    return Error(ErrorKind::kUnsupported,
+                 "arrays that stay on the farm are arguments of functions over arrays on target host alone; copy it");
+  }
+  uint64_t epoch() const { return reachable_ ? epoch_ : 0; }
+
+ private:
+  const CallerState& caller_;
+  const bool reachable_;
+  uint64_t epoch_ = 0;
+};
+
 // The frame and payload of a typed call that has text or memory among its arguments; types/frame.h has the picture.
-Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
+Status PackReferences(const TypedCall& call, Residents& residents, types::PackedCall& packed) {
   packed.frame.assign(call.frame, call.frame_size);
   packed.out_bytes = 0;
   packed.returned.clear();
@@ -57,7 +83,8 @@ Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
     end += bytes;
   };
   uint64_t total = call.frame_size;
-  for (const Reference& r : call.references) total += r.bytes + 1 + types::kPayloadAlignment;
+  for (const Reference& r : call.references)
+    total += (r.buffer != nullptr ? 0 : r.bytes) + 1 + types::kPayloadAlignment;
   if (total > types::kMaxCallBytes)
     return Error(
         ErrorKind::kResourceExhausted,
@@ -71,6 +98,14 @@ Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
         std::memcpy(packed.frame.data() + r.slot, &null, sizeof null);
         continue;
       }
+      if (r.buffer != nullptr) {
+        RBC_ASSIGN_OR_RETURN(const bool there, residents.Take(Inside::StateOf(*r.buffer), r.data));
+        const uint64_t where = *Inside::ArrayOf(*r.buffer, {}, {}, r.buffer->offset()).in_arena | types::kInDataArena;
+        if (there) {
+          std::memcpy(packed.frame.data() + r.slot, &where, sizeof where);
+          continue;
+        }
+      }
       if (text && std::memchr(r.data, 0, r.bytes) != nullptr)
         return Error(ErrorKind::kInvalidArgument,
                      "a text argument has a NUL inside; text ends at a NUL, pass memory instead");
@@ -83,6 +118,48 @@ Status PackReferences(const TypedCall& call, types::PackedCall& packed) {
   packed.out_bytes = static_cast<uint32_t>(end - packed.frame.size());
   if (!returns) packed.return_from = packed.total_bytes();
   return {};
+}
+
+// The values with the arrays that the target does not reach as memory of this process.
+Expected<std::vector<types::Value>> TakeResidents(std::span<const types::Value> values, Residents& residents) {
+  std::vector<types::Value> out(values.begin(), values.end());
+  for (types::Value& value : out) {
+    const auto* array = value.As<types::Buffer>();
+    if (array == nullptr || !array->in_arena) continue;
+    const auto& state = *static_cast<const BufferState*>(array->owner.get());
+    RBC_ASSIGN_OR_RETURN(const bool there, residents.Take(state, array->data));
+    if (there) continue;
+    types::Buffer here = *array;
+    here.in_arena.reset();
+    value = types::Value(std::move(here));
+  }
+  return out;
+}
+
+bool HasResidents(std::span<const types::Value> values) {
+  return std::any_of(values.begin(), values.end(), [](const types::Value& value) {
+    const auto* array = value.As<types::Buffer>();
+    return array != nullptr && array->in_arena;
+  });
+}
+
+// A row of arguments, packed, and the session that it needs.
+struct PackedRow {
+  types::PackedCall call;
+  uint64_t epoch = 0;
+};
+Expected<PackedRow> PackRow(const CallerState& caller, const Prepared& prepared, const types::FrameLayout& layout,
+                            std::span<const types::Value> values) {
+  PackedRow out;
+  if (!HasResidents(values)) {
+    RBC_ASSIGN_OR_RETURN(out.call, types::PackArguments(layout, values));
+    return out;
+  }
+  Residents residents(caller, prepared.target);
+  RBC_ASSIGN_OR_RETURN(const auto taken, TakeResidents(values, residents));
+  RBC_ASSIGN_OR_RETURN(out.call, types::PackArguments(layout, taken));
+  out.epoch = residents.epoch();
+  return out;
 }
 
 client::CallMessage MessageOf(const types::PackedCall& packed) {
@@ -137,8 +214,10 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
   message.frame = std::string_view(call.frame, call.frame_size);
   std::optional<types::PackedCall> packed;
   if (!call.references.empty()) {
-    RBC_RETURN_IF_ERROR(PackReferences(call, packed.emplace()));
+    Residents residents(caller, prepared->target);
+    RBC_RETURN_IF_ERROR(PackReferences(call, residents, packed.emplace()));
     message = MessageOf(*packed);
+    message.epoch = residents.epoch();
   }
   RBC_ASSIGN_OR_RETURN(
       const client::Farm::Answered answered,
@@ -170,11 +249,13 @@ Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared,
                             CallProfile* profile) {
   if (!prepared.declared[index]) return prepared.declared[index].error();
   const Overload& overload = *prepared.overloads[index];
-  RBC_ASSIGN_OR_RETURN(const types::PackedCall packed, types::PackArguments(overload.layout, values));
+  RBC_ASSIGN_OR_RETURN(const PackedRow row, PackRow(caller, prepared, overload.layout, values));
+  const types::PackedCall& packed = row.call;
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
   client::CallMessage message = MessageOf(packed);
   message.profile = profile != nullptr;
+  message.epoch = row.epoch;
   RBC_ASSIGN_OR_RETURN(
       const client::Farm::Answered answered,
       caller.core->farm->Call(*prepared.module, *prepared.declared[index], message, deadline, is_explicit, request_id));
@@ -194,9 +275,10 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
   packed.reserve(rows.size());
   std::vector<client::CallMessage> messages;
   for (const auto& row : rows) {
-    RBC_ASSIGN_OR_RETURN(types::PackedCall call, types::PackArguments(overload.layout, row));
-    packed.push_back(std::move(call));
+    RBC_ASSIGN_OR_RETURN(PackedRow call, PackRow(caller, prepared, overload.layout, row));
+    packed.push_back(std::move(call.call));
     messages.push_back(MessageOf(packed.back()));
+    messages.back().epoch = call.epoch;
   }
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);

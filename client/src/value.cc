@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rbc/value.h"
 
+#include "client/src/core.h"
 #include "client/src/value_maker.h"
 #include "types/array.h"
 #include "types/match.h"
@@ -53,6 +54,9 @@ Value Value::FromArray(void* first, size_t element_size, std::vector<int64_t> sh
   if (auto type = types::Type::Parse(element)) array.element = *std::move(type);
   return Value(types::Value(std::move(array)));
 }
+
+Value::Value(const Buffer& buffer)
+    : Value(types::Value(detail::Inside::ArrayOf(buffer, buffer.shape(), buffer.strides(), buffer.offset()))) {}
 
 std::vector<int64_t> Value::shape() const {
   const types::Buffer* array = inner_->As<types::Buffer>();

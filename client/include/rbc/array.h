@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "rbc/api.h"
+#include "rbc/buffer.h"
 #include "rbc/exception.h"
 #include "rbc/signature.h"
 
@@ -25,7 +26,7 @@ struct ArrayArgument {
   std::vector<int64_t> strides;        // bytes, 0 or negative too; empty: side by side in C order
   int64_t buffer = 0;                  // id; 0: `data`
   int64_t offset = 0;                  // of element 0, 0, ... in the buffer
-  std::shared_ptr<const void> kept{};  // holds what `data` names, if nobody else does
+  std::shared_ptr<const void> kept{};  // holds what `data` or `buffer` names, if nobody else does
 
   template <typename T>
   static ArrayArgument Of(std::span<T> values) {
@@ -39,6 +40,11 @@ struct ArrayArgument {
   template <typename T>
   static ArrayArgument Of(std::span<T> values, std::vector<int64_t> shape) {
     return {std::string(TypeText<std::remove_cv_t<T>>::kText.view()), values.data(), std::move(shape), {}};
+  }
+  // An array of the session, or a view of one, which this keeps. Nothing is sent.
+  static ArrayArgument Of(const Buffer& buffer) {
+    auto kept = std::make_shared<const Buffer>(buffer);
+    return {buffer.dtype(), nullptr, buffer.shape(), buffer.strides(), buffer.id(), buffer.offset(), std::move(kept)};
   }
   // One value for all elements; it is copied.
   template <typename T>

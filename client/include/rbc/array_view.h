@@ -10,13 +10,14 @@
 #include <type_traits>
 #include <vector>
 
+#include "rbc/buffer.h"
 #include "rbc/signature.h"
 
 namespace rbc {
 
 // Memory of yours in C order as an array of `kRank` dimensions, which must outlive the call: const is only read, else
 // it is read and written. In a function type it stands for `T[::1]`, `T[:,::1]` and so on, which C gets as a pointer
-// and the lengths. One dimension is made of a span or a vector.
+// and the lengths. One dimension is made of a span or a vector. An array of the session (rbc/buffer.h) stays there.
 template <typename T, size_t kRank = 1>
 class ArrayView {
  public:
@@ -26,7 +27,17 @@ class ArrayView {
       ArrayView(Range&& memory)  // NOLINT(google-explicit-constructor)
       : ArrayView(std::span<T>(memory).data(), {static_cast<int64_t>(std::span<T>(memory).size())}) {}
 
+  // Throws Exception: elements of another type or with gaps, another number of dimensions. The handle must outlive the
+  // call.
+  ArrayView(const Buffer& buffer)  // NOLINT(google-explicit-constructor)
+      : data_(static_cast<T*>(buffer.data())), buffer_(&buffer) {
+    ValueOrThrow(buffer.CheckArray(TypeText<std::remove_cv_t<T>>::kText.view(), kRank));
+    for (size_t d = 0; d < kRank; ++d) shape_[d] = buffer.shape()[d];
+  }
+
+  // Of a buffer whose memory is the farm's only: null.
   T* data() const { return data_; }
+  const Buffer* buffer() const { return buffer_; }
   const std::array<int64_t, kRank>& shape() const { return shape_; }
   size_t size() const {
     size_t elements = 1;
@@ -43,7 +54,8 @@ class ArrayView {
 
  private:
   T* data_;
-  std::array<int64_t, kRank> shape_;
+  std::array<int64_t, kRank> shape_{};
+  const Buffer* buffer_ = nullptr;
 };
 
 namespace detail {

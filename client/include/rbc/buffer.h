@@ -104,6 +104,8 @@ class RBC_API Buffer {
   Buffer reshape(std::vector<int64_t> shape) const { return ValueOrThrow(try_reshape(std::move(shape))); }
   // The dimensions in reverse order.
   Buffer transpose() const;
+  // kInvalidArgument: it is no array of `rank` dimensions with elements of that type, side by side in C order.
+  Status CheckArray(std::string_view type, size_t rank) const;
 
   // Ends it now, for all handles. What works on it finishes.
   void free() const;

@@ -41,7 +41,8 @@ struct Reference {
   size_t bytes = 0;
   uint32_t slot = 0;  // offset of its cell in the frame
   ReferenceKind kind = ReferenceKind::kIn;
-  bool is_array = false;  // its slot begins with 8 bytes for its place; shape and strides are there already
+  bool is_array = false;           // its slot begins with 8 bytes for its place; shape and strides are there already
+  const Buffer* buffer = nullptr;  // an array that stays on the farm
 };
 struct TypedCall {
   const char* frame = nullptr;
@@ -110,8 +111,9 @@ struct Slot<ArrayView<T, kRank>> {
     const auto strides = value.strides();
     std::memcpy(frame + offset + 8, value.shape().data(), sizeof strides);
     std::memcpy(frame + offset + 8 + sizeof strides, strides.data(), sizeof strides);
-    *next++ = {value.data(), value.size_bytes(), offset,
-               std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut, true};
+    *next++ = {value.data(), value.size_bytes(),
+               offset,       std::is_const_v<T> ? ReferenceKind::kIn : ReferenceKind::kInOut,
+               true,         value.buffer()};
   }
 };
 
@@ -294,35 +296,24 @@ class Function<R(A...)> {
       return std::apply([&](const auto&... a) { return self.Try(request_id, a...); }, kept);
     });
   }
-  // One call for each row: each argument is a vector or span of values, all of one length, or one value for all rows.
-  // kInvalidArgument: lengths that differ, none at all, or a row whose status is not 0.
+  // One call for each element of arrays that stretch to one shape: vectors, spans and buffers of the session, or one
+  // value for all. The results in C order. kInvalidArgument: shapes that do not stretch, an element whose status is not
+  // 0. Of arrays with gaps or more dimensions: Caller::map_arrays.
   template <typename... C>
-  std::vector<R> map(const C&... columns) const {
-    static_assert(sizeof...(C) == sizeof...(A) && std::is_trivially_copyable_v<R>);
-    std::tuple<std::remove_cvref_t<A>...> kept;
-    const int64_t lengths[] = {detail::RowsOf(columns)...};
-    int64_t rows = -1;
-    for (const int64_t length : lengths) {
-      if (length < 0) continue;
-      if (rows >= 0 && length != rows)
-        throw Exception(Error(ErrorKind::kInvalidArgument, "the columns of a map are of one length; these have " +
-                                                               std::to_string(rows) + " and " + std::to_string(length) +
-                                                               " rows"));
-      rows = length;
+  std::vector<R> map(const C&... arrays) const {
+    static_assert(std::is_trivially_copyable_v<R>);
+    return MapArrays({}, arrays...).template as<R>();
+  }
+  // The same into `out`, a vector, span or buffer of the results' shape.
+  template <typename Into, typename... C>
+  void map_into(Into&& out, const C&... arrays) const {
+    ArrayMapOptions options;
+    if constexpr (detail::kIsBuffer<Into>) {
+      options.out = ArrayArgument::Of(out);
+    } else {
+      options.out = ArrayArgument::Of(std::span<R>(out));
     }
-    if (rows < 0)
-      throw Exception(Error(ErrorKind::kInvalidArgument, "a map needs at least one column; call it instead"));
-    const auto all = std::apply(
-        [&](auto&... places) {
-          return std::array<Column, sizeof...(C)>{detail::ColumnFrom<std::remove_cvref_t<A>>(columns, &places)...};
-        },
-        kept);
-    MapResult result = ValueOrThrow(caller_.try_map(rows, all));
-    if (result.status != 0)
-      throw Exception(Error(ErrorKind::kInvalidArgument, "'" + caller_.name() + "' returns status " +
-                                                             std::to_string(result.status) + " for row " +
-                                                             std::to_string(result.row)));
-    return result.template as<R>();
+    MapArrays(options, arrays...);
   }
   Function with_timeout(std::chrono::milliseconds timeout) const {
     return Function(caller_.with_timeout(timeout), index_);
@@ -334,6 +325,19 @@ class Function<R(A...)> {
   friend class Caller;
   friend class RemoteJIT;
   Function(Caller caller, size_t index) : caller_(std::move(caller)), index_(index) {}
+
+  template <typename... C>
+  ArrayResult MapArrays(const ArrayMapOptions& options, const C&... arrays) const {
+    static_assert(sizeof...(C) == sizeof...(A), "a map takes an array or a value for each parameter");
+    static_assert((detail::kIsElements<C> || ...), "a map needs at least one array; call the function instead");
+    const std::array<ArrayArgument, sizeof...(C)> all{detail::ElementsOf<std::remove_cvref_t<A>>(arrays)...};
+    ArrayResult result = ValueOrThrow(caller_.try_map_arrays(all, options));
+    if (result.status != 0)
+      throw Exception(Error(ErrorKind::kInvalidArgument, "'" + caller_.name() + "' returns status " +
+                                                             std::to_string(result.status) + " for element " +
+                                                             std::to_string(result.row)));
+    return result;
+  }
 
   Result<R> Try(std::atomic<int64_t>* request_id, const std::remove_cvref_t<A>&... arguments) const {
     if constexpr (std::is_void_v<R>) {

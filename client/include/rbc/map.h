@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rbc/api.h"
+#include "rbc/array.h"
 #include "rbc/exception.h"
 #include "rbc/signature.h"
 
@@ -73,25 +74,23 @@ template <typename T>
 inline constexpr bool kIsColumn<std::vector<T>> = true;
 template <typename T>
 inline constexpr bool kIsColumn<std::span<T>> = true;
+template <typename T>
+inline constexpr bool kIsBuffer = std::is_same_v<std::remove_cvref_t<T>, Buffer>;
+template <typename T>
+inline constexpr bool kIsElements = kIsColumn<T> || kIsBuffer<T>;
 
-// A parameter of type A from a column of them or from one value.
+// A parameter of type A from an array of them or from one value.
 template <typename A, typename C>
-Column ColumnFrom(const C& given, A* kept) {
-  if constexpr (kIsColumn<C>) {
+ArrayArgument ElementsOf(const C& given) {
+  if constexpr (kIsBuffer<C>) {
+    return ArrayArgument::Of(given);
+  } else if constexpr (kIsColumn<C>) {
     static_assert(std::is_same_v<std::remove_cv_t<typename C::value_type>, A>,
-                  "a column holds values of the parameter's type");
-    return Column::Of(std::span<const A>(given.data(), given.size()));
+                  "an array holds values of the parameter's type");
+    return ArrayArgument::Of(std::span<const A>(given.data(), given.size()));
   } else {
-    *kept = given;
-    return Column::Broadcast(*kept);
+    return ArrayArgument::One<A>(given);
   }
-}
-template <typename C>
-int64_t RowsOf(const C& given) {
-  if constexpr (kIsColumn<C>)
-    return static_cast<int64_t>(given.size());
-  else
-    return -1;
 }
 }  // namespace detail
 

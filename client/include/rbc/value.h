@@ -61,6 +61,9 @@ class RBC_API Value {
   template <typename T, size_t kRank>
   Value(const ArrayView<T, kRank>& view)  // NOLINT(google-explicit-constructor)
       : Value(FromView(view)) {}
+  // An array of the session, or a view of one, which this keeps. Nothing is sent; the function reads and writes it
+  // where it is.
+  Value(const Buffer& buffer);  // NOLINT(google-explicit-constructor)
   // A struct by value.
   static Value Struct(std::span<const Value> members);
   // As on a command line: "1.5", "2+1j", "True", "{1, 2.5}". kInvalidArgument: it is no value of that type.
@@ -130,6 +133,7 @@ class RBC_API Value {
   static Value FromMemory(void* data, size_t bytes, int direction, std::string_view element);
   template <typename View>
   static Value FromView(const View& view) {
+    if (view.buffer() != nullptr) return Value(*view.buffer());
     const auto shape = view.shape(), strides = view.strides();
     return Array(view.data(), {shape.begin(), shape.end()}, {strides.begin(), strides.end()});
   }

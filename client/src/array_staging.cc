@@ -1,0 +1,109 @@
+// Arrays of this process that are too large for a message.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/array_staging.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "client/src/buffer_state.h"
+#include "types/array_extent.h"
+#include "types/array_shape.h"
+
+namespace rbc::client {
+namespace {
+
+// Less is sooner in the message than a buffer is made: there one copy more, here two requests more.
+constexpr uint64_t kNearBytes = uint64_t{256} << 10;
+constexpr uint64_t kFarBytes = uint64_t{1} << 20;
+
+// Memory that the buffer may be filled from as it is.
+bool IsPlainCopy(const CheckedArray& array, const types::Type& to, const std::vector<int64_t>& shape) {
+  return array.type == to && array.array.shape == shape &&
+         array.array.strides == types::DenseStrides(array.array.shape, array.size);
+}
+
+Status Fill(const Buffer& buffer, const CheckedArray& array, const types::Type& to, const ArrayOnce& once) {
+  if (IsPlainCopy(array, to, once.shape)) return buffer.try_copy_from(array.array.data, buffer.bytes());
+  if (auto* const memory = static_cast<char*>(buffer.data())) {
+    CopyElements(array, once, to, memory);
+    return {};
+  }
+  std::string elements(buffer.bytes(), '\0');
+  CopyElements(array, once, to, elements.data());
+  return buffer.try_copy_from(elements.data(), elements.size());
+}
+
+}  // namespace
+
+bool ArrayStaging::IsLarge(uint64_t bytes) const {
+  return bytes >= (core_->farm->SharesMemory() ? kNearBytes : kFarBytes);
+}
+
+Expected<Buffer> ArrayStaging::Make(const types::Type& type, std::vector<int64_t> shape) const {
+  wire::BufferSpec spec;
+  spec.dtype = type.ToString();
+  spec.shape = std::move(shape);
+  return detail::Inside::MakeBuffer(core_, spec);
+}
+
+Expected<wire::ArrayRef> ArrayStaging::Pack(const CheckedArray& array, const types::Type& to) {
+  if (array.array.buffer != 0) return PackArray(array, to);
+  RBC_ASSIGN_OR_RETURN(const ArrayOnce once, OnceOf(array, to));
+  if (!IsLarge(once.elements * once.size)) return PackArray(array, to);
+  RBC_ASSIGN_OR_RETURN(Buffer buffer, Make(to, once.shape));
+  RBC_RETURN_IF_ERROR(Fill(buffer, array, to, once));
+  wire::ArrayRef out = detail::Inside::RefTo(buffer);
+  out.shape = array.array.shape;
+  out.strides = once.strides;
+  kept_.push_back(std::move(buffer));
+  return out;
+}
+
+Expected<wire::ArrayRef> ArrayStaging::PackOut(const CheckedArray& out, bool keeps) {
+  if (out.array.buffer != 0) return PackArray(out, out.type);
+  if (keeps) {
+    const size_t before = kept_.size();
+    RBC_ASSIGN_OR_RETURN(wire::ArrayRef ref, Pack(out, out.type));
+    if (kept_.size() != before) result_ = kept_.back();
+    return ref;
+  }
+  RBC_ASSIGN_OR_RETURN(auto room, PackNew(out.type, out.size, out.array.shape, false));
+  if (room) return *std::move(room);
+  wire::ArrayRef ref;
+  ref.dtype = out.type.ToString();
+  ref.shape = out.array.shape;
+  ref.strides = types::DenseStrides(out.array.shape, out.size);
+  return ref;
+}
+
+Expected<std::optional<wire::ArrayRef>> ArrayStaging::PackNew(const types::Type& type, uint64_t size,
+                                                              const std::vector<int64_t>& shape, bool zero) {
+  RBC_ASSIGN_OR_RETURN(const uint64_t elements, types::CountElements(shape));
+  if (!IsLarge(elements * size)) return std::optional<wire::ArrayRef>();
+  RBC_ASSIGN_OR_RETURN(result_, Make(type, shape));
+  if (zero) {
+    const std::string zeros(result_->bytes(), '\0');
+    RBC_RETURN_IF_ERROR(result_->try_copy_from(zeros.data(), zeros.size()));
+  }
+  return std::optional(detail::Inside::RefTo(*result_));
+}
+
+Status ArrayStaging::TakeResult(const CheckedArray& out) const {
+  if (IsPlainCopy(out, out.type, out.array.shape))
+    return result_->try_copy_to(const_cast<void*>(out.array.data), result_->bytes());
+  if (const auto* memory = static_cast<const char*>(result_->data())) {
+    UnpackArray({memory, result_->bytes()}, out);
+    return {};
+  }
+  RBC_ASSIGN_OR_RETURN(const std::string elements, TakeResult());
+  UnpackArray(elements, out);
+  return {};
+}
+
+Expected<std::string> ArrayStaging::TakeResult() const {
+  std::string out(result_->bytes(), '\0');
+  RBC_RETURN_IF_ERROR(result_->try_copy_to(out.data(), out.size()));
+  return out;
+}
+
+}  // namespace rbc::client

@@ -1,0 +1,49 @@
+// Arrays of this process that are too large for a message.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/src/array_data.h"
+#include "client/src/core.h"
+#include "rbc/buffer.h"
+
+namespace rbc::client {
+
+// They lie in buffers of the session for one request, which names them as any others; freed with this. Small ones
+// travel in the message. Used by one thread.
+class ArrayStaging {
+ public:
+  explicit ArrayStaging(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
+
+  // As PackArray().
+  Expected<wire::ArrayRef> Pack(const CheckedArray& array, const types::Type& to);
+  // The array to write into, of the result's type; with `keeps` what it holds goes along.
+  Expected<wire::ArrayRef> PackOut(const CheckedArray& out, bool keeps);
+  // Room for a new result of elements of `size` bytes, which are zero at first if asked for. Nothing: it is small.
+  Expected<std::optional<wire::ArrayRef>> PackNew(const types::Type& type, uint64_t size,
+                                                  const std::vector<int64_t>& shape, bool zero);
+
+  bool has_result() const { return result_.has_value(); }
+  // REQUIRES: has_result(). Into the array that PackOut() was given.
+  Status TakeResult(const CheckedArray& out) const;
+  Expected<std::string> TakeResult() const;
+  // Whether any array lies in a buffer.
+  bool is_used() const { return !kept_.empty() || result_.has_value(); }
+
+ private:
+  // Whether so many bytes go into a buffer.
+  bool IsLarge(uint64_t bytes) const;
+  Expected<Buffer> Make(const types::Type& type, std::vector<int64_t> shape) const;
+
+  const std::shared_ptr<detail::Core> core_;
+  std::vector<Buffer> kept_;
+  std::optional<Buffer> result_;
+};
+
+}  // namespace rbc::client

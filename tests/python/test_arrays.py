@@ -262,6 +262,7 @@ def test_reduce_and_accumulate(farm, simulated, target):
 
     check()
     x = np.linspace(0, 1, 10_001)
+    assert add.reduce(x, ordered=True) == np.add.accumulate(x)[-1]
     assert add.reduce(x) == add.reduce(x) and add.reduce(x) == pytest.approx(x.sum(), rel=1e-13)
     out = np.zeros(3)
     assert add.reduce(np.ones((4, 3)), out=out) is out and out.tolist() == [4.0] * 3
@@ -274,22 +275,63 @@ def test_reduce_and_accumulate(farm, simulated, target):
         rjit("float64(int64, int64)", target=target)(lambda a, b: a / b).reduce(np.arange(3))
 
 
-def test_more_than_a_message_goes_in_pieces(farm, monkeypatch):
-    from rbc import _arrays
+@pytest.fixture(params=["unix", "tcp"])
+def near_or_far(request, farm):
+    """A farm that shares memory with this process, and one that is as far as another machine."""
+    if request.param == "tcp":
+        yield farm
+        return
+    rjit = rbc.RemoteJIT()
+    rjit.start_server(background=True, port="unix")
+    yield rjit
+    rjit.stop_server()
 
-    monkeypatch.setattr(_arrays, "PIECE_BYTES", 1000)
-    f = farm("int64(int64, int64)")(lambda a, b: a // b)
-    x = np.arange(3000).reshape(3, 1000)
+
+def test_more_than_a_message_goes_through_buffers(near_or_far):
+    rjit = near_or_far
+    before = {b["id"] for b in rjit.buffers}
+    f = rjit("int64(int64, int64)")(lambda a, b: a // b)
+    x = np.arange(3 << 20).reshape(3, 1024, 1024)  # 24 MiB
     equal(f(x, np.int64(7)), x // 7)
-    equal(f(x, np.arange(1, 1001), where=x % 2 == 0, out=np.zeros_like(x)), np.where(x % 2 == 0, x // np.arange(1, 1001), 0))
+    equal(f(x[:, ::-2, ::3].transpose(2, 0, 1), 5), x[:, ::-2, ::3].transpose(2, 0, 1) // 5)
+    equal(f(x.astype(np.int32), 3), x // 3)
+    by = np.arange(1, 1025)
+    odd = x % 2 == 1
+    for out in (np.full_like(x, -1), np.full(x.shape[::-1], -1, dtype=np.int64).T, np.full(x.shape, -1, dtype=np.int32)):
+        with np.errstate(all="raise"):
+            assert f(x, by, where=odd, out=out) is out
+        equal(np.ascontiguousarray(out), np.where(odd, x // by, -1).astype(out.dtype))
     y = np.ones_like(x)
-    y[2, 345] = 0
+    y[2, 345, 6] = 0
     with pytest.raises(ZeroDivisionError) as caught:
         f(x, y)
-    assert caught.value.rbc_index == (2, 345)
-    monkeypatch.undo()
+    assert caught.value.rbc_index == (2, 345, 6)
     large = np.zeros(9_000_000)  # 72 MB, more than a message may have
-    assert farm("float64(float64)")(lambda a: a + 1)(large).sum() == large.size
+    more = rjit("float64(float64, float64)")(lambda a, b: a + b)
+    assert more(large, 1.0).sum() == large.size
+    assert more.reduce(large + 1) == large.size and more.accumulate(large + 1)[-1] == large.size
+    grid = large.reshape(3, -1) + 1
+    equal(more.reduce(grid, axis=0), np.full(3_000_000, 3.0))
+    equal(more.accumulate(grid, axis=0)[2], np.full(3_000_000, 3.0))
+    more(1.0, 2.0)  # what is to be freed goes with the next request at the latest
+    assert {b["id"] for b in rjit.buffers} == before
+
+
+def test_accuracy_of_vector_maths(farm):
+    f = farm("float64(float64, float64)")(lambda x, y: math.pow(x, y) + math.sin(x))
+    precise = farm("float64(float64, float64)", precise=True)(f)
+    x, y = np.linspace(0.01, 50, 4001), np.linspace(-3, 7, 4001)
+    wanted = np.array(f.batch(list(zip(x, y))))  # calls have libm's results
+    for result in (f(x, y, accuracy="precise"), f.map(x, y, accuracy="precise"), precise(x, y)):
+        assert np.array_equal(result, wanted)
+    fast = f(x, y)
+    assert not np.array_equal(fast, wanted) and np.allclose(fast, wanted, rtol=1e-13, atol=0)
+    with pytest.raises(rbc.InvalidArgument, match="'fast', 'accurate', 'precise'"):
+        f(x, y, accuracy="exact")
+    with pytest.raises(rbc.InvalidArgument, match="'fast', 'accurate' or 'precise'"):
+        farm("float64(float64)", accuracy="exact")
+    add = farm("float64(float64, float64)", accuracy="precise")(lambda a, b: math.exp(a) + b)
+    assert add.accumulate(x[:50], accuracy="precise").tolist() == add.accumulate(x[:50]).tolist()
 
 
 def test_special_values(farm):

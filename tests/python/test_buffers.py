@@ -145,13 +145,13 @@ def test_they_are_arguments_and_results(client, target):
 
 @pytest.mark.parametrize("target", ["host", "cuda"])
 def test_work_goes_where_they_are(client, target, monkeypatch):
-    """No element travels: what would send them is out of order here."""
+    """No element travels: what would fetch them is out of order here."""
     f = client("float64(float64, float64)", "int64(int64, int64)", target=target)(lambda a, b: a + b)
     x = np.arange(200_000.0).reshape(400, 500)
     y = np.linspace(0, 1, 500)
     there = client.to_device(x)
     numbers = client.to_device(np.arange(1000))
-    monkeypatch.setattr("rbc._arrays._run", None)
+    monkeypatch.setattr(rbc.DeviceArray, "__array__", None)
     assert np.array_equal(f(there, y).get(), x + y)
     assert np.array_equal(f(there[::-2, 1:], there[::-2, :-1]).get(), x[::-2, 1:] + x[::-2, :-1])
     assert f(there, there, out=there) is there and np.array_equal(there.get(), x + x)
@@ -170,3 +170,68 @@ def test_arrays_of_another_client_still_work(client):
     f = client("float64(float64, float64)")(lambda a, b: a + b)
     theirs = other.to_device(np.arange(5.0))
     assert f(theirs, theirs).get().tolist() == [0, 2, 4, 6, 8]
+
+
+def test_they_are_arguments_of_functions_over_arrays(client):
+    @client("void(float64[:], float64[:])")
+    def halve(x, out):
+        for i in range(x.shape[0]):
+            out[i] = x[i] / 2
+
+    @client("float64(float64[:,:])")
+    def corner(x):
+        return x[0, 0] + 10 * x[-1, -1]
+
+    @client("float64[:](float64[:], float64[:])")
+    def both(x, y):
+        return x + y
+
+    x = np.arange(1_000_000.0)
+    there, out = client.to_device(x), client.to_device(np.zeros_like(x))
+    assert halve(there, out) is None and np.array_equal(out.get(), x / 2)
+    halve(there[::-2], out[:500_000])  # views with gaps, written in place
+    assert np.array_equal(out.get()[:500_000], x[::-2] / 2)
+    halve(x[:3] * 0 + 8, out[1:4])  # beside an array of this process
+    assert out.get()[:5].tolist() == [x[-1] / 2, 4, 4, 4, x[-9] / 2]
+    assert corner(there.reshape(1000, 1000)) == 10 * x[-1] and corner(there.reshape(1000, 1000).T[1:]) == 1 + 10 * x[-1]
+    result = both(there[:5], there[5:10])
+    assert isinstance(result, np.ndarray) and np.array_equal(result, x[:5] + x[5:10])
+    with pytest.raises(rbc.NoMatch):
+        halve(client.to_device(np.arange(3)), out)
+    with pytest.raises(rbc.NoMatch):
+        corner(there)
+
+    inferred = client(lambda a, b: (a * b).sum())
+    assert inferred(there, there) == pytest.approx((x * x).sum(), rel=1e-9)
+
+    host, _, port = client.address.rpartition(":")
+    other = rbc.RemoteJIT(host=host, port=int(port)) if port.isdigit() else rbc.RemoteJIT(host=client.address)
+    with pytest.raises(rbc.InvalidArgument, match="another connection"):
+        corner(other.to_device(np.ones((2, 2))))
+    gone = client.to_device(np.ones((2, 2)))
+    gone.free()
+    with pytest.raises(rbc.BufferLost):
+        corner(gone)
+    theirs = other.to_device(np.ones((2, 2)))
+    g = other("float64(float64[:,:])")(lambda a: a[0, 0])
+    assert g(theirs) == 1
+    other.close()
+    with pytest.raises(rbc.BufferLost):
+        g(theirs)
+
+
+def test_they_are_arguments_of_functions_over_arrays_on_a_gpu(client):
+    f = client("void(float64[:])", target="cuda")(_negate)
+    x = np.arange(10.0)
+    there = client.to_device(x)
+    if there.is_shared:  # through this process's memory
+        f(there)
+        assert np.array_equal(there.get(), -x)
+    else:
+        with pytest.raises(rbc.UnsupportedFeature, match="host"):
+            f(there)
+
+
+def _negate(x):
+    for i in range(x.shape[0]):
+        x[i] = -x[i]

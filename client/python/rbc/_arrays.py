@@ -4,12 +4,14 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import numbers
+from array import array as _Array
 
 import numpy
 
 from ._convert import dtype_text
 from ._dtypes import dtype_of
 from ._errors import InvalidArgument, NoMatch
+from ._interchange import is_foreign, to_numpy
 from .buffers import DeviceArray, empty
 from .typesystem import Type
 
@@ -79,89 +81,94 @@ def _described(value):
 
 def takes(caller, args):
     """Whether these arguments, which no signature takes as they are, are arrays for a function of numbers."""
-    if caller._infers or not any(isinstance(arg, (numpy.ndarray, DeviceArray, list)) for arg in args):
+    kinds = (numpy.ndarray, DeviceArray, list, memoryview, _Array)
+    if caller._infers or not any(isinstance(arg, kinds) or is_foreign(type(arg)) for arg in args):
         return False
     return any(all(dtype_of(parameter) is not None and not parameter.is_struct for parameter in signature[1])
                for signature in caller._signatures)
 
 
 def _value(arg):
-    """An array, or a number as it is."""
-    if isinstance(arg, numbers.Number):
+    """An array, here or on a farm, or a number as it is."""
+    if isinstance(arg, (numbers.Number, DeviceArray)):
         return arg
-    array = numpy.asarray(arg)
+    array = to_numpy(arg)
     if array.dtype.kind not in "biufc" or array.dtype == numpy.longdouble or array.dtype == numpy.clongdouble:
         raise InvalidArgument(f"an array of {array.dtype} cannot be an argument; numbers and bool can")
     return array
 
 
-def call(caller, args, out=None, where=True, **others):
+def _operand(function, value, dtype):
+    """A value as the function takes it: an array of its own farm where it is, else NumPy's. Numbers of other types are
+    converted on their way; what has no such conversion there is converted here."""
+    if isinstance(value, DeviceArray):
+        if value.dtype == dtype and function.has(value._buffer):
+            return value
+        value = numpy.asarray(value)
+    if isinstance(value, numbers.Number) or not value.dtype.isnative or "b" in (value.dtype.kind, dtype.kind) or \
+            numpy.float16 in (value.dtype, dtype):
+        return numpy.asarray(value, dtype=dtype)
+    return value
+
+
+def _reference(array, text=None):
+    """An array as rbc._core takes it."""
+    memory, offset = (array._buffer, array.offset) if isinstance(array, DeviceArray) else (array, 0)
+    return text or dtype_text(array.dtype), memory, array.shape, array.strides, offset
+
+
+_ACCURACIES = ("fast", "accurate", "precise")
+
+
+def _accuracy(caller, accuracy):
+    accuracy = accuracy or caller._options.get("accuracy") or "fast"
+    if accuracy not in _ACCURACIES:
+        raise InvalidArgument(f"accuracy is {accuracy!r}; give one of {', '.join(map(repr, _ACCURACIES))}")
+    return _ACCURACIES.index(accuracy)
+
+
+# ---- the map ---------------------------------------------------------------------------------------------------------
+
+
+def call(caller, args, out=None, where=True, accuracy=None, **others):
     """The function for each element of arrays that stretch to one shape."""
     if others:
         raise TypeError(f"{caller.__name__}() got an unexpected keyword argument '{next(iter(others))}'")
-    if where is True and any(isinstance(arg, DeviceArray) for arg in args):
-        there = _resident(caller, args, out)
-        if there is not None:
-            return there
     values = [_value(arg) for arg in args]
-    if not any(isinstance(value, numpy.ndarray) for value in values):
+    if all(isinstance(value, numbers.Number) for value in values):
         raise InvalidArgument("a map needs at least one array; call the function instead")
     index = choose(caller, values)
     signature = caller._signatures[index]
-    columns = [numpy.asarray(value, dtype=dtype_of(parameter)) for value, parameter in zip(values, signature[1])]
-    mask = None if where is True else numpy.asarray(where)
-    if mask is not None and mask.dtype != bool:
-        raise TypeError(f"where is an array of {mask.dtype}; give bool")
+    caller._prepare_if_needed(index)
+    function = caller._get(index)
+    operands = [_operand(function, value, dtype_of(parameter)) for value, parameter in zip(values, signature[1])]
+    mask = None if where is True else _mask(function, where)
     outs = _outs(out, signature[0])
-    shape = _shape(columns, mask, outs)
-    flat = _run(caller, index, shape, columns, mask)
-    if flat is None:
+    shape = _shape(operands, mask, outs)
+    stays = any(isinstance(value, DeviceArray) for value in values)
+    target = _target(caller, function, signature[0], outs, shape, mask, stays)
+    _map(caller, index, operands, target, mask, shape, _accuracy(caller, accuracy))
+    if target is None:
         return None
-    stays = any(isinstance(arg, DeviceArray) for arg in args)
-    is_scalar = all(column.ndim == 0 for column in columns) and mask is None and not stays
-    arrays = [_deliver(part, shape, mask, outs[i] if outs is not None else None, is_scalar, caller._rjit if stays else None)
-              for i, part in enumerate(_parts(flat, signature[0]))]
+    if outs is not None and outs[0] is target:
+        return target
+    if isinstance(target, DeviceArray):
+        return target
+    if outs is None and not stays and not signature[0].is_struct:
+        return target[()] if mask is None and all(operand.ndim == 0 for operand in operands) else target
+    parts = [target[name] for name in target.dtype.names] if signature[0].is_struct else [target]
+    arrays = [_deliver(caller, part, mask, given, stays) for part, given in zip(parts, outs or [None] * len(parts))]
     return tuple(arrays) if signature[0].is_struct else arrays[0]
 
 
-def _resident(caller, args, out):
-    """The map where its arrays are, into an array that stays there; None: it cannot be had without moving elements."""
-    values = [arg if isinstance(arg, DeviceArray) else _value(arg) for arg in args]
-    index = choose(caller, values)
-    result = dtype_of(caller._signatures[index][0])
-    if result is None or result.kind == "V":
-        return None
-    columns = []
-    for value, parameter in zip(values, caller._signatures[index][1]):
-        wanted = dtype_of(parameter)
-        if isinstance(value, DeviceArray) and value.dtype != wanted:
-            return None
-        columns.append(value if isinstance(value, DeviceArray) else numpy.ascontiguousarray(value, dtype=wanted))
-    outs = _outs(out, caller._signatures[index][0])
-    target = outs[0] if outs is not None else None
-    if target is not None and not (isinstance(target, DeviceArray) and target.dtype == result):
-        return None
-    if sum(column.nbytes for column in columns if not isinstance(column, DeviceArray)) > PIECE_BYTES:
-        return None
-    shape = _shape(columns, None, outs)
-    if target is None:
-        target = empty(caller._rjit, shape, result, "C", None)
-    caller._prepare_if_needed(index)
-    given = [_reference(column) for column in columns]
-    done = caller._profiled_work(max(target.size, 1), lambda: caller._get(index).map_arrays(given, _reference(target)))
-    if done is None:
-        return None
-    if done["output"]:
-        caller._print(done["output"])
-    if done["status"] != 0:
-        raise _failed(caller, done["status"], index, done["row"], shape)
-    return target
-
-
-def _reference(array):
-    """An array as rbc._core takes it."""
-    memory, offset = (array._buffer, array.offset) if isinstance(array, DeviceArray) else (array, 0)
-    return dtype_text(array.dtype), memory, list(array.shape), list(array.strides), offset
+def _mask(function, where):
+    if isinstance(where, DeviceArray):
+        mask = where if function.has(where._buffer) else numpy.asarray(where)
+    else:
+        mask = to_numpy(where)
+    if mask.dtype != bool:
+        raise TypeError(f"where is an array of {mask.dtype}; give bool")
+    return mask
 
 
 def _outs(out, result):
@@ -175,11 +182,13 @@ def _outs(out, result):
     for array in outs:
         if array is not None and not isinstance(array, (numpy.ndarray, DeviceArray)):
             raise TypeError("out must be an array, or a tuple of them")
-    return outs
+        if isinstance(array, numpy.ndarray) and not array.flags.writeable:
+            raise ValueError("output array is read-only")
+    return None if all(array is None for array in outs) else outs
 
 
-def _shape(columns, mask, outs):
-    shapes = [column.shape for column in columns] + ([mask.shape] if mask is not None else [])
+def _shape(operands, mask, outs):
+    shapes = [operand.shape for operand in operands] + ([mask.shape] if mask is not None else [])
     try:
         shape = numpy.broadcast_shapes(*shapes)
     except ValueError:
@@ -198,46 +207,39 @@ def _shape(columns, mask, outs):
     return shape
 
 
-# ---- the map ---------------------------------------------------------------------------------------------------------
-
-
-def _run(caller, index, shape, columns, mask):
-    """The results, flat in C order: of all elements, or of those where the mask is true. None: there are none."""
-    signature = caller._signatures[index]
-    chosen = None if mask is None else numpy.flatnonzero(numpy.broadcast_to(mask, shape))
-    rows = int(numpy.prod(shape, dtype=numpy.int64)) if chosen is None else len(chosen)
-    given = []
-    for column, parameter in zip(columns, signature[1]):
-        if column.size == 1:
-            given.append((parameter.tostring(), column.reshape(1), 0))
-            continue
-        whole = numpy.broadcast_to(column, shape)
-        flat = numpy.ascontiguousarray(whole).reshape(-1) if chosen is None else whole.reshape(-1)[chosen]
-        given.append((parameter.tostring(), flat, flat.dtype.itemsize))
-    caller._prepare_if_needed(index)
-    pieces = []
-    for start, count in _pieces(rows, given, dtype_of(signature[0])):
-        part = [(text, flat if stride == 0 else flat[start:start + count], stride) for text, flat, stride in given]
-        result = caller._profiled_work(max(count, 1), lambda: caller._get(index).map(count, part))
-        if result["output"]:
-            caller._print(result["output"])
-        if result["status"] != 0:
-            row = start + result["row"]
-            raise _failed(caller, result["status"], index, row if chosen is None else int(chosen[row]), shape)
-        pieces.append(result["data"])
-    if signature[0].is_void:
+def _target(caller, function, result, outs, shape, mask, stays):
+    """The array that the farm writes into: the one given where it is of the result's type, else a new one."""
+    if result.is_void:
         return None
-    return numpy.frombuffer(pieces[0] if len(pieces) == 1 else b"".join(pieces), dtype=dtype_of(signature[0]))
+    dtype = dtype_of(result)
+    for given, name in zip(outs or (), dtype.names or [None]):
+        if given is not None:
+            _check_cast(dtype[name] if name else dtype, given)
+    if outs is not None and not result.is_struct and _takes_result(function, outs[0], dtype):
+        return outs[0]
+    if outs is None and stays and mask is None and not result.is_struct:
+        return empty(caller._rjit, shape, dtype, "C", None)
+    return numpy.empty(shape, dtype) if mask is None else numpy.zeros(shape, dtype)
 
 
-PIECE_BYTES = 16 << 20  # of arguments or results, in a message
+def _takes_result(function, array, dtype):
+    """Whether the farm can write results into it as it is."""
+    if array.dtype != dtype or any(step == 0 and n > 1 for n, step in zip(array.shape, array.strides)):
+        return False
+    return not isinstance(array, DeviceArray) or function.has(array._buffer)
 
 
-def _pieces(rows, columns, result):
-    """(first row, rows) of each message."""
-    row_bytes = max(sum(stride for _, _, stride in columns), result.itemsize if result is not None else 0, 1)
-    step = max(PIECE_BYTES // row_bytes, 1)
-    return [(start, min(step, rows - start)) for start in range(0, max(rows, 1), step)]
+def _map(caller, index, operands, target, mask, shape, accuracy):
+    signature = caller._signatures[index]
+    given = [_reference(operand) for operand in operands]
+    into = None if target is None else _reference(target, signature[0].tostring())
+    where = None if mask is None else _reference(mask)
+    calls = int(numpy.prod(shape, dtype=numpy.int64))
+    done = caller._profiled_work(max(calls, 1), lambda: caller._get(index).map_arrays(given, into, where, accuracy))
+    if done["output"]:
+        caller._print(done["output"])
+    if done["status"] != 0:
+        raise _failed(caller, done["status"], index, done["row"], shape)
 
 
 def _failed(caller, status, index, row, shape):
@@ -250,49 +252,34 @@ def _failed(caller, status, index, row, shape):
     return error
 
 
-def _parts(flat, result):
-    return [flat[name] for name in flat.dtype.names] if result.is_struct else [flat]
-
-
-def _deliver(part, shape, mask, out, is_scalar, rjit):
-    """Results in C order (of all elements, or of those where the mask is true) as the array that is asked for; `rjit`: a
-    new one stays on that farm."""
-    target = numpy.empty(shape, dtype=part.dtype) if out is None else _writable(out)
-    _check_cast(part, target)
-    if mask is None:
-        target[...] = part.reshape(shape)
-    else:
-        target[numpy.broadcast_to(mask, shape)] = part
+def _deliver(caller, part, mask, out, stays):
+    """A result as the array that is asked for: a new one, on the farm if it stays there, or `out`."""
     if out is None:
-        return rjit.to_device(target) if rjit is not None else target[()] if is_scalar else target
+        return caller._rjit.to_device(part) if stays else numpy.ascontiguousarray(part).reshape(part.shape)
+    target = out if isinstance(out, numpy.ndarray) else numpy.asarray(out) if out.is_shared else out.get()
+    numpy.copyto(target, part, casting="same_kind", where=True if mask is None else numpy.asarray(mask))
     if isinstance(out, DeviceArray) and not out.is_shared:
         out.set(target)
     return out
 
 
-def _writable(out):
-    """What writing into changes `out`, or a copy of it that can be written back."""
-    if not isinstance(out, DeviceArray):
-        return out
-    return numpy.asarray(out) if out.is_shared else out.get()
-
-
 def _check_cast(result, target):
-    if not numpy.can_cast(result.dtype, target.dtype, "same_kind"):
-        raise TypeError(f"a result of {result.dtype} cannot be written into an array of {target.dtype}")
+    if not numpy.can_cast(result, target.dtype, "same_kind"):
+        raise TypeError(f"a result of {result} cannot be written into an array of {target.dtype}")
 
 
-# ---- reductions ------------------------------------------------------------------------------------------------------
+# ---- reductions and scans --------------------------------------------------------------------------------------------
 
 
 def _combining(caller, array):
-    """The dtype in which elements are combined: of a signature T(T, T)."""
+    """(number of the signature, dtype in which elements are combined): of a signature T(T, T)."""
     index = choose(caller, [array, array])
     signature = caller._signatures[index]
     if signature[1][0] != signature[0] or signature[1][1] != signature[0]:
         raise InvalidArgument(f"`{signature}` combines no elements: a reduction needs a function of two values of one type, "
                               "with a result of that type")
-    return dtype_of(signature[0])
+    caller._prepare_if_needed(index)
+    return index, dtype_of(signature[0])
 
 
 def _axes(axis, ndim):
@@ -308,50 +295,62 @@ def _axes(axis, ndim):
     return sorted(out)
 
 
-def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None):
-    """The elements along the axes combined in the order of the array, by an associative function: neighbours first."""
-    if isinstance(array, DeviceArray) and initial is None and not keepdims:
-        there = _reduce_there(caller, array, axis)
-        if there is not None:
-            return _written(there, out)
-    array = numpy.asarray(_value(array))
-    array = numpy.asarray(array, dtype=_combining(caller, array))
-    axes = _axes(axis, array.ndim)
-    # The axes to combine become one, the last, in C order.
-    kept = [i for i in range(array.ndim) if i not in axes]
-    shape = tuple(array.shape[i] for i in kept)
-    count = int(numpy.prod([array.shape[i] for i in axes], dtype=numpy.int64))
-    values = numpy.transpose(array, (*kept, *axes)).reshape(*shape, count)
-    if count == 0 and initial is None and 0 not in shape:
-        raise InvalidArgument(f"zero-size array to reduction operation {caller.__name__}, which has no identity; "
-                              "give initial")
-    if count == 0:
-        result = numpy.full(shape, 0 if initial is None else initial, dtype=array.dtype)
-    else:
-        result = _combine(caller, values)
-        if initial is not None and result.size:
-            result = numpy.asarray(call(caller, (array.dtype.type(initial), result)))
-    if keepdims:
-        result = result.reshape([1 if i in axes else n for i, n in enumerate(array.shape)])
-    return _written(result, out)
-
-
-def _reduce_there(caller, array, axis):
-    """The reduction of an array where it is; None: it has no elements or another type, or there are several axes."""
-    if _combining(caller, array) != array.dtype or array.size == 0 or isinstance(axis, tuple):
-        return None
-    axes = _axes(axis, array.ndim)
-    index = choose(caller, [array, array])
-    caller._prepare_if_needed(index)
-    done = caller._profiled_work(array.size, lambda: caller._get(index).reduce_array(
-        _reference(array), None if axis is None else axes[0]))
-    if done is None:
-        return None
+def _run(caller, index, elements, work):
+    """A request of the farm that gives one array."""
+    done = caller._profiled_work(max(elements, 1), work)
     if done["output"]:
         caller._print(done["output"])
     if done["status"] != 0:
         raise caller._exception(done["status"], index)
-    return numpy.frombuffer(done["data"], dtype=array.dtype).reshape(done["shape"])
+
+
+def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None, ordered=False, accuracy=None):
+    """The elements along the axes combined by an associative function."""
+    array = _value(array)
+    index, dtype = _combining(caller, array)
+    function = caller._get(index)
+    array = _operand(function, array, dtype)
+    axes = _axes(axis, array.ndim)
+    kept = [i for i in range(array.ndim) if i not in axes]
+    shape = tuple(array.shape[i] for i in kept)
+    count = int(numpy.prod([array.shape[i] for i in axes], dtype=numpy.int64))
+    if count == 0 and initial is None and 0 not in shape:
+        raise InvalidArgument(f"zero-size array to reduction operation {caller.__name__}, which has no identity; "
+                              "give initial")
+    kept_dimensions = [1 if i in axes else n for i, n in enumerate(array.shape)]
+    result = numpy.empty(shape, dtype)
+    if count == 0:
+        result[...] = 0 if initial is None else initial
+    elif not axes:
+        result[...] = numpy.asarray(array)
+    elif result.size:
+        if kept and len(axes) > 1:  # the axes to combine become one, the last, in C order
+            array = numpy.transpose(numpy.asarray(array), (*kept, *axes)).reshape(*shape, count)
+            axes = [len(kept)]
+        given, into = _reference(array), _reference(result)
+        _run(caller, index, array.size, lambda: function.reduce_array(given, axes[0] if kept else None, into, ordered,
+                                                                      _accuracy(caller, accuracy)))
+    if initial is not None and count != 0 and result.size:
+        result = numpy.asarray(call(caller, (dtype.type(initial), result)))
+    if keepdims:
+        result = result.reshape(kept_dimensions)
+    return _written(result, out)
+
+
+def accumulate(caller, array, axis=0, out=None, accuracy=None):
+    """Element i of the result: elements 0 to i along the axis, combined in order."""
+    array = _value(array)
+    if array.ndim == 0:
+        raise InvalidArgument("cannot accumulate on a scalar")
+    index, dtype = _combining(caller, array)
+    function = caller._get(index)
+    array = _operand(function, array, dtype)
+    axis, = _axes((axis,), array.ndim)
+    result = numpy.empty(array.shape, dtype)
+    if result.size:
+        given, into = _reference(array), _reference(result)
+        _run(caller, index, array.size, lambda: function.scan_array(given, axis, into, _accuracy(caller, accuracy)))
+    return _written(result, out)
 
 
 def _written(result, out):
@@ -359,30 +358,6 @@ def _written(result, out):
         return result[()]
     if out.shape != result.shape:
         raise InvalidArgument(f"out has shape {out.shape} and the result {result.shape}")
-    _check_cast(result, out)
+    _check_cast(result.dtype, out)
     out[...] = result
     return out
-
-
-def _combine(caller, values):
-    """Along the last axis, a level of the tree at a time."""
-    while values.shape[-1] > 1:
-        even = values.shape[-1] // 2 * 2
-        paired = call(caller, (values[..., 0:even:2], values[..., 1:even:2])) if values.size else values[..., 0:even:2]
-        values = numpy.concatenate([paired, values[..., even:]], axis=-1)
-    return values[..., 0].copy()
-
-
-def accumulate(caller, array, axis=0, out=None):
-    """Element i of the result: elements 0 to i along the axis, combined in order."""
-    array = numpy.asarray(_value(array))
-    if array.ndim == 0:
-        raise InvalidArgument("cannot accumulate on a scalar")
-    result = numpy.array(array, dtype=_combining(caller, array))
-    axis, = _axes((axis,), array.ndim)
-    values = numpy.moveaxis(result, axis, -1)  # a view
-    distance = 1
-    while distance < values.shape[-1] and values.size:
-        values[..., distance:] = call(caller, (values[..., :-distance].copy(), values[..., distance:].copy()))
-        distance *= 2
-    return _written(result, out)

@@ -12,7 +12,8 @@ from . import _ctypes_types
 
 def rule_of(cls):
     """(rule, type text): "item" calls .item(), "value" takes .value, "character" asks code_of, "fields" asks fields_of,
-    "array" lends memory with its shape, "" leaves it to Python's own protocols."""
+    "array" lends memory with its shape, "resident" is a rbc.DeviceArray, "foreign" asks array_of, "" leaves it to Python's
+    own protocols."""
     if issubclass(cls, ctypes._SimpleCData):
         text = _ctypes_types.text_of(cls)
         return ("character" if text.startswith("char") and text[-1] != "*" else "value", text)
@@ -26,7 +27,22 @@ def rule_of(cls):
             return _numpy_scalar(numpy, cls)
         if issubclass(cls, numpy.ndarray):
             return "array", ""
+    buffers = sys.modules.get("rbc.buffers")
+    if buffers is not None and issubclass(cls, buffers.DeviceArray):
+        return "resident", ""
+    if "pyarrow" in sys.modules or hasattr(cls, "__dlpack__") or hasattr(cls, "__arrow_c_array__"):
+        from ._interchange import is_foreign
+
+        if is_foreign(cls):
+            return "foreign", ""
     return "", ""
+
+
+def array_of(value):
+    """Another library's array as NumPy's, for rbc._core to lend."""
+    from ._interchange import to_numpy
+
+    return to_numpy(value)
 
 
 def _numpy_scalar(numpy, cls):

@@ -10,6 +10,7 @@ import numpy
 from ._convert import dtype_text
 from ._dtypes import dtype_of
 from ._errors import InvalidArgument
+from ._interchange import to_arrow, to_numpy
 from .typesystem import Type
 
 __all__ = ["DeviceArray"]
@@ -170,6 +171,9 @@ class DeviceArray:
     def __dlpack_device__(self):
         return 1, 0  # memory of a processor
 
+    def __arrow_array__(self, type=None):
+        return to_arrow(numpy.asarray(self), type)
+
     def free(self):
         """Ends it now, for all its views."""
         self._buffer.free()
@@ -191,7 +195,7 @@ def empty(rjit, shape, dtype, order, name):
 def to_device(rjit, value, name):
     if isinstance(value, DeviceArray):
         return value
-    array = numpy.asarray(value)
+    array = to_numpy(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     fortran = array.flags.f_contiguous and not array.flags.c_contiguous

@@ -147,33 +147,35 @@ class Caller(_core.CallerBase):
                     raise result
         return results
 
-    def map(self, *arrays, out=None, where=True):
+    def map(self, *arrays, out=None, where=True, accuracy=None):
         """The function for each element of arrays that stretch to one shape as NumPy's do, in one go on the target. What
         an element raises is raised; `error.rbc_index` says which one, `error.rbc_row` its number in C order.
 
         f(x, y) does the same where f takes numbers and is given arrays. Arrays are converted to the parameters' types
         where nothing can be lost, Python's numbers take the arrays' types; float32 stays float32. Several results (a
         struct) are a tuple of arrays. out: an array to write into (a tuple for several). where: only elements where it
-        is true are computed."""
+        is true are computed. accuracy: of exp, sin, pow, ... on host: "fast" (4 ulp, the default), "accurate" (1 ulp) or
+        "precise" (the very results of a call, which are libm's)."""
         from . import _arrays
 
-        return _arrays.call(self, arrays, out=out, where=where)
+        return _arrays.call(self, arrays, out=out, where=where, accuracy=accuracy)
 
-    def reduce(self, array, axis=0, initial=None, keepdims=False, out=None):
+    def reduce(self, array, axis=0, initial=None, keepdims=False, out=None, ordered=False, accuracy=None):
         """The elements of an array along an axis, several, or all (axis=None) combined by this function, as
-        numpy.add.reduce does: f takes two values of one type, gives a third, and is associative. Neighbours are combined
-        first, in a tree that depends on their number alone: the same bits at each run. initial is combined first, and is
-        the result where there are no elements."""
+        numpy.add.reduce does: f takes two values of one type, gives a third, and is associative. Elements are combined in
+        a tree that depends on the shape alone, in their order: the same bits at each run. ordered: strictly from the
+        first to the last. initial is combined first, and is the result where there are no elements. accuracy: as in
+        map."""
         from . import _arrays
 
-        return _arrays.reduce(self, array, axis, initial, keepdims, out)
+        return _arrays.reduce(self, array, axis, initial, keepdims, out, ordered, accuracy)
 
-    def accumulate(self, array, axis=0, out=None):
+    def accumulate(self, array, axis=0, out=None, accuracy=None):
         """Element i of the result is elements 0 to i along the axis, combined by this function, as
         numpy.add.accumulate does."""
         from . import _arrays
 
-        return _arrays.accumulate(self, array, axis, out)
+        return _arrays.accumulate(self, array, axis, out, accuracy)
 
     def _takes_arrays(self, args):
         """Whether arguments that no signature takes are arrays for a function of numbers; for rbc._core."""
@@ -188,7 +190,7 @@ class Caller(_core.CallerBase):
         from . import _arrays
 
         kwargs = dict(kwargs or {})
-        given = {name: kwargs.pop(name) for name in ("out", "where") if name in kwargs and name not in self._parameters}
+        given = {name: kwargs.pop(name) for name in ("out", "where", "accuracy") if name in kwargs and name not in self._parameters}
         if kwargs and not given:  # parameters that are called so
             return self._call(self._bind(args, kwargs))
         return _arrays.call(self, self._bind(args, kwargs), **given)
@@ -363,7 +365,7 @@ class Caller(_core.CallerBase):
 def _type_for_lowering(value):
     """The type of a value; of a contiguous array also that it is so, for which numba makes better code."""
     given = Type.fromvalue(value)
-    if given.is_array and value.flags.c_contiguous:
+    if given.is_array and getattr(value, "_outline", lambda: value)().flags.c_contiguous:
         return Type(given[0], given[1][:-2] + "::1]")
     return given
 

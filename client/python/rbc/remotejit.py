@@ -21,7 +21,8 @@ from .typesystem import Type
 
 __all__ = ["RemoteJIT", "Signature", "Target", "connect", "default_farm", "set_default_farm"]
 
-_OPTIONS = ("boundscheck", "fastmath", "error_model", "inline", "opt", "debug", "target", "timeout")
+_OPTIONS = ("boundscheck", "fastmath", "error_model", "inline", "opt", "debug", "target", "timeout", "accuracy",
+            "precise")
 
 
 class _Default(str):
@@ -126,7 +127,8 @@ class RemoteJIT:
     def __call__(self, *objects, **settings):
         """rjit('sig', ...), rjit(signature object, numba signature or CFUNCTYPE, ...): a Signature.
         rjit(function), rjit(function, 'sig', ...), rjit(numba.njit function): a Caller.
-        Keywords are options (boundscheck, fastmath, error_model, inline, opt, debug, target, timeout) or templates:
+        Keywords are options (boundscheck, fastmath, error_model, inline, opt, debug, target, timeout, accuracy,
+        precise) or templates:
         rjit('T(T, T)', T=['int32', 'float64'])."""
         return self._make(objects, settings, Signature(self))
 
@@ -145,6 +147,10 @@ class RemoteJIT:
         options, templates = dict(base.options), {}
         for name, value in settings.items():
             (options if name in _OPTIONS else templates)[name] = value
+        if options.pop("precise", False):
+            options["accuracy"] = "precise"
+        if options.get("accuracy", "fast") not in ("fast", "accurate", "precise"):
+            raise InvalidArgument(f"accuracy is {options['accuracy']!r}; give 'fast', 'accurate' or 'precise'")
         functions = [obj for obj in objects if _is_function(obj)]
         if len(functions) > 1 or (functions and objects[0] is not functions[0]):
             raise InvalidArgument("give one function, before its signatures")

@@ -112,6 +112,8 @@ class Type(tuple):
                 if not value.ndim:
                     return cls.fromstring(dtype_text(value.dtype))
                 return cls.fromstring(dtype_text(value.dtype) + "[" + ",".join(":" * value.ndim) + "]")
+            if hasattr(type(value), "buffer_id"):  # an array of a farm
+                return cls.fromstring(dtype_text(value.dtype) + "[" + ",".join(":" * max(value.ndim, 1)) + "]")
             if isinstance(value, numpy.void):
                 return cls.fromobject(value.dtype)
             if isinstance(value, numpy.generic):

@@ -1,4 +1,4 @@
-// Maps and reductions over arrays that stay on the farm.
+// Maps, reductions and scans over arrays of NumPy's and of the farm's.
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -14,44 +14,45 @@
 namespace rbc::python {
 namespace {
 
-// Arguments as C++ has them, and the Python memory behind them for as long as this lives.
+// Arrays as C++ has them, and the Python memory behind them for as long as this lives.
 class Operands {
  public:
-  explicit Operands(const std::shared_ptr<client::Farm>& farm) : farm_(farm) {}
+  Operands() = default;
   ~Operands() {
     for (Py_buffer& view : views_) PyBuffer_Release(&view);
   }
   Operands(const Operands&) = delete;
 
-  // (dtype, buffer or contiguous memory, shape, strides, offset). Nothing: a buffer of another connection to a farm.
-  std::optional<ArrayArgument> Take(nb::handle given) {
+  // (dtype, buffer or memory, shape, strides, offset); `flags` as for PyObject_GetBuffer.
+  ArrayArgument Take(nb::handle given, int flags = PyBUF_STRIDES) {
     ArrayArgument out;
     out.dtype = nb::cast<std::string>(given[0]);
     out.shape = nb::cast<std::vector<int64_t>>(given[2]);
     out.strides = nb::cast<std::vector<int64_t>>(given[3]);
     if (nb::isinstance<BufferObject>(given[1])) {
-      const auto& buffer = nb::cast<const BufferObject&>(given[1]);
-      if (buffer.farm() != farm_) return std::nullopt;
-      out.buffer = buffer.buffer().id();
+      out.buffer = nb::cast<const BufferObject&>(given[1]).buffer().id();
       out.offset = nb::cast<int64_t>(given[4]);
       return out;
     }
     Py_buffer view;
-    if (PyObject_GetBuffer(given[1].ptr(), &view, PyBUF_C_CONTIGUOUS) != 0) throw nb::python_error();
+    if (PyObject_GetBuffer(given[1].ptr(), &view, flags) != 0) throw nb::python_error();
     views_.push_back(view);
     out.data = view.buf;
     return out;
   }
+  std::optional<ArrayArgument> TakeIf(nb::handle given, int flags = PyBUF_STRIDES) {
+    if (given.is_none()) return std::nullopt;
+    return Take(given, flags);
+  }
 
  private:
-  const std::shared_ptr<client::Farm>& farm_;
   std::vector<Py_buffer> views_;
 };
 
+constexpr int kWritten = PyBUF_STRIDES | PyBUF_WRITABLE;
+
 nb::object Described(const ArrayResult& result) {
   nb::dict out;
-  out["shape"] = result.shape;
-  out["data"] = nb::bytes(result.data.data(), result.data.size());
   out["status"] = result.status;
   out["row"] = result.row;
   out["output"] = nb::bytes(result.output.data(), result.output.size());
@@ -60,27 +61,37 @@ nb::object Described(const ArrayResult& result) {
 
 }  // namespace
 
-nb::object FunctionObject::MapArrays(const nb::list& arrays, nb::handle into) const {
-  Operands operands(farm());
+nb::object FunctionObject::MapArrays(const nb::list& arrays, nb::handle into, nb::handle where, int accuracy) const {
+  Operands operands;
   std::vector<ArrayArgument> given;
-  for (nb::handle array : arrays) {
-    auto taken = operands.Take(array);
-    if (!taken) return nb::none();
-    given.push_back(*std::move(taken));
-  }
+  for (nb::handle array : arrays) given.push_back(operands.Take(array));
   ArrayMapOptions options;
-  options.out = operands.Take(into);
-  if (!options.out) return nb::none();
+  options.out = operands.TakeIf(into, kWritten);
+  options.where = operands.TakeIf(where);
+  options.accuracy = static_cast<Accuracy>(accuracy);
   return Described(OrThrow(WithoutGil(farm(), [&] { return caller_.try_map_arrays(given, options); })));
 }
 
-nb::object FunctionObject::ReduceArray(nb::handle array, std::optional<int> axis) const {
-  Operands operands(farm());
-  const auto given = operands.Take(array);
-  if (!given) return nb::none();
+nb::object FunctionObject::ReduceArray(nb::handle array, std::optional<int> axis, nb::handle into, bool ordered,
+                                       int accuracy) const {
+  Operands operands;
+  const ArrayArgument given = operands.Take(array);
   ArrayReduceOptions options;
   options.axis = axis;
-  return Described(OrThrow(WithoutGil(farm(), [&] { return caller_.try_reduce(*given, options); })));
+  options.ordered = ordered;
+  options.out = operands.Take(into, kWritten);
+  options.accuracy = static_cast<Accuracy>(accuracy);
+  return Described(OrThrow(WithoutGil(farm(), [&] { return caller_.try_reduce(given, options); })));
+}
+
+nb::object FunctionObject::ScanArray(nb::handle array, int axis, nb::handle into, int accuracy) const {
+  Operands operands;
+  const ArrayArgument given = operands.Take(array);
+  ArrayScanOptions options;
+  options.axis = axis;
+  options.out = operands.Take(into, kWritten);
+  options.accuracy = static_cast<Accuracy>(accuracy);
+  return Described(OrThrow(WithoutGil(farm(), [&] { return caller_.try_scan(given, options); })));
 }
 
 }  // namespace rbc::python

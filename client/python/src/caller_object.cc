@@ -39,8 +39,10 @@ bool SameTypes(const types::Type& signature, const Arguments& arguments) {
 
 // Keywords that only a call over arrays has.
 bool IsForArrays(PyObject* kwargs) {
-  return kwargs != nullptr &&
-         (PyDict_GetItemString(kwargs, "out") != nullptr || PyDict_GetItemString(kwargs, "where") != nullptr);
+  if (kwargs == nullptr) return false;
+  for (const char* name : {"out", "where", "accuracy"})
+    if (PyDict_GetItemString(kwargs, name) != nullptr) return true;
+  return false;
 }
 
 void Print(nb::handle self, const std::string& output) {

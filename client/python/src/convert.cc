@@ -4,12 +4,14 @@
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
+#include "client/python/src/buffer_object.h"
 #include "client/python/src/python_error.h"
 
 namespace rbc::python {
@@ -55,7 +57,7 @@ types::Value TextValue(PyObject* object) {
 
 // How objects of a class that is none of Python's plain ones become values; rbc/_convert.py decides.
 struct ClassRule {
-  enum class Kind { kNone, kItem, kValue, kFields, kArray, kCharacter } kind = Kind::kNone;
+  enum class Kind { kNone, kItem, kValue, kFields, kArray, kCharacter, kResident, kForeign } kind = Kind::kNone;
   bool has_type = false;
   types::Type type;
 };
@@ -74,6 +76,8 @@ const ClassRule& RuleOf(PyTypeObject* type) {
   if (name == "character") rule.kind = ClassRule::Kind::kCharacter;
   if (name == "fields") rule.kind = ClassRule::Kind::kFields;
   if (name == "array") rule.kind = ClassRule::Kind::kArray;
+  if (name == "resident") rule.kind = ClassRule::Kind::kResident;
+  if (name == "foreign") rule.kind = ClassRule::Kind::kForeign;
   if (!text.empty()) {
     rule.type = OrThrow(types::Type::Parse(text));
     rule.has_type = true;
@@ -223,6 +227,10 @@ types::Value Arguments::Other(PyObject* object, const types::Type** type, int de
     }
     case ClassRule::Kind::kArray:
       return ArrayOf(object);
+    case ClassRule::Kind::kResident:
+      return ResidentOf(object);
+    case ClassRule::Kind::kForeign:
+      return ArrayOf(nb::object(nb::module_::import_("rbc._convert").attr("array_of")(nb::borrow(object))).ptr());
     case ClassRule::Kind::kNone:
       break;
   }
@@ -230,6 +238,10 @@ types::Value Arguments::Other(PyObject* object, const types::Type** type, int de
   if (PyLong_Check(object)) return IntegerValue(object);
   if (PyFloat_Check(object)) return types::Value(PyFloat_AS_DOUBLE(object));
   if (PyUnicode_Check(object)) return TextValue(object);
+  if (PyMemoryView_Check(object)) {
+    const Py_buffer& view = *PyMemoryView_GET_BUFFER(object);
+    if (view.ndim > 1 || PyBuffer_IsContiguous(&view, 'C') == 0) return ArrayOf(object);
+  }
   if (PyObject_CheckBuffer(object)) return BufferOf(object);
   RaiseType("an object of class '" + std::string(Py_TYPE(object)->tp_name) +
             "' cannot be an argument; pass numbers, text, bytes, tuples, dataclasses or buffers");
@@ -268,6 +280,14 @@ types::Value Arguments::ArrayOf(PyObject* object) {
     array.element = view.format != nullptr && view.format[0] == 'b' ? types::Type::Int(8) : types::Type::Uint(8);
   }
   return types::Value(std::move(array));
+}
+
+types::Value Arguments::ResidentOf(PyObject* object) {
+  const nb::object array = nb::borrow(object);
+  const auto& buffer = nb::cast<const BufferObject&>(array.attr("_buffer"));
+  return types::Value(detail::Inside::ArrayOf(buffer.buffer(), nb::cast<std::vector<int64_t>>(array.attr("shape")),
+                                              nb::cast<std::vector<int64_t>>(array.attr("strides")),
+                                              nb::cast<int64_t>(array.attr("offset"))));
 }
 
 types::Value Arguments::StructOf(PyObject* sequence, int depth) {

@@ -35,6 +35,7 @@ class Arguments {
   types::Value Other(PyObject* object, const types::Type** type, int depth);
   types::Value BufferOf(PyObject* object);
   types::Value ArrayOf(PyObject* object);
+  types::Value ResidentOf(PyObject* object);
   // Memory lent until this is gone, writable if it can be; `flags` as for PyObject_GetBuffer.
   const Py_buffer& Borrow(PyObject* object, int flags);
   types::Value StructOf(PyObject* sequence, int depth);

@@ -89,46 +89,6 @@ std::string FunctionObject::GetIr() const {
   return Waited(farm(), [&] { return caller_.get_IR(); });
 }
 
-namespace {
-
-// Memory that a column lies in, lent for as long as this lives.
-class Lent {
- public:
-  explicit Lent(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_C_CONTIGUOUS) != 0) throw nb::python_error();
-  }
-  ~Lent() { PyBuffer_Release(&view_); }
-  Lent(const Lent&) = delete;
-  const void* data() const { return view_.buf; }
-  size_t bytes() const { return static_cast<size_t>(view_.len); }
-
- private:
-  Py_buffer view_{};
-};
-
-}  // namespace
-
-nb::dict FunctionObject::Map(int64_t rows, const nb::list& columns) const {
-  std::vector<std::unique_ptr<Lent>> lent;
-  std::vector<Column> given;
-  for (nb::handle column : columns) {
-    auto& memory = lent.emplace_back(std::make_unique<Lent>(column[1]));
-    given.push_back({.dtype = nb::cast<std::string>(column[0]),
-                     .data = memory->data(),
-                     .bytes = memory->bytes(),
-                     .stride = nb::cast<int64_t>(column[2])});
-  }
-  auto mapped = WithoutGil(farm(), [&] { return caller_.try_map(rows, given); });
-  const MapResult result = OrThrow(std::move(mapped));
-  nb::dict out;
-  out["dtype"] = result.dtype;
-  out["data"] = nb::bytes(result.data.data(), result.data.size());
-  out["status"] = result.status;
-  out["row"] = result.row;
-  out["output"] = nb::bytes(result.output.data(), result.output.size());
-  return out;
-}
-
 nb::bytes FunctionObject::Launch(const std::vector<int32_t>& blocks, const std::vector<int32_t>& threads,
                                  int32_t shared_bytes, const nb::tuple& args) const {
   Arguments arguments;
@@ -244,9 +204,12 @@ void DefineFarm(nb::module_& module) {
       .def_prop_ro("target", [](const FunctionObject& f) { return f.caller().target(); })
       .def("compile", &FunctionObject::Compile)
       .def("get_IR", &FunctionObject::GetIr)
-      .def("map", &FunctionObject::Map)
-      .def("map_arrays", &FunctionObject::MapArrays)
-      .def("reduce_array", &FunctionObject::ReduceArray, nb::arg("array"), nb::arg("axis").none())
+      .def("map_arrays", &FunctionObject::MapArrays, nb::arg("arrays"), nb::arg("into").none(), nb::arg("where").none(),
+           nb::arg("accuracy"))
+      .def("reduce_array", &FunctionObject::ReduceArray, nb::arg("array"), nb::arg("axis").none(), nb::arg("into"),
+           nb::arg("ordered"), nb::arg("accuracy"))
+      .def("scan_array", &FunctionObject::ScanArray)
+      .def("has", &FunctionObject::Has)
       .def("launch", &FunctionObject::Launch)
       .def("publish", &FunctionObject::Publish, nb::arg("name"), nb::arg("expires_s") = 0.0);
   nb::class_<FarmObject>(module, "Farm")

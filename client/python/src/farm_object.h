@@ -36,13 +36,14 @@ class FunctionObject {
   std::string Signature() const;
   nb::dict Compile() const;
   std::string GetIr() const;
-  // Columns are (type text, buffer, stride in bytes); a dict of the result's dtype, data, status, row and output.
-  nb::dict Map(int64_t rows, const nb::list& columns) const;
-  // Where arrays of the session are: each is (type text, Buffer or contiguous memory, shape, strides, offset), `into` a
-  // Buffer. A dict of status, row and output; None: one of the buffers is of another connection.
-  nb::object MapArrays(const nb::list& arrays, nb::handle into) const;
-  // The same, of shape and data too; without an axis over all elements.
-  nb::object ReduceArray(nb::handle array, std::optional<int> axis) const;
+  // An array is (type text, Buffer or NumPy memory, shape, strides, offset); `into` is one that is written. A dict of
+  // status, row and output. Over elements `where` (an array of bool, or None) says so.
+  nb::object MapArrays(const nb::list& arrays, nb::handle into, nb::handle where, int accuracy) const;
+  // Without an axis over all elements.
+  nb::object ReduceArray(nb::handle array, std::optional<int> axis, nb::handle into, bool ordered, int accuracy) const;
+  nb::object ScanArray(nb::handle array, int axis, nb::handle into, int accuracy) const;
+  // Whether the buffer is of this function's farm and session.
+  bool Has(const BufferObject& buffer) const { return buffer.farm() == farm(); }
   // A kernel over a grid; blocks and threads have 1 to 3 dimensions. What the kernel printed.
   nb::bytes Launch(const std::vector<int32_t>& blocks, const std::vector<int32_t>& threads, int32_t shared_bytes,
                    const nb::tuple& args) const;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/progress.h"
 #include "client/src/deadline.h"
 #include "rbc/rbc.h"
 
@@ -76,6 +77,7 @@ Result<Source> ReadSource(const Arguments& arguments, const Budget& budget);
 // To a path, or "-" for standard output. False: it could not be written.
 bool WriteFile(const std::string& path, const std::string& bytes);
 FunctionOptions ToOptions(const Arguments& arguments);
-RemoteJIT Connect(const Arguments& arguments, const Budget& budget, std::string* captured);
+// `captured` gets what functions print, `progress` is told of copies; both may be null and must outlive the client.
+RemoteJIT Connect(const Arguments& arguments, const Budget& budget, std::string* captured, Progress* progress);
 
 }  // namespace rbc::cli

@@ -96,7 +96,8 @@ Result<ArrayResult> RunMap(const Arguments& a, const Budget& budget, std::string
     RBC_ASSIGN_OR_RETURN(options.where, ArgumentOf(where));
   }
   RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
-  const auto function = Connect(a, budget, captured).function(source, a.name, {a.signature}, ToOptions(a));
+  Progress progress("running " + a.name);
+  const auto function = Connect(a, budget, captured, &progress).function(source, a.name, {a.signature}, ToOptions(a));
   const auto limited = function.with_timeout(std::chrono::milliseconds(budget.LeftMs()));
   return WithoutFailure(limited.try_map_arrays(arguments, options), a.name);
 }
@@ -105,7 +106,8 @@ Result<ArrayResult> RunReduction(const Arguments& a, const Budget& budget, std::
   RBC_ASSIGN_OR_RETURN(const Npy array, ReadArray(a.values.front()));
   RBC_ASSIGN_OR_RETURN(const ArrayArgument argument, ArgumentOf(array));
   RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
-  const auto function = Connect(a, budget, captured).function(source, a.name, {a.signature}, ToOptions(a));
+  Progress progress("running " + a.name);
+  const auto function = Connect(a, budget, captured, &progress).function(source, a.name, {a.signature}, ToOptions(a));
   const auto limited = function.with_timeout(std::chrono::milliseconds(budget.LeftMs()));
   if (a.scan) {
     ArrayScanOptions options;
@@ -185,9 +187,10 @@ Result<std::vector<std::string>> RunLaunch(const Arguments& a, const Budget& bud
     values.push_back(std::move(value));
   }
   RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
+  Progress progress("running " + a.name);
   auto options = ToOptions(a);
   options.abi = CallAbi::kKernel;
-  const auto function = Connect(a, budget, captured).function(source, a.name, {a.signature}, options);
+  const auto function = Connect(a, budget, captured, &progress).function(source, a.name, {a.signature}, options);
   RBC_ASSIGN_OR_RETURN(const CallResult result,
                        function.with_timeout(std::chrono::milliseconds(budget.LeftMs())).try_launch(grid, values));
   std::vector<std::string> out;

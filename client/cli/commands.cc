@@ -10,6 +10,7 @@
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "client/cli/cli.h"
 #include "client/src/clang.h"
@@ -171,7 +172,7 @@ FunctionOptions ToOptions(const Arguments& a) {
   return out;
 }
 
-RemoteJIT Connect(const Arguments& a, const Budget& budget, std::string* captured) {
+RemoteJIT Connect(const Arguments& a, const Budget& budget, std::string* captured, Progress* progress) {
   RemoteJIT::Options options;
   options.token = a.token;
   options.ca = a.ca;
@@ -181,6 +182,8 @@ RemoteJIT Connect(const Arguments& a, const Budget& budget, std::string* capture
   options.on_output = [captured](std::string_view text) {
     if (captured != nullptr) captured->append(text);
   };
+  if (progress != nullptr)
+    options.on_progress = [progress](uint64_t done, uint64_t total) { progress->Moved(done, total); };
   return RemoteJIT(a.farm, std::move(options));
 }
 
@@ -349,7 +352,7 @@ Error CannotWrite(const std::string& path) {
 int Targets(const Arguments& a) {
   return Guarded(a, [&] {
     const Budget budget(a.timeout_s);
-    const auto targets = Connect(a, budget, nullptr).try_targets();
+    const auto targets = Connect(a, budget, nullptr, nullptr).try_targets();
     if (!targets) return Fail(a, targets.error());
     Json all = Json::array();
     for (const TargetDescription& t : *targets) {
@@ -366,7 +369,7 @@ int Targets(const Arguments& a) {
 int FarmStatus(const Arguments& a) {
   return Guarded(a, [&] {
     const Budget budget(a.timeout_s);
-    const auto status = Connect(a, budget, nullptr).try_status();
+    const auto status = Connect(a, budget, nullptr, nullptr).try_status();
     if (!status) return Fail(a, status.error());
     const Json json = Json::parse(*status, nullptr, false);
     if (json.is_discarded())
@@ -382,7 +385,9 @@ int Compile(const Arguments& a) {
     const Budget budget(a.timeout_s);
     const auto source = ReadSource(a, budget);
     if (!source) return Fail(a, source.error());
-    const auto emitted = Connect(a, budget, nullptr).try_emit(*source, EmitOf(a).kind, ToOptions(a));
+    std::optional<Progress> progress("compiling " + a.file);
+    const auto emitted = Connect(a, budget, nullptr, &*progress).try_emit(*source, EmitOf(a).kind, ToOptions(a));
+    progress.reset();
     if (!emitted) return Fail(a, emitted.error());
     const std::string output = a.output.empty() ? DefaultOutput(a) : a.output;
     if (!a.json || output != "-") {
@@ -408,10 +413,12 @@ int Call(const Arguments& a) {
     if (!values) return Fail(a, values.error());
     const auto source = ReadSource(a, budget);
     if (!source) return Fail(a, source.error());
+    std::optional<Progress> progress("calling " + a.name);
     std::string captured;
-    const RemoteJIT rjit = Connect(a, budget, &captured);
+    const RemoteJIT rjit = Connect(a, budget, &captured, &*progress);
     const Caller function = rjit.function(*source, a.name, {a.signature}, ToOptions(a));
     const auto calls = RunCalls(function, a, *values, budget);
+    progress.reset();
     if (!calls) {
       Error error = calls.error();
       error.output = captured;  // of all calls, the last one's included

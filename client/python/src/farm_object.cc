@@ -24,6 +24,7 @@ RemoteJIT::Options MakeOptions(int64_t timeout_ms, int64_t connect_timeout_ms, c
   options.connect_timeout = std::chrono::milliseconds(connect_timeout_ms);
   options.token = token;
   options.name_space = name_space;
+  options.on_progress = CopyMoved;
   options.on_output = [](std::string_view) {};  // the Python half prints, to sys.stdout
   return options;
 }

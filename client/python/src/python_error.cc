@@ -4,8 +4,23 @@
 
 #include <nanobind/stl/string.h>
 
+#include <atomic>
+#include <string>
+
 namespace rbc::python {
 namespace {
+
+constexpr auto kStale = std::chrono::seconds(1);  // a copy tells more often
+
+// Of the copy that was last heard of.
+std::atomic<int> copied_percent{0};
+std::atomic<client::Clock::time_point> copied_at{};
+
+std::string Waiting() {
+  const int percent = copied_percent;
+  if (percent >= 100 || client::Clock::now() - copied_at.load() > kStale) return "waiting for the farm";
+  return "copying, " + std::to_string(percent) + " %";
+}
 
 constexpr int64_t kCancelMs = 2000;
 constexpr double kShowAfterS = 1.0;
@@ -89,13 +104,19 @@ client::Impatience::Wish Interruptible::Ask(int64_t request_id) {
   return Wish::kCancel;
 }
 
+void CopyMoved(uint64_t done, uint64_t total) {
+  const double part = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
+  copied_percent = static_cast<int>(part * 100);
+  copied_at = client::Clock::now();
+}
+
 void Interruptible::Show() {
   const auto now = client::Clock::now();
   if (begin_ == client::Clock::time_point{}) begin_ = now;
   const double seconds = std::chrono::duration<double>(now - begin_).count();
   if (seconds < kShowAfterS) return;
   try {
-    nb::module_::import_("rbc._progress").attr("show")("waiting for the farm", seconds);
+    nb::module_::import_("rbc._progress").attr("show")(Waiting(), seconds);
     shown_ = true;
   } catch (nb::python_error& error) {
     error.discard_as_unraisable("rbc progress");

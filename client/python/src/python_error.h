@@ -26,6 +26,9 @@ T OrThrow(Expected<T> value) {
   if constexpr (!std::is_void_v<T>) return *std::move(value);
 }
 
+// So many bytes of a copy over the network have moved: what waits says so. Thread-safe, without the GIL.
+void CopyMoved(uint64_t done, uint64_t total);
+
 // Ctrl-C while a thread waits for the farm: asks the farm to stop the request, and at the second one leaves. Python's
 // signal handlers run here, so whatever exception they raise is what the call raises.
 class Interruptible : public client::Impatience {

@@ -55,6 +55,7 @@ inline constexpr CUresult kSuccess = 0;
   X(cuMemFreeHost, "cuMemFreeHost", (void*))                                                                      \
   X(cuMemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (CUdeviceptr, const void*, size_t, CUstream))                      \
   X(cuMemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void*, CUdeviceptr, size_t, CUstream))                            \
+  X(cuMemcpyDtoDAsync, "cuMemcpyDtoDAsync_v2", (CUdeviceptr, CUdeviceptr, size_t, CUstream))                      \
   X(cuStreamCreate, "cuStreamCreate", (CUstream*, unsigned))                                                      \
   X(cuStreamDestroy, "cuStreamDestroy_v2", (CUstream))                                                            \
   X(cuStreamSynchronize, "cuStreamSynchronize", (CUstream))                                                       \

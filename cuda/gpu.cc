@@ -33,6 +33,7 @@ Expected<std::unique_ptr<Gpu>> Gpu::Open(const std::string& driver_path, int ord
   RBC_ASSIGN_OR_RETURN(gpu->driver_, Driver::Open(driver_path));
   const Driver& driver = *gpu->driver_;
   gpu->memory_limit_ = memory_limit;
+  gpu->copies_ = std::make_unique<StagedCopy>(driver);
   CUdevice device = 0;
   RBC_RETURN_IF_ERROR(driver.Check(driver.cuDeviceGet(&device, ordinal), "cuDeviceGet"));
   CUcontext context = nullptr;
@@ -104,6 +105,47 @@ void Gpu::Unclaim(size_t bytes) {
 uint64_t Gpu::reserved() const {
   const std::lock_guard lock(mutex_);
   return reserved_;
+}
+
+Expected<CUdeviceptr> Gpu::Allocate(size_t size) {
+  RBC_RETURN_IF_ERROR(MakeCurrent());
+  size = std::max<size_t>(size, 1);
+  RBC_RETURN_IF_ERROR(Claim(size));
+  CUdeviceptr address = 0;
+  const auto allocated = driver_->Check(driver_->cuMemAlloc(&address, size), "cuMemAlloc");
+  if (!allocated) {
+    Unclaim(size);
+    return allocated.error();
+  }
+  const std::lock_guard lock(mutex_);
+  allocated_.emplace(address, Allocation{DeviceMemory(driver_.get(), address), size});
+  return address;
+}
+
+void Gpu::Free(CUdeviceptr address) {
+  if (!MakeCurrent()) return;
+  decltype(allocated_)::node_type gone;  // without the lock: the driver may wait
+  const std::lock_guard lock(mutex_);
+  gone = allocated_.extract(address);
+  if (!gone.empty()) reserved_ -= gone.mapped().size;
+}
+
+Status Gpu::CopyIn(CUdeviceptr to, const void* from, uint64_t bytes) {
+  RBC_RETURN_IF_ERROR(MakeCurrent());
+  const std::lock_guard lock(copying_);
+  return copies_->In(to, from, bytes);
+}
+
+Status Gpu::CopyOut(void* to, CUdeviceptr from, uint64_t bytes) {
+  RBC_RETURN_IF_ERROR(MakeCurrent());
+  const std::lock_guard lock(copying_);
+  return copies_->Out(to, from, bytes);
+}
+
+Status Gpu::CopyWithin(CUdeviceptr to, CUdeviceptr from, uint64_t bytes) {
+  RBC_RETURN_IF_ERROR(MakeCurrent());
+  const std::lock_guard lock(copying_);
+  return copies_->Within(to, from, bytes);
 }
 
 Expected<std::unique_ptr<Track>> Gpu::Take() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "cuda/driver.h"
+#include "cuda/staged_copy.h"
 
 namespace rbc::cuda {
 
@@ -64,9 +66,18 @@ class Gpu {
   Expected<std::unique_ptr<Track>> Take();
   void Give(std::unique_ptr<Track> track);
   Status MakeCurrent() const;
+
+  // Memory that stays until Free. kResourceExhausted: beyond the session's limit or the GPU's memory.
+  Expected<CUdeviceptr> Allocate(size_t size);
+  void Free(CUdeviceptr address);
+  // Between that and ordinary memory; done when they return.
+  Status CopyIn(CUdeviceptr to, const void* from, uint64_t bytes);
+  Status CopyOut(void* to, CUdeviceptr from, uint64_t bytes);
+  Status CopyWithin(CUdeviceptr to, CUdeviceptr from, uint64_t bytes);
+
   uint32_t multiprocessors() const { return multiprocessors_; }
   const Driver& driver() const { return *driver_; }
-  // Bytes of device memory in tracks, for tests and limits.
+  // Bytes of device memory in tracks and allocations, for tests and limits.
   uint64_t reserved() const;
 
  private:
@@ -81,6 +92,13 @@ class Gpu {
   mutable std::mutex mutex_;
   uint64_t reserved_ = 0;
   std::vector<std::unique_ptr<Track>> idle_;
+  struct Allocation {
+    DeviceMemory memory;
+    size_t size;
+  };
+  std::map<CUdeviceptr, Allocation> allocated_;
+  std::mutex copying_;
+  std::unique_ptr<StagedCopy> copies_;  // at most one at a time
 };
 
 }  // namespace rbc::cuda

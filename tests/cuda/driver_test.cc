@@ -25,6 +25,12 @@ class Fake {
     Function<void (*)(const char*, int, long)>("fake_cuda_fail")(name, result, from);
   }
   static void Heal() { FailAt("", 0); }
+  // What streams were asked since the last time.
+  static std::string Told() {
+    std::string out(64 * 1024 + 100, '\0');
+    Function<void (*)(char*, size_t)>("fake_cuda_told")(out.data(), out.size());
+    return out.c_str();
+  }
   static long Left(const char* what) { return Function<long (*)(const char*)>("fake_cuda_left")(what); }
 
  private:
@@ -43,6 +49,7 @@ class FakeDriver : public ::testing::Test {
     EXPECT_EQ(Fake::Left("contexts"), 0);
     EXPECT_EQ(Fake::Left("modules"), 0);
     EXPECT_EQ(Fake::Left("streams"), 0);
+    EXPECT_EQ(Fake::Left("events"), 0);
     EXPECT_EQ(Fake::Left("memory"), 0);
   }
 };
@@ -75,6 +82,64 @@ Status UseAll(uint64_t memory_limit = 0, size_t bytes = 1000) {
 TEST_F(FakeDriver, RunsWhatAWorkerDoes) {
   const Status status = UseAll();
   EXPECT_TRUE(status) << status.error().message;
+}
+
+// Everything that happens to an array which stays on a GPU: through more pinned blocks than there are, whole and in
+// part.
+Status CopyAll(uint64_t memory_limit = 0, size_t bytes = 3 * StagedCopy::kBlock + 17) {
+  RBC_ASSIGN_OR_RETURN(const auto gpu, Gpu::Open(RBC_FAKE_CUDA, 1, memory_limit));
+  RBC_ASSIGN_OR_RETURN(const CUdeviceptr first, gpu->Allocate(bytes));
+  RBC_ASSIGN_OR_RETURN(const CUdeviceptr second, gpu->Allocate(bytes));
+  std::string in(bytes, 0), out(bytes, 1);
+  for (size_t i = 0; i < bytes; ++i) in[i] = static_cast<char>(i * 31 / 7);
+  RBC_RETURN_IF_ERROR(gpu->CopyIn(first, in.data(), bytes));
+  RBC_RETURN_IF_ERROR(gpu->CopyWithin(second, first, bytes));
+  RBC_RETURN_IF_ERROR(gpu->CopyOut(out.data(), second, bytes));
+  if (in != out) return Error(ErrorKind::kInternal, "the bytes did not come back");
+  RBC_RETURN_IF_ERROR(gpu->CopyOut(out.data(), second + 5, 3));
+  if (out.substr(0, 3) != in.substr(5, 3)) return Error(ErrorKind::kInternal, "a part did not come back");
+  gpu->Free(first);
+  return gpu->reserved() == bytes ? Status() : Error(ErrorKind::kInternal, "what is free is not counted so");
+}
+
+TEST_F(FakeDriver, KeepsArraysAndCopiesThem) {
+  const Status status = CopyAll();
+  EXPECT_TRUE(status) << status.error().message;
+}
+
+TEST_F(FakeDriver, ErrorsOfCopiesHaveTheirMeaningAndLeaveNothing) {
+  for (const char* function :
+       {"cuMemAlloc", "cuMemHostAlloc", "cuStreamCreate", "cuEventCreate", "cuEventRecord", "cuEventSynchronize",
+        "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuStreamSynchronize"}) {
+    for (const auto& [result, kind] : {std::pair{2, ErrorKind::kResourceExhausted}, {700, ErrorKind::kRemoteCrash}}) {
+      Fake::FailAt(function, result);
+      const Status status = CopyAll();
+      ASSERT_FALSE(status) << function;
+      EXPECT_EQ(Name(status.error().kind), Name(kind)) << function;
+      EXPECT_THAT(status.error().message, HasSubstr(function));
+      Fake::Heal();
+    }
+  }
+  const Status large = CopyAll(20 << 20);
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().kind, ErrorKind::kResourceExhausted);
+  EXPECT_THAT(large.error().message, HasSubstr("the limit is 20971520"));
+}
+
+// A block is filled while the one before it is on its way.
+TEST_F(FakeDriver, CopiesOverlapWithTheProcessorsWork) {
+  const auto gpu = Gpu::Open(RBC_FAKE_CUDA, 0, 0);
+  ASSERT_TRUE(gpu);
+  const auto memory = (*gpu)->Allocate(4 * StagedCopy::kBlock);
+  ASSERT_TRUE(memory);
+  std::string bytes(4 * StagedCopy::kBlock, 'x');
+  (void)Fake::Told();
+  ASSERT_TRUE((*gpu)->CopyIn(*memory, bytes.data(), bytes.size()));
+  std::string told = Fake::Told();
+  EXPECT_THAT(told, ::testing::MatchesRegex("H[0-9:]+ H[0-9:]+ W H[0-9:]+ W H[0-9:]+ S[0-9]+ "));
+  ASSERT_TRUE((*gpu)->CopyOut(bytes.data(), *memory, bytes.size()));
+  told = Fake::Told();
+  EXPECT_THAT(told, ::testing::MatchesRegex("D[0-9:]+ D[0-9:]+ W D[0-9:]+ W D[0-9:]+ W W "));
 }
 
 // The functions that can fail on the way, and every result that the table knows.

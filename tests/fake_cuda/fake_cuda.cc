@@ -42,7 +42,9 @@ std::map<std::string, Failure> failures;
 std::map<std::string, long> calls;
 std::map<std::string, std::string> behaviours;  // of kernels
 std::map<void*, size_t> memory;
-std::atomic<long> contexts{0}, modules{0}, streams{0};
+std::atomic<long> contexts{0}, modules{0}, streams{0}, events{0};
+std::atomic<int> streams_made{0};
+std::string told;  // what was asked of streams, in order
 thread_local int current_device = -1;
 int context_device = 0;
 
@@ -54,6 +56,15 @@ int Outcome(const char* name) {
 }
 #define FAIL_OR_GO_ON(name) \
   if (const int result = Outcome(name); result != 0) return result
+
+// H and D: copies to the device and from it, C: within it, K: a kernel, S: waited for; then the stream's number and
+// the bytes. W: an event was waited for.
+void Tell(char what, void* stream, size_t bytes = 0) {
+  const std::lock_guard lock(mutex);
+  if (told.size() > 64 * 1024) return;
+  told += what + (stream == nullptr ? "" : std::to_string(*static_cast<int*>(stream)));
+  told += bytes == 0 ? " " : ":" + std::to_string(bytes) + " ";
+}
 
 void ReadConfiguration() {
   Dl_info info{};
@@ -113,8 +124,16 @@ EXPORT long fake_cuda_left(const char* what) {
   if (std::strcmp(what, "contexts") == 0) return contexts;
   if (std::strcmp(what, "modules") == 0) return modules;
   if (std::strcmp(what, "streams") == 0) return streams;
+  if (std::strcmp(what, "events") == 0) return events;
   const std::lock_guard lock(mutex);
   return static_cast<long>(memory.size());
+}
+
+// What streams were asked since the last time; REQUIRES: `size` bytes at `out`.
+EXPORT void fake_cuda_told(char* out, size_t size) {
+  const std::lock_guard lock(mutex);
+  std::snprintf(out, size, "%s", told.c_str());
+  told.clear();
 }
 
 // ---- The driver --------------------------------------------------------------------------------------------------
@@ -210,9 +229,10 @@ EXPORT int cuModuleGetFunction(void** function, void* module, const char* name) 
 }
 EXPORT int cuFuncSetAttribute(void*, int, int) { return Outcome("cuFuncSetAttribute"); }
 EXPORT int cuLaunchKernel(void* function, unsigned, unsigned, unsigned, unsigned x, unsigned y, unsigned z, unsigned,
-                          void*, void**, void**) {
+                          void* stream, void**, void**) {
   FAIL_OR_GO_ON("cuLaunchKernel");
   if (x * y * z > 1024) return 1;
+  Tell('K', stream);
   std::string behaviour;
   {
     const std::lock_guard lock(mutex);
@@ -242,32 +262,55 @@ EXPORT int cuMemFreeHost(void* bytes) {
   Release(bytes);
   return Outcome("cuMemFreeHost");
 }
-EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, size_t size, void*) {
+EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, size_t size, void* stream) {
   FAIL_OR_GO_ON("cuMemcpyHtoDAsync");
+  Tell('H', stream, size);
   std::memcpy(reinterpret_cast<void*>(to), from, size);
   return 0;
 }
-EXPORT int cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t size, void*) {
+EXPORT int cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t size, void* stream) {
   FAIL_OR_GO_ON("cuMemcpyDtoHAsync");
+  Tell('D', stream, size);
   std::memcpy(to, reinterpret_cast<void*>(from), size);
+  return 0;
+}
+EXPORT int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t size, void* stream) {
+  FAIL_OR_GO_ON("cuMemcpyDtoDAsync");
+  Tell('C', stream, size);
+  std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), size);
   return 0;
 }
 EXPORT int cuStreamCreate(void** stream, unsigned) {
   FAIL_OR_GO_ON("cuStreamCreate");
   ++streams;
-  *stream = new char;
+  *stream = new int(++streams_made);
   return 0;
 }
 EXPORT int cuStreamDestroy_v2(void* stream) {
   --streams;
-  delete static_cast<char*>(stream);
+  delete static_cast<int*>(stream);
   return Outcome("cuStreamDestroy");
 }
-EXPORT int cuStreamSynchronize(void*) { return Outcome("cuStreamSynchronize"); }
-EXPORT int cuEventCreate(void**, unsigned) { return Outcome("cuEventCreate"); }
-EXPORT int cuEventDestroy_v2(void*) { return Outcome("cuEventDestroy"); }
+EXPORT int cuStreamSynchronize(void* stream) {
+  Tell('S', stream);
+  return Outcome("cuStreamSynchronize");
+}
+EXPORT int cuEventCreate(void** event, unsigned) {
+  FAIL_OR_GO_ON("cuEventCreate");
+  ++events;
+  *event = new char;
+  return 0;
+}
+EXPORT int cuEventDestroy_v2(void* event) {
+  --events;
+  delete static_cast<char*>(event);
+  return Outcome("cuEventDestroy");
+}
 EXPORT int cuEventRecord(void*, void*) { return Outcome("cuEventRecord"); }
-EXPORT int cuEventSynchronize(void*) { return Outcome("cuEventSynchronize"); }
+EXPORT int cuEventSynchronize(void*) {
+  Tell('W', nullptr);
+  return Outcome("cuEventSynchronize");
+}
 EXPORT int cuEventElapsedTime(float*, void*, void*) { return Outcome("cuEventElapsedTime"); }
 EXPORT int cuGetErrorName(int, const char** name) {
   *name = "CUDA_ERROR_OF_THE_FAKE";

@@ -204,11 +204,13 @@ struct MapColumn {
   uint64_t offset = 0;
   int64_t stride = 0;
   uint32_t size = 0;
+  uint64_t device = 0;  // not 0: row 0 lies at this address of the device's memory instead (Device::Allocate)
 };
 
 // One use of an entry. Cells and columns lie in `memory` and were checked.
 struct Invocation {
   std::span<uint8_t> memory;         // of the call, aligned to 64: frame, payload, zero bytes
+  size_t sent = SIZE_MAX;            // bytes of `memory` before here go to the device
   size_t returned_from = 0;          // bytes of `memory` from here on go back to the client
   uint8_t* result = nullptr;         // EntryPoint::result_size bytes, aligned to 64
   const GridShape* shape = nullptr;  // kKernel
@@ -220,6 +222,20 @@ struct Invocation {
   bool in_order = false;        // kScan: strictly from first to last
   uint64_t failed_row = 0;      // kMap, kReduce, kScan: set with a status other than 0
   EntryTimes* times = nullptr;  // asked for: a device waits between its steps to tell them apart
+};
+
+// One use of an entry that the caller does not wait for at once, so that another's copies run meanwhile. Used over and
+// over, by one thread. Ends before its module.
+class EntryRun {
+ public:
+  virtual ~EntryRun() = default;
+  // The call's memory, where the device takes it fastest.
+  virtual std::span<uint8_t> memory() = 0;
+  // Starts: the memory goes there, the entry runs, the memory from returned_from on comes back. `invocation.memory` is
+  // memory() or its beginning; the memory is the device's until Finish. Errors of LoadedModule::Run.
+  virtual Status Start(Invocation& invocation) = 0;
+  // Waits; gives the status, and with one other than 0 the failing row.
+  virtual Expected<int32_t> Finish(Invocation& invocation) = 0;
 };
 
 // Code in this process that can be called until it is destroyed. Thread-safe to call into; destroyed by its owner
@@ -239,6 +255,10 @@ class LoadedModule {
   virtual Expected<int32_t> Run(size_t, Invocation&) {
     return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
   }
+  // The same in two halves, for calls of at most `bytes` of memory. kResourceExhausted.
+  virtual Expected<std::unique_ptr<EntryRun>> Prepare(size_t, size_t) {
+    return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
+  }
   // Constructors or destructors: a kernel of one thread without parameters.
   virtual Status RunPlain(std::string_view) {
     return Error(ErrorKind::kUnsupported, "this target calls its entries as functions");
@@ -256,6 +276,20 @@ class Device {
   virtual Expected<std::unique_ptr<LoadedModule>> Load(std::string_view code) = 0;
   // The same with what the artifact says about its entries; they are kept as long as the module.
   virtual Expected<std::unique_ptr<LoadedModule>> Load(const Artifact& artifact) { return Load(artifact.code); }
+
+  // Memory of the device's own, for arrays that stay there: an address, aligned to 64, of bytes that may be anything.
+  // kResourceExhausted: beyond DeviceSurroundings::memory_limit or what there is. kUnsupported: it has no own.
+  virtual Expected<uint64_t> Allocate(uint64_t) {
+    return Error(ErrorKind::kUnsupported, "this target has no memory of its own");
+  }
+  virtual void Free(uint64_t) {}  // what Allocate gave; nobody uses it any more
+  // Copies that have happened when they return. REQUIRES: memory that Allocate gave, not freed. Errors with IsSticky().
+  virtual Status CopyIn(uint64_t /*to*/, const void* /*from*/, uint64_t /*bytes*/) { return NoMemory(); }
+  virtual Status CopyOut(void* /*to*/, uint64_t /*from*/, uint64_t /*bytes*/) { return NoMemory(); }
+  virtual Status CopyWithin(uint64_t /*to*/, uint64_t /*from*/, uint64_t /*bytes*/) { return NoMemory(); }
+
+ private:
+  static Status NoMemory() { return Error(ErrorKind::kUnsupported, "this target has no memory of its own"); }
 };
 
 // What the process around a device offers it. Constant from before the first OpenDevice on.

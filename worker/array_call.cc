@@ -44,11 +44,8 @@ bool IsAligned(const ArrayOperand& operand) {
   return all % alignment == 0;
 }
 
-struct Range {
-  __int128 low, high;
-};
-Range RangeOf(std::span<const int64_t> shape, const ArrayOperand& operand) {
-  Range range{0, operand.size};
+ByteRange RangeIn(std::span<const int64_t> shape, const ArrayOperand& operand) {
+  ByteRange range{0, operand.size};
   for (size_t i = 0; i < operand.strides.size(); ++i) {
     const __int128 reach = static_cast<__int128>(shape[i] - 1) * operand.strides[i];
     (reach < 0 ? range.low : range.high) += reach;
@@ -57,7 +54,7 @@ Range RangeOf(std::span<const int64_t> shape, const ArrayOperand& operand) {
 }
 
 bool Overlap(std::span<const int64_t> shape, const ArrayOperand& a, const ArrayOperand& b) {
-  const Range ra = RangeOf(shape, a), rb = RangeOf(shape, b);
+  const ByteRange ra = RangeIn(shape, a), rb = RangeIn(shape, b);
   const auto at_a = static_cast<__int128>(reinterpret_cast<uint64_t>(a.data));
   const auto at_b = static_cast<__int128>(reinterpret_cast<uint64_t>(b.data));
   return at_a + ra.low < at_b + rb.high && at_b + rb.low < at_a + ra.high;
@@ -151,13 +148,22 @@ Status ArrayCall::Take(const LoadedFunction& function, std::string_view* frame) 
   return {};
 }
 
+ByteRange ArrayCall::RangeOf(const ArrayOperand& operand) const { return RangeIn(shape_, operand); }
+
 Status ArrayCall::Place(const LoadedFunction& function, std::span<uint8_t> memory) {
   for (size_t i = 0; i < operands_.size(); ++i) {
     ArrayOperand& operand = operands_[i];
+    const ByteRange range = RangeOf(operand);
+    if ((operand.place & kOnDevice) != 0 && (operand.place & kInDataArena) == 0) {
+      if (BuffersOnDevice() == nullptr) return Invalid(function, "has an operand on a device, and runs on none");
+      auto address = BuffersOnDevice()->Find(operand.place, range);
+      if (!address) return Invalid(function, "has an operand that " + address.error().message);
+      operand.device = *address;
+      continue;
+    }
     const bool in_arena = (operand.place & kInDataArena) != 0;
     const std::span<uint8_t> where = in_arena ? DataArena() : memory;
     const uint64_t offset = operand.place & ~kInDataArena;
-    const Range range = RangeOf(shape_, operand);
     if (range.low + static_cast<__int128>(offset) < 0 ||
         range.high + static_cast<__int128>(offset) > static_cast<__int128>(where.size()))
       return Invalid(function, "has an operand " + std::to_string(i + 1) + " that does not lie in the " +
@@ -165,7 +171,7 @@ Status ArrayCall::Place(const LoadedFunction& function, std::span<uint8_t> memor
                                    (in_arena ? "the session's data arena" : "the call's memory"));
     operand.data = where.data() + offset;
   }
-  if (has_result_ && !IsAligned(*result()))
+  if (has_result_ && result()->device == 0 && !IsAligned(*result()))
     return Invalid(function, "has a result whose elements are not aligned to " +
                                  std::to_string(AlignmentOf(result()->size)) + "; write into an aligned array");
   return {};
@@ -174,10 +180,10 @@ Status ArrayCall::Place(const LoadedFunction& function, std::span<uint8_t> memor
 Status ArrayCall::Separate(const LoadedFunction& function, bool same_is_fine, Scratch& scratch) {
   const ArrayOperand* const result = this->result();
   for (ArrayOperand& operand : operands_) {
-    if (&operand == result) continue;
+    if (&operand == result || operand.device != 0) continue;
     const bool same = result != nullptr && same_is_fine && operand.data == result->data &&
                       operand.size == result->size && operand.strides == result->strides;
-    const bool overlaps = result != nullptr && !same && Overlap(shape_, operand, *result);
+    const bool overlaps = result != nullptr && result->device == 0 && !same && Overlap(shape_, operand, *result);
     if (!overlaps && IsAligned(operand)) continue;
     Status copied = CopyAway(shape_, &operand, scratch);
     if (!copied) {

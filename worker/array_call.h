@@ -9,6 +9,7 @@
 
 #include "base/expected.h"
 #include "worker/call_context.h"
+#include "worker/device_buffers.h"
 #include "worker/function_table.h"
 #include "worker/launch_frame.h"
 
@@ -30,6 +31,7 @@ class Scratch {
 struct ArrayOperand {
   uint64_t place = 0;       // as the frame has it
   uint8_t* data = nullptr;  // of element 0, 0, ...
+  uint64_t device = 0;      // of the same on the device; 0: it is in this process
   uint32_t size = 0;        // of an element
   std::vector<int64_t> strides;
 };
@@ -40,7 +42,8 @@ class ArrayCall {
 
   // Takes head, shape and operands off the frame. kInvalidArgument, where they do not fit the function's entry.
   Status Take(const LoadedFunction& function, std::string_view* frame);
-  // Finds the operands in the call's memory and the session's arena. kInvalidArgument: one does not lie in there.
+  // Finds the operands in the call's memory, the session's arena and the device's memory. kInvalidArgument: one does
+  // not lie in there.
   Status Place(const LoadedFunction& function, std::span<uint8_t> memory);
   // Copies inputs that overlap the result, or that are not aligned as code expects it. `same_is_fine`: the result may
   // lie exactly where the input does.
@@ -54,6 +57,8 @@ class ArrayCall {
   bool ordered() const { return (flags_ & kOrdered) != 0; }
 
   std::span<const ArrayOperand> operands() const { return operands_; }  // all
+  std::span<ArrayOperand> mutable_operands() { return operands_; }
+  ByteRange RangeOf(const ArrayOperand& operand) const;
   // Parameters and result, as the entry takes them; and of these the result.
   std::span<const ArrayOperand> columns() const { return operands().first(operands_.size() - (mask() != nullptr)); }
   const ArrayOperand* result() const { return has_result_ ? &columns().back() : nullptr; }

@@ -3,8 +3,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <memory>
 
 #include "worker/array_call.h"
+#include "worker/bulk_pool.h"
 #include "worker/first_failure.h"
 #include "worker/module_instance.h"
 #include "worker/row_walk.h"
@@ -13,7 +16,8 @@
 namespace rbc::worker {
 namespace {
 
-constexpr uint64_t kPieceBytes = 32 << 20;  // of all columns together: what crosses to the device at once
+constexpr uint64_t kPieceBytes = 16 << 20;    // of all columns together: what crosses to the device at once
+constexpr uint64_t kReducedBytes = 32 << 20;  // the same of a reduction, whose pieces wait for each other
 constexpr uint64_t kColumnAlignment = 64;
 
 uint64_t RoundUp(uint64_t size) { return (size + kColumnAlignment - 1) / kColumnAlignment * kColumnAlignment; }
@@ -28,96 +32,231 @@ bool IsOneValue(const ArrayOperand& operand) {
   return std::all_of(operand.strides.begin(), operand.strides.end(), [](int64_t stride) { return stride == 0; });
 }
 
+// Pieces on their way through the device at once: one goes there, one is computed, one comes back.
+constexpr size_t kInFlight = 3;
+
+// Copies of many rows that any thread may do, a part at a time.
+class RowCopies : public ChunkBody {
+ public:
+  // body(first, count) for parts of rows `first` to `first + count`.
+  void Add(uint64_t first, uint64_t count, uint32_t row_bytes, std::function<void(uint64_t, uint64_t)> body) {
+    const uint64_t most = std::max<uint64_t>(kPartBytes / row_bytes, 1);
+    const size_t kind = bodies_.size();
+    bodies_.push_back(std::move(body));
+    for (const uint64_t end = first + count; first < end; first += most)
+      parts_.push_back({kind, first, std::min(most, end - first)});
+  }
+  // Back when all are done.
+  void RunAll() {
+    if (CallContext* const context = CurrentContext(); context != nullptr) {
+      SharedBulkPool().Run(*context, parts_.size(), *this);
+    } else {
+      for (uint64_t i = 0; i < parts_.size(); ++i) Run(i);
+    }
+  }
+  void Run(uint64_t chunk) override {
+    const Part& part = parts_[chunk];
+    bodies_[part.kind](part.first, part.count);
+  }
+
+ private:
+  static constexpr uint64_t kPartBytes = 256 << 10;
+  struct Part {
+    size_t kind;
+    uint64_t first, count;
+  };
+  std::vector<std::function<void(uint64_t, uint64_t)>> bodies_;
+  std::vector<Part> parts_;
+};
+
 class DeviceMap {
  public:
   DeviceMap(const LoadedFunction& function, const ArrayCall& call)
       : function_(function), call_(call), columns_(call.columns()) {
     uint64_t row = 0;
-    for (const auto& column : columns_) row += column.size;
-    rows_ = std::clamp<uint64_t>(kPieceBytes / std::max<uint64_t>(row, 1), 1, call.elements());
+    for (const auto& column : columns_) {
+      if (column.device != 0)
+        has_resident_ = true;
+      else if (!IsBroadcast(column))
+        row += column.size;
+    }
+    const uint64_t most = row == 0 ? kMaxRowsOfLaunch : std::max<uint64_t>(kPieceBytes / row, 1);
+    rows_ = std::min(most, call_.elements());
+    std::vector<MapColumn> places;
+    Lay(rows_, &places, &size_);
   }
 
   Expected<int32_t> Run(uint64_t* failed) {
-    uint64_t size = 0;
-    for (const auto& column : columns_) {
-      const bool broadcast = &column != call_.result() && IsOneValue(column);
-      places_.push_back({size, broadcast ? 0 : static_cast<int64_t>(column.size), column.size});
-      size += RoundUp(column.size * (broadcast ? 1 : rows_));
-    }
-    RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(size));
-    memory_ = {memory, size};
     RBC_ASSIGN_OR_RETURN(unused_, scratch_.Get(function_.point.result_size));
     mask_.resize(call_.mask() != nullptr ? rows_ : 0);
-    for (uint64_t first = 0; first < call_.elements(); first += rows_)
-      RBC_RETURN_IF_ERROR(Piece(first, std::min(rows_, call_.elements() - first)));
+    size_t turn = 0;
+    for (uint64_t first = 0; first < call_.elements();) {
+      const uint64_t count = PieceFrom(first);
+      RBC_ASSIGN_OR_RETURN(Piece* const piece, NextPiece(turn++));
+      RBC_RETURN_IF_ERROR(Start(*piece, first, count));
+      first += count;
+    }
+    for (size_t i = 0; i < pieces_.size(); ++i) RBC_RETURN_IF_ERROR(Finish(*pieces_[turn++ % pieces_.size()]));
     *failed = failure_.element();
     return failure_.status();
   }
 
  private:
-  uint8_t* At(size_t column) const { return memory_.data() + places_[column].offset; }
+  // Where the columns of so many rows lie in a piece's memory, the result last. Gives how much of it goes to the
+  // device.
+  uint64_t Lay(uint64_t rows, std::vector<MapColumn>* places, uint64_t* size) const {
+    uint64_t sent = UINT64_MAX;
+    *size = 0;
+    places->clear();
+    for (const auto& column : columns_) {
+      const bool broadcast = IsBroadcast(column);
+      places->push_back({*size, broadcast ? 0 : static_cast<int64_t>(column.size), column.size});
+      if (&column == call_.result()) sent = *size;
+      if (column.device == 0) *size += RoundUp(column.size * (broadcast ? 1 : rows));
+    }
+    return sent;
+  }
+
+  // A part of the rows, in memory of its own.
+  struct Piece {
+    std::unique_ptr<EntryRun> run;
+    bool running = false;
+    uint64_t first = 0, count = 0, rows = 0;
+    std::vector<uint64_t> selected;
+    std::vector<MapColumn> places;
+    Invocation invocation;
+  };
+
+  bool IsBroadcast(const ArrayOperand& column) const { return &column != call_.result() && IsOneValue(column); }
+
+  // An array that stays on the device is walked over one row of its innermost dimension at a time.
+  uint64_t PieceFrom(uint64_t first) const {
+    const uint64_t most = std::min(rows_, call_.elements() - first);
+    if (!has_resident_ || call_.shape().empty()) return most;
+    const auto inner = static_cast<uint64_t>(call_.shape().back());
+    return std::min(most, inner - first % inner);
+  }
+
+  // The one that was started longest ago, finished. Where memory is scarce there are fewer.
+  Expected<Piece*> NextPiece(size_t turn) {
+    if (pieces_.size() < kInFlight && turn == pieces_.size()) {
+      auto run = function_.module->code().Prepare(function_.index, size_);
+      if (run) {
+        pieces_.push_back(std::make_unique<Piece>());
+        pieces_.back()->run = *std::move(run);
+        return pieces_.back().get();
+      }
+      if (pieces_.empty() || run.error().kind != ErrorKind::kResourceExhausted) return std::move(run).error();
+    }
+    Piece& piece = *pieces_[turn % pieces_.size()];
+    RBC_RETURN_IF_ERROR(Finish(piece));
+    return &piece;
+  }
 
   void Bring(const ArrayOperand& operand, uint64_t first, uint64_t count, uint8_t* to) const {
     Gather(operand.data, call_.shape(), operand.strides, operand.size, first, count, to);
   }
 
-  // Brings the rows from `first` on together, those that the mask leaves out not; tells which row each is.
-  uint64_t Select(uint64_t first, uint64_t count) {
-    if (call_.mask() == nullptr) return count;
-    Bring(*call_.mask(), first, count, mask_.data());
-    selected_.clear();
-    for (uint64_t i = 0; i < count; ++i)
-      if (mask_[i] != 0) selected_.push_back(i);
-    return selected_.size();
+  // Brings the rows of a piece together, those that the mask leaves out not; tells which row each is.
+  void Select(Piece& piece) {
+    piece.rows = piece.count;
+    if (call_.mask() == nullptr) return;
+    Bring(*call_.mask(), piece.first, piece.count, mask_.data());
+    piece.selected.clear();
+    for (uint64_t i = 0; i < piece.count; ++i)
+      if (mask_[i] != 0) piece.selected.push_back(i);
+    piece.rows = piece.selected.size();
   }
 
-  Status Piece(uint64_t first, uint64_t count) {
-    const uint64_t rows = Select(first, count);
-    if (rows == 0) return {};
+  void BringColumn(Piece& piece, const ArrayOperand& column, const MapColumn& place, RowCopies* copies) const {
+    uint8_t* const to = piece.run->memory().data() + place.offset;
+    if (place.stride == 0) {
+      Bring(column, piece.first, 1, to);
+    } else if (call_.mask() == nullptr) {
+      copies->Add(piece.first, piece.count, column.size,
+                  [this, &column, to, begin = piece.first](uint64_t first, uint64_t count) {
+                    Bring(column, first, count, to + (first - begin) * column.size);
+                  });
+    } else {
+      Bring(column, piece.first, piece.count, to);
+      for (uint64_t r = 0; r < piece.rows; ++r)
+        std::memmove(to + r * column.size, to + piece.selected[r] * column.size, column.size);
+    }
+  }
+
+  Status Start(Piece& piece, uint64_t first, uint64_t count) {
+    piece.first = first;
+    piece.count = count;
+    Select(piece);
+    if (piece.rows == 0) return {};
+    uint64_t size = 0;
+    const uint64_t sent = Lay(count, &piece.places, &size);
+    RowCopies copies;
     for (size_t i = 0; i < columns_.size(); ++i) {
-      if (&columns_[i] == call_.result()) continue;
-      Bring(columns_[i], first, places_[i].stride == 0 ? 1 : count, At(i));
-      if (call_.mask() == nullptr || places_[i].stride == 0) continue;
-      const uint32_t size = columns_[i].size;
-      for (uint64_t r = 0; r < rows; ++r) std::memmove(At(i) + r * size, At(i) + selected_[r] * size, size);
+      const ArrayOperand& column = columns_[i];
+      if (column.device != 0) {
+        const auto offset = RowWalk(call_.shape(), first, 1).OffsetIn(column.strides);
+        piece.places[i].device = column.device + static_cast<uint64_t>(offset);
+        piece.places[i].stride = column.strides.empty() ? 0 : column.strides.back();
+      } else if (&column != call_.result()) {
+        BringColumn(piece, column, piece.places[i], &copies);
+      }
     }
-    Invocation invocation;
-    invocation.memory = memory_;
-    invocation.returned_from = call_.result() != nullptr ? places_.back().offset : memory_.size();
+    copies.RunAll();
+    Invocation& invocation = piece.invocation;
+    invocation = {};
+    invocation.memory = piece.run->memory().first(size);
+    invocation.sent = sent;
+    invocation.returned_from = HasResultHere() ? piece.places.back().offset : size;
     invocation.result = unused_;
-    invocation.rows = rows;
-    invocation.columns = places_;
-    RBC_ASSIGN_OR_RETURN(const int32_t status, function_.module->code().Run(function_.index, invocation));
-    if (status != 0) {
-      const uint64_t row = std::min(invocation.failed_row, rows - 1);
-      failure_.Note(first + (call_.mask() != nullptr ? selected_[row] : row), status);
-    }
-    if (call_.result() != nullptr) TakeResult(first, count, rows);
+    invocation.rows = piece.rows;
+    invocation.columns = piece.places;
+    RBC_RETURN_IF_ERROR(piece.run->Start(invocation));
+    piece.running = true;
     return {};
   }
 
-  void TakeResult(uint64_t first, uint64_t count, uint64_t rows) {
+  bool HasResultHere() const { return call_.result() != nullptr && call_.result()->device == 0; }
+
+  Status Finish(Piece& piece) {
+    if (!piece.running) return {};
+    piece.running = false;
+    RBC_ASSIGN_OR_RETURN(const int32_t status, piece.run->Finish(piece.invocation));
+    if (status != 0) {
+      const uint64_t row = std::min(piece.invocation.failed_row, piece.rows - 1);
+      failure_.Note(piece.first + (call_.mask() != nullptr ? piece.selected[row] : row), status);
+    }
+    if (HasResultHere()) TakeResult(piece);
+    return {};
+  }
+
+  void TakeResult(const Piece& piece) {
     const ArrayOperand& result = *call_.result();
-    const uint8_t* const values = At(columns_.size() - 1);
+    const uint8_t* const values = piece.run->memory().data() + piece.places.back().offset;
     if (call_.mask() == nullptr) {
-      Scatter(values, call_.shape(), result.strides, result.size, first, count, result.data);
+      RowCopies copies;
+      copies.Add(piece.first, piece.count, result.size, [&](uint64_t first, uint64_t count) {
+        Scatter(values + (first - piece.first) * result.size, call_.shape(), result.strides, result.size, first, count,
+                result.data);
+      });
+      copies.RunAll();
       return;
     }
-    for (uint64_t r = 0; r < rows; ++r)
-      Scatter(values + r * result.size, call_.shape(), result.strides, result.size, first + selected_[r], 1,
+    for (uint64_t r = 0; r < piece.rows; ++r)
+      Scatter(values + r * result.size, call_.shape(), result.strides, result.size, piece.first + piece.selected[r], 1,
               result.data);
   }
 
   const LoadedFunction& function_;
   const ArrayCall& call_;
   const std::span<const ArrayOperand> columns_;
-  uint64_t rows_ = 0;  // of a piece
+  bool has_resident_ = false;
+  uint64_t rows_ = 0;  // of a piece, at most
+  uint64_t size_ = 0;  // of its memory
   Scratch scratch_;
-  std::span<uint8_t> memory_;
   uint8_t* unused_ = nullptr;  // the one result that an entry of another kind would give
-  std::vector<MapColumn> places_;
   std::vector<uint8_t> mask_;
-  std::vector<uint64_t> selected_;
+  std::vector<std::unique_ptr<Piece>> pieces_;
   FirstFailure failure_;
 };
 
@@ -129,10 +268,11 @@ class DeviceReduction {
         in_(call.columns()[0]),
         out_(call.columns()[1]),
         length_(Count(call.inner())),
-        rows_(std::clamp<uint64_t>(kPieceBytes / in_.size, 2, std::max<uint64_t>(length_, 2))) {}
+        rows_(std::clamp<uint64_t>(kReducedBytes / in_.size, 2, std::max<uint64_t>(length_, 2))) {}
 
   Expected<int32_t> Run() {
     const uint64_t rows = Count(call_.outer());
+    if (in_.device != 0) return Resident();
     RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(rows_ * in_.size));
     memory_ = {memory, rows_ * in_.size};
     RBC_ASSIGN_OR_RETURN(value_, scratch_.Get(in_.size));
@@ -144,6 +284,15 @@ class DeviceReduction {
   uint8_t* RowOf(const ArrayOperand& operand, uint64_t row) const {
     const auto outer = call_.outer();
     return operand.data + RowWalk(outer, row, 1).OffsetIn(std::span(operand.strides).first(outer.size()));
+  }
+
+  // All elements where they lie.
+  Expected<int32_t> Resident() {
+    RBC_ASSIGN_OR_RETURN(value_, scratch_.Get(in_.size));
+    const MapColumn column{0, in_.strides.empty() ? 0 : in_.strides.back(), in_.size, in_.device};
+    RBC_RETURN_IF_ERROR(Reduce(column, length_));
+    std::memcpy(out_.data, value_, in_.size);
+    return status_;
   }
 
   // The value so far goes before the next piece.
@@ -163,8 +312,9 @@ class DeviceReduction {
     return {};
   }
 
-  Status Piece(uint64_t count) {
-    const MapColumn column{0, static_cast<int64_t>(in_.size), in_.size};
+  Status Piece(uint64_t count) { return Reduce({0, static_cast<int64_t>(in_.size), in_.size}, count); }
+
+  Status Reduce(const MapColumn& column, uint64_t count) {
     Invocation invocation;
     invocation.memory = memory_;
     invocation.returned_from = memory_.size();

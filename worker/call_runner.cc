@@ -14,6 +14,7 @@
 #include "worker/floating_point.h"
 #include "worker/launch_frame.h"
 #include "worker/module_instance.h"
+#include "worker/resident_arrays.h"
 
 namespace rbc::worker {
 namespace {
@@ -192,8 +193,14 @@ Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::stri
 
 Expected<int32_t> CallRunner::EnterArrays(const LoadedFunction& function, uint64_t* failed) {
   Scratch scratch;
+  ResidentArrays resident;
+  RBC_RETURN_IF_ERROR(resident.Bring(function, *arrays_, scratch));
   RBC_RETURN_IF_ERROR(arrays_->Separate(function, function.point.kind == EntryKind::kMap, scratch));
-  if (function.entry == nullptr) return RunArraysOnDevice(function, *arrays_, failed);
+  if (function.entry == nullptr) {
+    RBC_ASSIGN_OR_RETURN(const int32_t status, RunArraysOnDevice(function, *arrays_, failed));
+    RBC_RETURN_IF_ERROR(resident.PutBack());
+    return status;
+  }
   switch (function.point.kind) {
     case EntryKind::kReduce:
       return RunArrayReduction(function, *arrays_, context_);
@@ -309,6 +316,19 @@ std::span<const uint8_t> CallRunner::Refuse(const CallView& call, const Error& e
   uint8_t* out = reply.size() <= small.size() ? small.data() : reply_.Get(reply.size());
   std::memcpy(out, reply.data(), reply.size());
   return {out, reply.size()};
+}
+
+std::span<const uint8_t> CallRunner::RunOnDeviceMemory(const CallView& call, std::span<uint8_t> small) {
+  context_.capture.Reset();
+  Status done = BuffersOnDevice() == nullptr ? Error(ErrorKind::kUnsupported, "this worker has no device")
+                                             : BuffersOnDevice()->Run(call.frame);
+  if (!done && IsSticky(done.error())) EndByDevice(done.error());
+  if (!done) {
+    done.error().role = "execution worker";
+    return Refuse(call, done.error(), small);
+  }
+  uint8_t* const out = small.data();
+  return {out, WriteReply(out, call.seqid, {}, 0, {}, {})};
 }
 
 std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunction& function,

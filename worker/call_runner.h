@@ -29,6 +29,8 @@ class CallRunner {
   // `function` stays loaded meanwhile. The reply lies in `small` if it fits, else in memory of this object that is kept
   // until DropReply. A refusal is a reply too.
   std::span<const uint8_t> Run(const CallView& call, const LoadedFunction& function, std::span<uint8_t> small);
+  // A call of kDeviceMemoryFunction (device_frame.h). `small` has at least kReplyOverhead bytes.
+  std::span<const uint8_t> RunOnDeviceMemory(const CallView& call, std::span<uint8_t> small);
   std::span<const uint8_t> Refuse(const CallView& call, const Error& error, std::span<uint8_t> small);
   void DropReply() { reply_.Trim(); }
 

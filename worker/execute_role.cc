@@ -20,6 +20,7 @@
 #include "worker/control_messages.h"
 #include "worker/control_socket.h"
 #include "worker/data_arena.h"
+#include "worker/device_buffers.h"
 #include "worker/fault.h"
 #include "worker/lane.h"
 #include "worker/module_instance.h"
@@ -89,7 +90,7 @@ void NoteStack(uintptr_t low, uintptr_t high) {
 class ExecuteRole {
  public:
   ExecuteRole(WorkerProcess& process, std::unique_ptr<Target> target, std::unique_ptr<Device> device)
-      : process_(process), target_(std::move(target)), device_(std::move(device)) {
+      : process_(process), target_(std::move(target)), device_(std::move(device)), buffers_(*device_) {
     const SpawnBody& spawn = process.spawn;
     share_.ring = process.ring;
     share_.lanes = spawn.lanes;
@@ -101,6 +102,7 @@ class ExecuteRole {
     share_.capture_limit = std::min<uint32_t>(spawn.capture_limit, kCaptureSize);
     share_.may_poll = AllowedCpus() - 1;
     context_.capture = Capture(output_, &output_size_, sizeof output_);
+    BuffersOnDevice() = &buffers_;
     DescribeMainStack(&context_);
   }
 
@@ -230,6 +232,7 @@ class ExecuteRole {
   WorkerProcess& process_;
   const std::unique_ptr<Target> target_;
   const std::unique_ptr<Device> device_;
+  DeviceBuffers buffers_;
   FunctionTable functions_;
   LaneShare share_;
   uint32_t lent_lanes_ = 0;

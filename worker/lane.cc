@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "worker/control_socket.h"
+#include "worker/device_frame.h"
 #include "worker/fault.h"
 
 namespace rbc::worker {
@@ -107,7 +108,7 @@ void LaneRunner::Run() {
   }
 }
 
-std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedFunction& function) {
+std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedFunction* function) {
   lane_.seqid = call.seqid;
   lane_.request_id = call.request_id;
   lane_.function_id = call.function_id;
@@ -115,7 +116,8 @@ std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedF
   lane_.phase.store(kRunning, std::memory_order_relaxed);
   const uint64_t calls = lane_.calls.load(std::memory_order_relaxed);
   lane_.calls.store(calls + 1, std::memory_order_release);
-  const auto reply = runner_.Run(call, function, lane_.reply);
+  const auto reply =
+      function != nullptr ? runner_.Run(call, *function, lane_.reply) : runner_.RunOnDeviceMemory(call, lane_.reply);
   lane_.phase.store(kSending, std::memory_order_relaxed);
   lane_.calls.store(calls + 2, std::memory_order_release);
   return reply;
@@ -135,8 +137,10 @@ void LaneRunner::ServeRing() {
     EndOutOfTurn("a lane's request is not a call");
   std::span<const uint8_t> reply;
   if (const LoadedFunction* function = share_.functions->Enter(index_, call.function_id)) {
-    reply = RunCall(call, *function);
+    reply = RunCall(call, function);
     share_.functions->Leave(index_);
+  } else if (call.function_id == kDeviceMemoryFunction) {
+    reply = RunCall(call, nullptr);
   } else {
     Error error(ErrorKind::kUnknownModule, "function id " + std::to_string(call.function_id) + " is not loaded");
     error.role = "execution worker";
@@ -227,7 +231,7 @@ std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
   if (ParseCall(message, &call) != CallParse::kCall) return kNotACall;
   const LoadedFunction* function = share_.functions->Enter(index_, call.function_id);
   if (function == nullptr) return kNotACall;
-  const auto reply = RunCall(call, *function);
+  const auto reply = RunCall(call, function);
   share_.functions->Leave(index_);
   const bool sent = Send(reply);
   runner_.DropReply();

@@ -54,7 +54,8 @@ class LaneRunner {
   std::optional<ReturnReason> ServeOne(size_t message_size);
   bool Send(std::span<const uint8_t> bytes);
 
-  std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction& function);
+  // No function: a call of kDeviceMemoryFunction.
+  std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction* function);
   template <typename Poll>
   bool Spin(AdaptiveSpin& spin, Poll&& poll);
 

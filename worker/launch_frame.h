@@ -58,5 +58,6 @@ struct HostMapColumn {
 
 inline constexpr uint32_t kMaxMapColumns = 4096;
 inline constexpr uint32_t kMaxArrayDimensions = 32;
+inline constexpr uint64_t kMaxRowsOfLaunch = 0xffffffff;  // of a map or reduction that a device runs
 
 }  // namespace rbc::worker

@@ -86,7 +86,7 @@ class StepClock {
 
  private:
   using Clock = std::chrono::steady_clock;
-  EntryTimes* const times_;
+  EntryTimes* times_;
   Clock::time_point begin_;
 };
 
@@ -97,6 +97,96 @@ struct Layout {
   static constexpr size_t kStatus = 0, kOutcome = 8, kHead = 64;
   size_t memory;
   size_t size;
+};
+
+// An entry on its way through the device, on a track of its own.
+class GpuRun final : public EntryRun {
+ public:
+  GpuRun(const Gpu& gpu, const DeviceOutput& output, TrackLease track, const EntryPoint& entry, CUfunction function,
+         size_t bytes)
+      : gpu_(gpu),
+        output_(output),
+        track_(std::move(track)),
+        entry_(entry),
+        function_(function),
+        layout_(entry, bytes) {}
+  ~GpuRun() override {
+    if (running_) (void)track_->Finish();  // the track's memory is the device's until then
+  }
+
+  std::span<uint8_t> memory() override { return {track_->staging() + layout_.memory, layout_.size - layout_.memory}; }
+
+  Status Start(Invocation& invocation) override {
+    clock_ = StepClock(invocation.times);
+    running_ = true;
+    uint8_t* const staging = track_->staging();
+    const size_t size = invocation.memory.size();
+    std::memset(staging, 0, layout_.memory);
+    std::memcpy(staging + Layout::kOutcome, &kAllRowsFine, sizeof kAllRowsFine);
+    RBC_RETURN_IF_ERROR(track_->CopyIn(0, layout_.memory + std::min(invocation.sent, size)));
+    RBC_RETURN_IF_ERROR(clock_.EndStep(*track_, &EntryTimes::upload));
+    KernelLaunch launch;
+    launch.function = function_;
+    RBC_RETURN_IF_ERROR(Shape(invocation, &launch));
+    const CUdeviceptr device = track_->device();
+    const DeviceAddresses addresses{device + layout_.memory, device + Layout::kHead, device + Layout::kStatus,
+                                    device + Layout::kOutcome};
+    RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry_, invocation, addresses));
+    launch.parameters = parameters;
+    RBC_RETURN_IF_ERROR(track_->Launch(launch));
+    RBC_RETURN_IF_ERROR(clock_.EndStep(*track_, &EntryTimes::kernel));
+    RBC_RETURN_IF_ERROR(track_->CopyOut(0, layout_.memory));
+    const size_t from = std::min(invocation.returned_from, size);
+    return track_->CopyOut(layout_.memory + from, size - from);
+  }
+
+  Expected<int32_t> Finish(Invocation& invocation) override {
+    auto finished = clock_.EndStep(*track_, &EntryTimes::download);
+    if (finished) finished = track_->Finish();
+    running_ = false;
+    output_.Forward();
+    RBC_RETURN_IF_ERROR(std::move(finished));
+    const uint8_t* const staging = track_->staging();
+    std::memcpy(invocation.result, staging + Layout::kHead, entry_.result_size);
+    int32_t status;
+    uint64_t outcome;
+    std::memcpy(&status, staging + Layout::kStatus, sizeof status);
+    std::memcpy(&outcome, staging + Layout::kOutcome, sizeof outcome);
+    if (outcome == kAllRowsFine) return status;
+    invocation.failed_row = OutcomeRow(outcome);
+    return OutcomeStatus(outcome);
+  }
+
+ private:
+  Status Shape(const Invocation& invocation, KernelLaunch* launch) const {
+    if (entry_.kind == EntryKind::kKernel) {
+      RBC_RETURN_IF_ERROR(CheckShape(entry_, *invocation.shape));
+      std::memcpy(launch->grid, invocation.shape->grid, sizeof launch->grid);
+      std::memcpy(launch->block, invocation.shape->block, sizeof launch->block);
+      launch->shared_bytes = invocation.shape->shared_bytes;
+    } else if (entry_.kind == EntryKind::kMap) {
+      const uint64_t blocks = (invocation.rows + kMapThreads - 1) / kMapThreads;
+      const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;
+      launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(blocks, 1, most));
+      launch->block[0] = kMapThreads;
+    } else if (entry_.kind == EntryKind::kReduce) {
+      launch->block[0] = kReduceThreads;
+    } else if (entry_.kind == EntryKind::kScan) {
+      const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;
+      launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(invocation.rows, 1, most));
+      launch->block[0] = invocation.in_order ? 1 : ScanThreads(invocation.length);
+    }
+    return {};
+  }
+
+  const Gpu& gpu_;
+  const DeviceOutput& output_;
+  TrackLease track_;
+  const EntryPoint& entry_;
+  const CUfunction function_;
+  const Layout layout_;
+  StepClock clock_{nullptr};
+  bool running_ = false;
 };
 
 class GpuModule : public LoadedModule {
@@ -121,34 +211,20 @@ class GpuModule : public LoadedModule {
   bool is_direct() const override { return false; }
 
   Expected<int32_t> Run(size_t index, Invocation& invocation) override {
-    const EntryPoint& entry = entries_[index];
-    const Layout layout(entry, invocation.memory.size());
-    RBC_ASSIGN_OR_RETURN(const auto track, TrackLease::Take(gpu_));
-    RBC_RETURN_IF_ERROR(track->Reserve(layout.size));
-    uint8_t* const staging = track->staging();
-    std::memset(staging, 0, layout.memory);
-    std::memcpy(staging + Layout::kOutcome, &kAllRowsFine, sizeof kAllRowsFine);
-    std::memcpy(staging + layout.memory, invocation.memory.data(), invocation.memory.size());
-    StepClock clock(invocation.times);
-    RBC_RETURN_IF_ERROR(track->CopyIn(0, layout.size));
-    RBC_RETURN_IF_ERROR(clock.EndStep(*track, &EntryTimes::upload));
-    KernelLaunch launch;
-    launch.function = functions_[index];
-    RBC_RETURN_IF_ERROR(Shape(entry, invocation, &launch));
-    const DeviceAddresses addresses{track->device() + layout.memory, track->device() + Layout::kHead,
-                                    track->device() + Layout::kStatus, track->device() + Layout::kOutcome};
-    RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry, invocation, addresses));
-    launch.parameters = parameters;
-    RBC_RETURN_IF_ERROR(track->Launch(launch));
-    RBC_RETURN_IF_ERROR(clock.EndStep(*track, &EntryTimes::kernel));
-    RBC_RETURN_IF_ERROR(track->CopyOut(0, layout.memory));
-    const size_t from = layout.memory + invocation.returned_from;
-    RBC_RETURN_IF_ERROR(track->CopyOut(from, layout.size - from));
-    auto finished = clock.EndStep(*track, &EntryTimes::download);
-    if (finished) finished = track->Finish();
-    output_.Forward();
-    RBC_RETURN_IF_ERROR(std::move(finished));
-    return TakeResults(entry, layout, staging, invocation);
+    RBC_ASSIGN_OR_RETURN(auto run, Make(index, invocation.memory.size()));
+    const auto staged = run->memory();
+    std::memcpy(staged.data(), invocation.memory.data(), std::min(invocation.sent, staged.size()));
+    RBC_RETURN_IF_ERROR(run->Start(invocation));
+    RBC_ASSIGN_OR_RETURN(const int32_t status, run->Finish(invocation));
+    if (invocation.returned_from < staged.size())
+      std::memcpy(invocation.memory.data() + invocation.returned_from, staged.data() + invocation.returned_from,
+                  staged.size() - invocation.returned_from);
+    return status;
+  }
+
+  Expected<std::unique_ptr<EntryRun>> Prepare(size_t index, size_t bytes) override {
+    RBC_ASSIGN_OR_RETURN(auto run, Make(index, bytes));
+    return std::unique_ptr<EntryRun>(std::move(run));
   }
 
   Status RunPlain(std::string_view symbol) override {
@@ -160,39 +236,10 @@ class GpuModule : public LoadedModule {
   }
 
  private:
-  Status Shape(const EntryPoint& entry, const Invocation& invocation, KernelLaunch* launch) const {
-    if (entry.kind == EntryKind::kKernel) {
-      RBC_RETURN_IF_ERROR(CheckShape(entry, *invocation.shape));
-      std::memcpy(launch->grid, invocation.shape->grid, sizeof launch->grid);
-      std::memcpy(launch->block, invocation.shape->block, sizeof launch->block);
-      launch->shared_bytes = invocation.shape->shared_bytes;
-    } else if (entry.kind == EntryKind::kMap) {
-      const uint64_t blocks = (invocation.rows + kMapThreads - 1) / kMapThreads;
-      const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;
-      launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(blocks, 1, most));
-      launch->block[0] = kMapThreads;
-    } else if (entry.kind == EntryKind::kReduce) {
-      launch->block[0] = kReduceThreads;
-    } else if (entry.kind == EntryKind::kScan) {
-      const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;
-      launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(invocation.rows, 1, most));
-      launch->block[0] = invocation.in_order ? 1 : ScanThreads(invocation.length);
-    }
-    return {};
-  }
-
-  static Expected<int32_t> TakeResults(const EntryPoint& entry, const Layout& layout, const uint8_t* staging,
-                                       Invocation& invocation) {
-    std::memcpy(invocation.result, staging + Layout::kHead, entry.result_size);
-    std::memcpy(invocation.memory.data() + invocation.returned_from, staging + layout.memory + invocation.returned_from,
-                invocation.memory.size() - invocation.returned_from);
-    int32_t status;
-    uint64_t outcome;
-    std::memcpy(&status, staging + Layout::kStatus, sizeof status);
-    std::memcpy(&outcome, staging + Layout::kOutcome, sizeof outcome);
-    if (outcome == kAllRowsFine) return status;
-    invocation.failed_row = OutcomeRow(outcome);
-    return OutcomeStatus(outcome);
+  Expected<std::unique_ptr<GpuRun>> Make(size_t index, size_t bytes) {
+    RBC_ASSIGN_OR_RETURN(auto track, TrackLease::Take(gpu_));
+    RBC_RETURN_IF_ERROR(track->Reserve(Layout(entries_[index], bytes).size));
+    return std::make_unique<GpuRun>(gpu_, output_, std::move(track), entries_[index], functions_[index], bytes);
   }
 
   Gpu& gpu_;
@@ -218,6 +265,15 @@ class GpuDevice : public Device {
     RBC_RETURN_IF_ERROR(module->FindEntries());
     return std::unique_ptr<LoadedModule>(std::move(module));
   }
+
+  Expected<uint64_t> Allocate(uint64_t bytes) override {
+    RBC_ASSIGN_OR_RETURN(const CUdeviceptr address, gpu_->Allocate(bytes));
+    return uint64_t{address};
+  }
+  void Free(uint64_t address) override { gpu_->Free(address); }
+  Status CopyIn(uint64_t to, const void* from, uint64_t bytes) override { return gpu_->CopyIn(to, from, bytes); }
+  Status CopyOut(void* to, uint64_t from, uint64_t bytes) override { return gpu_->CopyOut(to, from, bytes); }
+  Status CopyWithin(uint64_t to, uint64_t from, uint64_t bytes) override { return gpu_->CopyWithin(to, from, bytes); }
 
  private:
   const std::unique_ptr<Gpu> gpu_;  // outlives its modules: the worker drops them first

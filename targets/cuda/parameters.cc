@@ -51,13 +51,16 @@ Expected<std::string> PackKernel(const EntryPoint& entry, const Invocation& invo
   return out;
 }
 
+Column ColumnOf(const MapColumn& column, const DeviceAddresses& addresses) {
+  return {column.device != 0 ? column.device : addresses.memory + column.offset, column.stride};
+}
+
 Expected<std::string> PackMap(const Invocation& invocation, const DeviceAddresses& addresses) {
   if (invocation.rows > kMaxRowsPerLaunch)
     return Error(ErrorKind::kInvalidArgument,
                  fmt::format("a map of {} rows is larger than {}; split it", invocation.rows, kMaxRowsPerLaunch));
   std::string out = Bytes(MapParameters{invocation.rows, addresses.outcome});
-  for (const MapColumn& column : invocation.columns)
-    out += Bytes(Column{addresses.memory + column.offset, column.stride});
+  for (const MapColumn& column : invocation.columns) out += Bytes(ColumnOf(column, addresses));
   return out;
 }
 
@@ -66,9 +69,8 @@ Expected<std::string> PackReduction(const Invocation& invocation, const DeviceAd
   if (invocation.rows > kMaxRowsPerLaunch || invocation.columns.size() != 1)
     return Error(ErrorKind::kInvalidArgument,
                  fmt::format("a reduction of {} rows is larger than {}; split it", invocation.rows, kMaxRowsPerLaunch));
-  const MapColumn& column = invocation.columns.front();
-  return Bytes(ReduceParameters{
-      invocation.rows, addresses.outcome, {addresses.memory + column.offset, column.stride}, addresses.result});
+  return Bytes(ReduceParameters{invocation.rows, addresses.outcome, ColumnOf(invocation.columns.front(), addresses),
+                                addresses.result});
 }
 
 Expected<std::string> PackScan(const Invocation& invocation, const DeviceAddresses& addresses) {

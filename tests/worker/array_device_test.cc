@@ -1,0 +1,272 @@
+// Maps and reductions on a device, against a driver that keeps a list of what its streams are asked: what overlaps, and
+// that nothing moves which is there already.
+// SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <set>
+#include <sstream>
+
+#include "targets/cuda/gpu_device.h"
+#include "worker/array_call.h"
+#include "worker/module_instance.h"
+#include "worker/resident_arrays.h"
+
+namespace rbc::worker {
+namespace {
+
+constexpr uint64_t kSlot = 5;
+
+// A step of a stream: H to the device, K kernel, D from it, C within it, S waited for.
+struct Step {
+  char what;
+  int stream;
+  uint64_t bytes;
+};
+
+class ArraysOnDevice : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SurroundingsOfDevices().driver = RBC_FAKE_CUDA;
+    const int output = dup(STDOUT_FILENO);  // the device takes it for what kernels print
+    auto device = cuda::OpenGpu(0);
+    dup2(output, STDOUT_FILENO);
+    close(output);
+    ASSERT_TRUE(device) << device.error().message;
+    device_ = *std::move(device);
+    buffers_ = std::make_unique<DeviceBuffers>(*device_);
+    BuffersOnDevice() = buffers_.get();
+    LoadBlob blob;
+    blob.artifact.code = ".visible .entry map()\n.visible .entry reduce()\n";
+    blob.artifact.format = CodeFormat::kPtx;
+    EntryPoint map;
+    map.symbol = "map";
+    map.kind = EntryKind::kMap;
+    map.result_size = 8;
+    map.parameters.assign(3, {0, 8});
+    EntryPoint reduce;
+    reduce.symbol = "reduce";
+    reduce.kind = EntryKind::kReduce;
+    reduce.result_size = 8;
+    blob.artifact.entries = {map, reduce};
+    blob.function_ids = {1, 2};
+    blob.names = {"map", "reduce"};
+    auto module = ModuleInstance::Make(1, std::move(blob), *device_);
+    ASSERT_TRUE(module) << module.error().message;
+    module_ = *std::move(module);
+  }
+  void TearDown() override {
+    module_.reset();
+    BuffersOnDevice() = nullptr;
+    buffers_.reset();
+    device_.reset();
+    EXPECT_EQ(Fake<long (*)(const char*)>("fake_cuda_left")("memory"), 0);
+    EXPECT_EQ(Fake<long (*)(const char*)>("fake_cuda_left")("streams"), 0);
+  }
+
+  template <typename F>
+  static F Fake(const char* name) {
+    static void* const library = dlopen(RBC_FAKE_CUDA, RTLD_NOW);
+    return reinterpret_cast<F>(dlsym(library, name));
+  }
+  static std::vector<Step> Told() {
+    std::string text(65 * 1024, '\0');
+    Fake<void (*)(char*, size_t)>("fake_cuda_told")(text.data(), text.size());
+    std::istringstream in(text.c_str());
+    std::vector<Step> out;
+    for (std::string word; in >> word;) {
+      const size_t colon = word.find(':');
+      out.push_back(
+          {word[0], std::atoi(word.c_str() + 1), colon == std::string::npos ? 0 : std::stoull(word.substr(colon + 1))});
+    }
+    return out;
+  }
+  static uint64_t BytesOf(const std::vector<Step>& steps, char what) {
+    uint64_t bytes = 0;
+    for (const Step& step : steps) bytes += step.what == what ? step.bytes : 0;
+    return bytes;
+  }
+
+  // A buffer of so many doubles in slot `slot`.
+  void MakeBuffer(uint32_t slot, uint64_t count) {
+    struct {
+      DeviceHead head{kDeviceMagic, DeviceRequest::kChange, 1, 0};
+      DeviceStep step{};
+    } request;
+    request.step = {slot, 0, count * 8};
+    const Status made = buffers_->Run({reinterpret_cast<const char*>(&request), sizeof request});
+    ASSERT_TRUE(made) << made.error().message;
+  }
+
+  struct Operand {
+    uint64_t place;
+    std::vector<int64_t> strides;
+  };
+  // Runs entry `index` over doubles; the call's memory has `bytes`.
+  Expected<int32_t> Run(size_t index, std::vector<int64_t> shape, std::vector<Operand> operands, size_t inner,
+                        size_t bytes) {
+    std::string frame;
+    const auto append = [&frame](const auto& value) {
+      frame.append(reinterpret_cast<const char*>(&value), sizeof value);
+    };
+    append(ArrayHead{static_cast<uint32_t>(operands.size()), static_cast<uint16_t>(shape.size()),
+                     static_cast<uint16_t>(inner), 0, kArrayMagic});
+    for (const int64_t length : shape) append(length);
+    for (const Operand& operand : operands) {
+      append(operand.place);
+      for (const int64_t stride : operand.strides) append(stride);
+    }
+    memory_.assign(bytes / 8 + 8, 1.5);
+    const LoadedFunction& function = module_->functions()[index];
+    ArrayCall call;
+    std::string_view rest = frame;
+    RBC_RETURN_IF_ERROR(call.Take(function, &rest));
+    RBC_RETURN_IF_ERROR(call.Place(function, {reinterpret_cast<uint8_t*>(memory_.data()), bytes}));
+    Scratch scratch;
+    ResidentArrays resident;
+    RBC_RETURN_IF_ERROR(resident.Bring(function, call, scratch));
+    RBC_RETURN_IF_ERROR(call.Separate(function, index == 0, scratch));
+    uint64_t failed = 0;
+    (void)Told();
+    RBC_ASSIGN_OR_RETURN(const int32_t status, RunArraysOnDevice(function, call, &failed));
+    RBC_RETURN_IF_ERROR(resident.PutBack());
+    return status;
+  }
+
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<DeviceBuffers> buffers_;
+  std::unique_ptr<ModuleInstance> module_;
+  std::vector<double> memory_;
+};
+
+// Two arrays of 4 M doubles go there, one comes back.
+TEST_F(ArraysOnDevice, PiecesOfHostArraysOverlap) {
+  constexpr uint64_t kCount = 4 << 20, kBytes = kCount * 8;
+  const auto status = Run(0, {kCount}, {{0, {8}}, {kBytes, {8}}, {2 * kBytes, {8}}}, 0, 3 * kBytes);
+  ASSERT_TRUE(status) << status.error().message;
+  const auto steps = Told();
+  std::set<int> streams;
+  size_t uploads = 0, waits = 0;
+  for (const Step& step : steps) {
+    uploads += step.what == 'H';
+    if (step.what == 'S' && waits++ == 0) {
+      EXPECT_EQ(uploads, 3u) << "three are on their way before one is waited for";
+    }
+    streams.insert(step.stream);
+  }
+  EXPECT_EQ(streams.size(), 3u);
+  EXPECT_EQ(waits, uploads);
+  EXPECT_GE(uploads, 6u);
+  // While one is waited for, the others have all of their steps queued behind them.
+  std::map<int, int> queued;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].what == 'H') ++queued[steps[i].stream];
+    if (steps[i].what == 'S') --queued[steps[i].stream];
+    for (const auto& [stream, count] : queued) EXPECT_LE(count, 1) << "a piece's memory is used again when it is back";
+  }
+  const uint64_t heads = 256 * uploads;  // and what rounds columns up
+  EXPECT_GE(BytesOf(steps, 'H'), 2 * kBytes);
+  EXPECT_LE(BytesOf(steps, 'H'), 2 * kBytes + heads) << "the result's place does not go there";
+  EXPECT_LE(BytesOf(steps, 'D'), kBytes + heads) << "the arguments do not come back";
+}
+
+TEST_F(ArraysOnDevice, ArraysThatAreThereDoNotMove) {
+  constexpr uint64_t kCount = 4 << 20;
+  for (uint32_t slot : {1u, 2u, 5u}) MakeBuffer(slot, kCount);
+  auto status =
+      Run(0, {kCount}, {{DevicePlace(1, 0), {8}}, {DevicePlace(2, 0), {8}}, {DevicePlace(kSlot, 0), {8}}}, 0, 0);
+  ASSERT_TRUE(status) << status.error().message;
+  auto steps = Told();
+  EXPECT_LE(BytesOf(steps, 'H'), 128u);
+  EXPECT_LE(BytesOf(steps, 'D'), 128u);
+  EXPECT_EQ(std::count_if(steps.begin(), steps.end(), [](const Step& s) { return s.what == 'K'; }), 1);
+  // Backwards, every second, one value for all: walked over as well. What is here goes there alone.
+  constexpr int64_t kHalf = kCount / 2;
+  status = Run(0, {kHalf}, {{DevicePlace(1, 8 * (kCount - 1)), {-16}}, {0, {8}}, {DevicePlace(kSlot, 0), {8}}}, 0,
+               8 * kHalf);
+  ASSERT_TRUE(status) << status.error().message;
+  steps = Told();
+  EXPECT_GE(BytesOf(steps, 'H'), uint64_t{8 * kHalf});
+  EXPECT_LE(BytesOf(steps, 'H'), uint64_t{8 * kHalf} + 128 * 20);
+  EXPECT_LE(BytesOf(steps, 'D'), 128u * 20);
+  // All of it by a reduction.
+  status = Run(1, {kCount}, {{DevicePlace(1, 0), {8}}, {0, {0}}}, 1, 8);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_LE(BytesOf(Told(), 'H'), 128u);
+}
+
+TEST_F(ArraysOnDevice, PlacesAreChecked) {
+  MakeBuffer(1, 100);
+  const auto refuse = [&](uint64_t place, int64_t stride) {
+    const auto status = Run(0, {100}, {{place, {stride}}, {0, {0}}, {8, {8}}}, 0, 1000);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().kind, ErrorKind::kInvalidArgument) << status.error().message;
+  };
+  refuse(DevicePlace(1, 8), 8);
+  refuse(DevicePlace(1, 0), -8);
+  refuse(DevicePlace(1, 0), 16);
+  refuse(DevicePlace(2, 0), 8);
+  refuse(DevicePlace(kMaxDeviceSlots - 1, kMaxDeviceBytes - 1), INT64_MAX);
+  EXPECT_TRUE(Run(0, {100}, {{DevicePlace(1, 0), {8}}, {0, {0}}, {8, {8}}}, 0, 1000));
+}
+
+// What the daemon would not send.
+TEST_F(ArraysOnDevice, RequestsAboutMemoryAreBelievedNothing) {
+  MakeBuffer(1, 100);
+  const auto refused = [&](std::string_view frame) {
+    const Status status = buffers_->Run(frame);
+    return !status && status.error().kind == ErrorKind::kInvalidArgument;
+  };
+  struct {
+    DeviceHead head{kDeviceMagic, DeviceRequest::kCopy, 1, 8};
+    uint64_t words[5] = {100, DevicePlace(1, 0), 8, DevicePlace(1, 0), 8};
+  } copy;
+  const std::string_view frame(reinterpret_cast<const char*>(&copy), sizeof copy);
+  EXPECT_TRUE(buffers_->Run(frame));
+  for (size_t size = 0; size < sizeof copy; ++size) EXPECT_TRUE(refused(frame.substr(0, size))) << size;
+  const auto good = copy;
+  const std::pair<size_t, uint64_t> lies[] = {{0, 0},
+                                              {0, 101},
+                                              {0, uint64_t(-1)},
+                                              {1, DevicePlace(2, 0)},
+                                              {1, DevicePlace(1, 8)},
+                                              {2, 16},
+                                              {2, uint64_t(-8)},
+                                              {3, uint64_t{1} << 63},
+                                              {3, 0},
+                                              {4, uint64_t{1} << 62}};
+  for (const auto& [word, value] : lies) {
+    copy = good;
+    copy.words[word] = value;
+    EXPECT_TRUE(refused(frame)) << word << " " << value;
+  }
+  copy = good;
+  for (const uint32_t size : {0u, 9u, 1u << 30}) {
+    copy.head.size = size;
+    EXPECT_TRUE(refused(frame)) << size;
+  }
+  copy = good;
+  copy.head.count = 1000;
+  EXPECT_TRUE(refused(frame));
+  copy = good;
+  copy.head.request = static_cast<DeviceRequest>(9);
+  EXPECT_TRUE(refused(frame));
+  struct {
+    DeviceHead head{kDeviceMagic, DeviceRequest::kChange, 1, 0};
+    DeviceStep step{1, 0, 8};
+  } change;
+  const std::string_view steps(reinterpret_cast<const char*>(&change), sizeof change);
+  EXPECT_TRUE(refused(steps)) << "the slot is taken";
+  change.step = {kMaxDeviceSlots, 0, 8};
+  EXPECT_TRUE(refused(steps));
+  change.step = {7, 0, uint64_t{1} << 60};
+  EXPECT_TRUE(refused(steps));
+  change.step = {7, 1, 0};
+  EXPECT_TRUE(buffers_->Run(steps)) << "an empty slot is free already";
+}
+
+}  // namespace
+}  // namespace rbc::worker

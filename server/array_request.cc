@@ -76,7 +76,7 @@ class Packer {
     RBC_ASSIGN_OR_RETURN(Operand operand, Check(what, array, element));
     if (array.__isset.buffer) {
       RBC_ASSIGN_OR_RETURN(ArrayInArena found, scope_.find(array));
-      operand.place = found.offset | worker::kInDataArena;
+      operand.place = found.on_device ? found.offset : found.offset | worker::kInDataArena;
       kept_.push_back(std::move(found.kept));
       return operand;
     }

@@ -17,6 +17,7 @@ namespace rbc::server {
 struct ArrayInArena {
   uint64_t offset = 0;               // of element 0, 0, ... in the session's data arena
   std::shared_ptr<const void> kept;  // its memory goes to nobody else as long as this lives
+  bool on_device = false;            // `offset` is a place of worker/device_frame.h instead
 };
 using FindInArena = std::function<Expected<ArrayInArena>(const wire::ArrayRef& array)>;
 // A new array of the session's, for a result that stays.

@@ -73,7 +73,8 @@ void Farm::ServeCall(Connection& connection, std::string_view framed, const work
 }
 
 Status Farm::RunCall(Session& session, std::string_view framed, const worker::CallView& call, bool may_block,
-                     std::string* reply, std::shared_ptr<ExecutionWorker>* worker, bool in_arena) {
+                     std::string* reply, std::shared_ptr<ExecutionWorker>* worker, bool in_arena,
+                     const ExecutionWorker* only) {
   if (!may_block) return NoThread(config_.max_threads);
   uint32_t index = 0;
   const auto module = session.FindFunction(call.function_id, &index);
@@ -85,6 +86,8 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
   for (int tries = 0; tries < kMostTries; ++tries) {
     const auto loaded = session.Loaded(*module);
     status = loaded ? Status() : Status(loaded.error());
+    if (status && only != nullptr && loaded->get() != only)
+      status = Error(ErrorKind::kBufferLost, "the worker ended that had the buffers on its device; make them anew");
     if (status && in_arena) status = session.EnsureArena(**loaded);
     if (status) status = (*loaded)->Call(framed, Remaining(call, begin, config_.call_deadline_ms), reply);
     if (status) {

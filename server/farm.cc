@@ -78,13 +78,12 @@ bool Farm::AllIdle() const {
 }
 
 bool Farm::FreeADevice() const {
-  std::vector<std::shared_ptr<ExecutionWorker>> idle;
-  for (const auto& session : sessions_.All()) {
-    const auto workers = session->IdleOnDevices();
-    idle.insert(idle.end(), workers.begin(), workers.end());
-  }
-  std::sort(idle.begin(), idle.end(), [](const auto& a, const auto& b) { return a->last_used() < b->last_used(); });
-  return std::any_of(idle.begin(), idle.end(), [](const auto& worker) { return worker->Retire(); });
+  std::vector<std::pair<std::shared_ptr<ExecutionWorker>, std::shared_ptr<Session>>> idle;
+  for (const auto& session : sessions_.All())
+    for (auto& worker : session->IdleOnDevices()) idle.emplace_back(std::move(worker), session);
+  std::sort(idle.begin(), idle.end(),
+            [](const auto& a, const auto& b) { return a.first->last_used() < b.first->last_used(); });
+  return std::any_of(idle.begin(), idle.end(), [](const auto& item) { return item.second->GiveUpDevice(*item.first); });
 }
 
 bool Farm::Drain(milliseconds grace, const std::atomic<bool>& hurry) {

@@ -63,9 +63,11 @@ class Farm final : public Service {
   int64_t uptime_ms() const;
 
   // One call of a session: `framed` is the message that `call` was parsed from. On success *reply is the framed
-  // reply, which may itself throw. `in_arena`: it names places in the session's data arena.
+  // reply, which may itself throw. `in_arena`: it names places in the session's data arena. `only`: no other worker has
+  // the buffers that it names.
   Status RunCall(Session& session, std::string_view framed, const worker::CallView& call, bool may_block,
-                 std::string* reply, std::shared_ptr<ExecutionWorker>* worker, bool in_arena = false);
+                 std::string* reply, std::shared_ptr<ExecutionWorker>* worker, bool in_arena = false,
+                 const ExecutionWorker* only = nullptr);
   // The session of a connection, or why there is none.
   Expected<std::shared_ptr<Session>> SessionOf(const Connection& connection) const;
 

@@ -24,6 +24,11 @@ class FarmChannel final : public ChannelHost {
   Expected<ChannelMemory> Memory(uint64_t id, uint64_t offset, uint64_t bytes) override {
     RBC_ASSIGN_OR_RETURN(const auto session, farm_.SessionOf(connection_));
     RBC_ASSIGN_OR_RETURN(auto buffer, session->data().Find(id));
+    if (buffer->device() != nullptr)
+      return Error(
+          ErrorKind::kInvalidArgument,
+          fmt::format("buffer {} lies on target \"{}\", where a channel does not reach; copy it by buffer_copy",
+                      buffer->Title(), buffer->device()->target()));
     if (offset > buffer->bytes() || bytes > buffer->bytes() - offset)
       return Error(ErrorKind::kInvalidArgument, fmt::format("{} bytes at offset {} reach beyond buffer {} of {} bytes",
                                                             bytes, offset, id, buffer->bytes()));

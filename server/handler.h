@@ -66,6 +66,7 @@ class Handler final : public wire::FarmIf {
   void ring_reply(std::string& reply) override;
   void buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) override;
   void buffer_free(const int64_t id) override;
+  void buffer_copy(const wire::ArrayRef& source, const wire::ArrayRef& destination) override;
   void buffers(std::vector<wire::BufferInfo>& reply) override;
   void buffer_info(wire::BufferInfo& reply, const int64_t id) override;
   bool buffer_recall(const int64_t id, const std::string& digest) override;
@@ -82,7 +83,7 @@ class Handler final : public wire::FarmIf {
   void Authenticate(const std::string* token);
   void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
   wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request, bool over_arrays = false,
-                           bool in_arena = false);
+                           bool in_arena = false, const ExecutionWorker* only = nullptr);
   std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
   std::shared_ptr<SessionModule> BulkOf(Session& session, SessionModule& module, BulkKey key, int64_t request_id);
   template <typename Request>

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "server/device_places.h"
 #include "server/handler.h"
 #include "server/pack_request.h"
 #include "server/pinned_target.h"
@@ -84,25 +85,43 @@ class KeptResult {
  public:
   explicit KeptResult(Session& session) : session_(session) {}
   ~KeptResult() {
-    if (buffer_ != nullptr) (void)session_.data().Free(buffer_->id());
+    if (buffer_ == nullptr) return;
+    const uint64_t id = buffer_->id();
+    buffer_ = nullptr;
+    (void)session_.FreeBuffer(id);
   }
   KeptResult(const KeptResult&) = delete;
   KeptResult& operator=(const KeptResult&) = delete;
 
-  Expected<wire::ArrayRef> Make(const std::string& name, const std::string& dtype, const std::vector<int64_t>& shape) {
-    RBC_ASSIGN_OR_RETURN(buffer_, session_.data().Create({name, dtype, shape, false}));
-    RBC_RETURN_IF_ERROR(session_.ShareArenaWithWorkers());
-    wire::ArrayRef ref;
-    ref.dtype = buffer_->spec().dtype;
-    ref.shape = shape;
-    ref.strides = buffer_->strides();
-    ref.__set_buffer(static_cast<int64_t>(buffer_->id()));
-    return ref;
+  // On a device, or (target empty) in the arena.
+  Expected<wire::ArrayRef> Make(const std::string& name, const std::string& dtype, const std::vector<int64_t>& shape,
+                                const std::string& target) {
+    RBC_ASSIGN_OR_RETURN(buffer_, session_.CreateBuffer({name, dtype, shape, false}, target));
+    return RefTo(*buffer_);
   }
-  void Fill(std::string_view bytes) const { std::memcpy(buffer_->data(), bytes.data(), bytes.size()); }
+  Status Fill(std::string_view bytes) const {
+    if (buffer_->device() == nullptr) {
+      std::memcpy(buffer_->data(), bytes.data(), bytes.size());
+      return {};
+    }
+    RBC_ASSIGN_OR_RETURN(const auto here, session_.CreateBuffer(buffer_->spec(), {}));
+    std::memcpy(here->data(), bytes.data(), bytes.size());
+    auto copied = session_.CopyArrays(RefTo(*here), RefTo(*buffer_));
+    (void)session_.FreeBuffer(here->id());
+    return copied;
+  }
   std::shared_ptr<const Buffer> Release() { return std::move(buffer_); }
 
  private:
+  static wire::ArrayRef RefTo(const Buffer& buffer) {
+    wire::ArrayRef ref;
+    ref.dtype = buffer.spec().dtype;
+    ref.shape = buffer.spec().shape;
+    ref.strides = buffer.strides();
+    ref.__set_buffer(static_cast<int64_t>(buffer.id()));
+    return ref;
+  }
+
   Session& session_;
   std::shared_ptr<const Buffer> buffer_;
 };
@@ -133,13 +152,15 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
   uint32_t index = 0;
   const auto module = FunctionOf(*mine, request.function_id, &index);
   const bool on_host = PinnedTarget::Of(module->info->target).target == "host";
-  const FindInArena find = [&mine](const wire::ArrayRef& array) -> Expected<ArrayInArena> {
+  DevicePlaces places(module->info->target, module->info->functions[index].declaration.symbol);
+  const FindInArena find = [&](const wire::ArrayRef& array) -> Expected<ArrayInArena> {
     RBC_ASSIGN_OR_RETURN(ResolvedArray found, mine->data().Resolve(array));
+    if (found.buffer->device() != nullptr) return places.Find(std::move(found));
     return ArrayInArena{found.offset, std::move(found.buffer)};
   };
   KeptResult kept(*mine);
   const MakeArray make = [&](const std::string& dtype, const std::vector<int64_t>& shape) {
-    return kept.Make(request.keep, dtype, shape);
+    return kept.Make(request.keep, dtype, shape, places.target());  // beside the arrays that it is made of
   };
   ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find};
   scope.on_host = on_host;
@@ -150,7 +171,7 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
   Clock::duration compile{};
   if (packed.empty) {
     if (!reply.result.__isset.buffer) reply.result.__isset.data = true;
-    if (!packed.fill.empty()) kept.Fill(packed.fill);
+    if (!packed.fill.empty()) OrThrow(kept.Fill(packed.fill));
   } else {
     BulkKey key{packed.in_order ? EntryKind::kScan : kind, index, MathAccuracy::kFast, {}};
     if (on_host) key.accuracy = CheckedAccuracy(request.accuracy);
@@ -159,7 +180,8 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     const auto entries = BulkOf(*mine, *module, key, request.request_id);
     compile = Clock::now() - asked;
     packed.call.function_id = static_cast<int64_t>(entries->function_ids.front());
-    auto outcome = RunOne(*mine, packed.call, true, !packed.kept.empty());
+    const auto use = OrThrow(places.Begin(*mine));
+    auto outcome = RunOne(*mine, packed.call, true, !packed.kept.empty(), use ? use->worker.get() : nullptr);
     if (outcome.__isset.error) throw outcome.error;
     answer = std::move(outcome.reply);
   }

@@ -1,6 +1,7 @@
 // Arrays that stay between calls.
 // SPDX-License-Identifier: Apache-2.0
 #include "server/handler.h"
+#include "server/pinned_target.h"
 
 namespace rbc::server {
 
@@ -11,19 +12,33 @@ wire::BufferInfo InfoOf(const Buffer& buffer) {
   out.dtype = buffer.spec().dtype;
   out.shape = buffer.spec().shape;
   out.strides = buffer.strides();
-  out.offset = static_cast<int64_t>(buffer.offset());
+  if (buffer.device() != nullptr)
+    out.__set_target(buffer.device()->target());
+  else
+    out.offset = static_cast<int64_t>(buffer.offset());
   out.bytes = static_cast<int64_t>(buffer.bytes());
   return out;
 }
 
 void Handler::buffer_create(wire::BufferInfo& reply, const wire::BufferSpec& spec) {
   const auto owner = session();
-  const auto buffer = OrThrow(owner->data().Create({spec.name, spec.dtype, spec.shape, spec.fortran}));
-  OrThrow(owner->ShareArenaWithWorkers());
+  const bool on_device = spec.__isset.target && PinnedTarget::Of(TargetOf(spec.target).name).target != "host";
+  if (on_device && !may_block_) Throw(NoThread(farm_->config().max_threads));
+  const auto buffer = OrThrow(
+      owner->CreateBuffer({spec.name, spec.dtype, spec.shape, spec.fortran}, on_device ? spec.target : std::string()));
   reply = InfoOf(*buffer);
 }
 
-void Handler::buffer_free(const int64_t id) { OrThrow(session()->data().Free(static_cast<uint64_t>(id))); }
+void Handler::buffer_free(const int64_t id) {
+  const auto mine = session();
+  OrThrow(may_block_ ? mine->FreeBuffer(static_cast<uint64_t>(id)) : mine->data().Free(static_cast<uint64_t>(id)));
+}
+
+void Handler::buffer_copy(const wire::ArrayRef& source, const wire::ArrayRef& destination) {
+  const auto mine = session();
+  if (!may_block_) Throw(NoThread(farm_->config().max_threads));
+  OrThrow(mine->CopyArrays(source, destination));
+}
 
 void Handler::buffers(std::vector<wire::BufferInfo>& reply) {
   for (const auto& buffer : session()->data().All()) reply.push_back(InfoOf(*buffer));

@@ -9,7 +9,8 @@
 
 namespace rbc::server {
 
-wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool over_arrays, bool in_arena) {
+wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool over_arrays, bool in_arena,
+                                  const ExecutionWorker* only) {
   wire::CallOutcome outcome;
   const auto framed = FrameCall(request);
   worker::CallView view;
@@ -22,7 +23,7 @@ wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& req
   std::shared_ptr<ExecutionWorker> worker;
   const int64_t outcome_id = in_chain_ ? 0 : request.request_id;
   session.outcomes().Begin(outcome_id);
-  const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker, in_arena);
+  const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker, in_arena, only);
   if (!status) reply = worker::ErrorReply(0, status.error());
   session.outcomes().Finish(outcome_id, reply);
   auto parsed = ParseCallReply(reply, farm_->config());

@@ -102,11 +102,11 @@ void Handler::chain(std::vector<wire::ChainOutcome>& reply, const wire::ChainReq
   }
   in_chain_ = false;
   mine->outcomes().FinishUnkept(request.request_id);
-  for (const uint64_t id : progress.Dropped()) (void)mine->data().Free(id);
+  for (const uint64_t id : progress.Dropped()) (void)mine->FreeBuffer(id);
   reply = std::move(progress).Finish();
   if (!HasHungUp(connection_->fd.get())) return;
   // Nobody reads this: what stays for it would have no name.
-  for (const uint64_t id : connection_->untold) (void)mine->data().Free(id);
+  for (const uint64_t id : connection_->untold) (void)mine->FreeBuffer(id);
 }
 
 }  // namespace rbc::server

@@ -425,6 +425,9 @@ service Farm {
   BufferInfo buffer_create(1: BufferSpec spec) throws (1: FarmError error)
   // Its memory goes to others as soon as nothing works on it.
   void buffer_free(1: i64 id) throws (1: FarmError error)
+  // Copies all elements from one array in a buffer to another of the same type and shape, wherever the buffers lie.
+  // Since 1.3.
+  void buffer_copy(1: ArrayRef source, 2: ArrayRef destination) throws (1: FarmError error)
   list<BufferInfo> buffers() throws (1: FarmError error)
   BufferInfo buffer_info(1: i64 id) throws (1: FarmError error)
   // Fills the buffer from an array of the session with this digest of its elements in C order, which were sent before.

@@ -4,13 +4,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "client/src/buffer_state.h"
 #include "client/src/strided_copy.h"
 #include "types/array.h"
 #include "types/array_extent.h"
+#include "types/array_shape.h"
 
 namespace rbc {
 namespace {
+
+constexpr std::string_view kHost = "host";  // the farm's own memory, as a target
 
 Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
 
@@ -78,6 +83,35 @@ Status Download(const detail::BufferState& state, int64_t offset, const types::A
   return {};
 }
 
+constexpr int64_t kPartBytes = 64 << 20;  // of an array on its way to a device, in the farm's memory at once
+
+wire::BufferSpec SpecOf(const Buffer& like, const std::vector<int64_t>& shape, const std::string& target) {
+  wire::BufferSpec spec;
+  spec.dtype = like.dtype();
+  spec.shape = shape;
+  if (!target.empty() && target != kHost) spec.__set_target(target);
+  return spec;
+}
+
+// move(part, here, first) for parts of an array on a device: `here` is as large, in the farm's memory, and `first` is
+// how many bytes came before.
+template <typename Move>
+Status ByWayOfHost(const Buffer& array, const std::shared_ptr<detail::Core>& core, Move&& move) {
+  const Buffer whole = array.is_contiguous() ? array.reshape({array.size()}) : array;
+  const int64_t rows = whole.shape()[0];
+  const int64_t row_bytes = static_cast<int64_t>(whole.bytes()) / rows;
+  const int64_t most = std::clamp<int64_t>(kPartBytes / row_bytes, 1, rows);
+  std::vector<int64_t> shape = whole.shape();
+  shape[0] = most;
+  RBC_ASSIGN_OR_RETURN(const Buffer passage, detail::Inside::MakeBuffer(core, SpecOf(whole, shape, {})));
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t count = std::min(most, rows - first);
+    RBC_RETURN_IF_ERROR(
+        move(whole.slice(0, first, first + count), passage.slice(0, 0, count), static_cast<size_t>(first * row_bytes)));
+  }
+  return {};
+}
+
 }  // namespace
 
 wire::ArrayRef detail::Inside::RefTo(const Buffer& buffer) {
@@ -120,6 +154,7 @@ Buffer::Buffer(std::shared_ptr<detail::BufferState> state) : state_(std::move(st
 
 int64_t Buffer::id() const { return state_->owned.info.id; }
 const std::string& Buffer::name() const { return state_->owned.info.name; }
+const std::string& Buffer::target() const { return state_->owned.info.target; }
 
 bool Buffer::is_contiguous() const {
   return client::RunsOf(shape_, strides_, element_size_).shape.empty() || size_ == 0;
@@ -127,7 +162,7 @@ bool Buffer::is_contiguous() const {
 
 void* Buffer::data() const {
   const auto& owned = state_->owned;
-  if (owned.arena == nullptr) return nullptr;
+  if (owned.arena == nullptr || !owned.info.target.empty()) return nullptr;
   char* const begin =
       owned.arena->At(static_cast<uint64_t>(owned.info.offset), static_cast<uint64_t>(owned.info.bytes));
   return begin == nullptr ? nullptr : begin + offset_;
@@ -136,6 +171,8 @@ void* Buffer::data() const {
 Status Buffer::CheckSpan(std::string_view type) const {
   if (dtype_ != type) return Invalid(fmt::format("the buffer holds `{}`, asked for is `{}`", dtype_, type));
   if (!is_contiguous()) return Invalid("the elements of this view do not lie side by side; copy it");
+  if (!target().empty())
+    return Invalid(fmt::format("the buffer lies on target \"{}\"; use copy_to, or to_target(\"host\")", target()));
   if (data() == nullptr) return Invalid("the buffer's memory is the farm's only; use copy_to");
   return {};
 }
@@ -157,6 +194,12 @@ Result<void> Buffer::try_copy_from(const void* from, size_t given) const {
   if (given != bytes()) return Invalid(fmt::format("the array has {} bytes, given are {}", bytes(), given));
   RBC_RETURN_IF_ERROR(state_->CheckAlive());
   if (size_ == 0) return {};
+  if (!target().empty()) {
+    return ByWayOfHost(*this, state_->core, [&](const Buffer& part, const Buffer& here, size_t first) -> Status {
+      RBC_RETURN_IF_ERROR(here.try_copy_from(static_cast<const char*>(from) + first, here.bytes()));
+      return part.try_copy_from(here);
+    });
+  }
   const auto runs = client::RunsOf(shape_, strides_, element_size_);
   if (auto* memory = static_cast<char*>(data())) {
     client::Scatter(memory, from, runs);
@@ -169,6 +212,12 @@ Result<void> Buffer::try_copy_to(void* to, size_t given) const {
   if (given != bytes()) return Invalid(fmt::format("the array has {} bytes, there is room for {}", bytes(), given));
   RBC_RETURN_IF_ERROR(state_->CheckAlive());
   if (size_ == 0) return {};
+  if (!target().empty()) {
+    return ByWayOfHost(*this, state_->core, [&](const Buffer& part, const Buffer& here, size_t first) -> Status {
+      RBC_RETURN_IF_ERROR(here.try_copy_from(part));
+      return here.try_copy_to(static_cast<char*>(to) + first, here.bytes());
+    });
+  }
   const auto runs = client::RunsOf(shape_, strides_, element_size_);
   if (const auto* memory = static_cast<const char*>(data())) {
     client::Gather(to, memory, runs);
@@ -176,6 +225,26 @@ Result<void> Buffer::try_copy_to(void* to, size_t given) const {
   }
   RBC_ASSIGN_OR_RETURN(const auto extent, types::ExtentOf(shape_, strides_, element_size_));
   return Download(*state_, offset_, extent, runs, static_cast<char*>(to), given);
+}
+
+Result<void> Buffer::try_copy_from(const Buffer& from) const {
+  if (from.dtype_ != dtype_ || from.shape_ != shape_)
+    return Invalid(fmt::format("`{}` of shape {} cannot be copied to `{}` of shape {}", from.dtype_,
+                               types::ShapeText(from.shape_), dtype_, types::ShapeText(shape_)));
+  const auto& core = *state_->core;
+  if (from.state_->core->farm != core.farm) return Invalid("the array to copy from belongs to another connection");
+  RBC_RETURN_IF_ERROR(state_->CheckAlive());
+  RBC_RETURN_IF_ERROR(from.state_->CheckAlive());
+  if (size_ == 0) return {};
+  return core.farm->AskIn(state_->owned.epoch, core.DeadlineOf(0),
+                          [source = detail::Inside::RefTo(from), destination = detail::Inside::RefTo(*this)](
+                              wire::FarmClient& client) { client.buffer_copy(source, destination); });
+}
+
+Result<Buffer> Buffer::try_to_target(std::string target) const {
+  RBC_ASSIGN_OR_RETURN(Buffer out, detail::Inside::MakeBuffer(state_->core, SpecOf(*this, shape_, target)));
+  RBC_RETURN_IF_ERROR(out.try_copy_from(*this));
+  return out;
 }
 
 Result<Buffer> Buffer::try_slice(size_t dimension, int64_t start, int64_t stop, int64_t step) const {
@@ -227,6 +296,9 @@ void Buffer::free() const {
 Result<Buffer> detail::Inside::MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec) {
   RBC_ASSIGN_OR_RETURN(auto owned, core->farm->CreateBuffer(spec, core->DeadlineOf(0)));
   RBC_RETURN_IF_ERROR(CheckInfo(owned.info));
+  // A farm of before 1.3 knows no devices here.
+  if (spec.target != owned.info.target)
+    return Error(ErrorKind::kUnsupported, fmt::format("this farm keeps no arrays on target \"{}\"", spec.target));
   return Buffer(std::make_shared<BufferState>(core, std::move(owned)));
 }
 
@@ -236,6 +308,7 @@ Result<Buffer> RemoteJIT::try_empty(std::string dtype, std::vector<int64_t> shap
   spec.shape = std::move(shape);
   spec.fortran = options.fortran;
   if (!options.name.empty()) spec.__set_name(options.name);
+  if (!options.target.empty() && options.target != kHost) spec.__set_target(options.target);
   return detail::Inside::MakeBuffer(core_, spec);
 }
 
@@ -253,7 +326,8 @@ Result<std::vector<BufferDescription>> RemoteJIT::try_buffers() const {
     return reply;
   }));
   std::vector<BufferDescription> out;
-  for (const auto& info : infos) out.push_back({info.id, info.name, info.dtype, info.shape, info.strides, info.bytes});
+  for (const auto& info : infos)
+    out.push_back({info.id, info.name, info.dtype, info.shape, info.strides, info.bytes, info.target});
   return out;
 }
 

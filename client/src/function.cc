@@ -48,6 +48,12 @@ class Residents {
   // Nothing: on this target it is sent as any memory of this process. kUnsupported: nor can it be. kBufferLost.
   Expected<bool> Take(const BufferState& buffer, const void* data) {
     RBC_RETURN_IF_ERROR(buffer.CheckAlive());
+    if (const auto& info = buffer.owned.info; !info.target.empty())
+      return Error(
+          ErrorKind::kUnsupported,
+          fmt::format("buffer {} lies on target \"{}\", and calls take arrays of the farm's own memory; copy it by "
+                      "to_target(\"host\")",
+                      info.id, info.target));
     if (buffer.core->farm != caller_.core->farm)
       return Error(ErrorKind::kInvalidArgument, "the array is of another connection to a farm; copy it first");
     epoch_ = buffer.owned.epoch;

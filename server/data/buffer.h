@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/data/device_heap.h"
 #include "server/data/session_arena.h"
 
 namespace rbc::server {
@@ -18,33 +19,49 @@ struct BufferSpec {
   bool fortran = false;  // the first dimension is innermost
 };
 
-// Immutable but for its bytes, which the client and its workers change at any time. Keeps its place in the arena: the
-// session's directory holds it, and so does whoever works on it.
+// Immutable but for its bytes, which the client and its workers change at any time. Keeps its place, in the arena or on
+// a device: the session's directory holds it, and so does whoever works on it.
 class Buffer {
  public:
   static Expected<std::shared_ptr<const Buffer>> Create(uint64_t id, BufferSpec spec,
                                                         std::shared_ptr<SessionArena> arena);
-  ~Buffer() { arena_->Release(range_); }
+  // Blocks.
+  static Expected<std::shared_ptr<const Buffer>> CreateOn(uint64_t id, BufferSpec spec,
+                                                          std::shared_ptr<DeviceHeap> device);
+  ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
   uint64_t id() const { return id_; }
   const BufferSpec& spec() const { return spec_; }
-  const std::vector<int64_t>& strides() const { return strides_; }  // bytes
-  uint64_t offset() const { return range_.offset; }                 // in the arena
-  uint64_t bytes() const { return bytes_; }
+  const std::vector<int64_t>& strides() const { return layout_.strides; }  // bytes
+  uint64_t bytes() const { return layout_.bytes; }
+
+  // Null: it lies in the arena.
+  const std::shared_ptr<DeviceHeap>& device() const { return device_; }
+  uint32_t slot() const { return slot_; }  // REQUIRES: device()
+  // REQUIRES: no device().
+  uint64_t offset() const { return range_.offset; }  // in the arena
   char* data() const { return arena_->data() + range_.offset; }
+  // As messages call it: `"prices" (17)`, or its number alone.
+  std::string Title() const;
 
  private:
-  Buffer(uint64_t id, BufferSpec spec, std::vector<int64_t> strides, uint64_t bytes,
-         std::shared_ptr<SessionArena> arena, Range range);
+  struct Layout {
+    std::vector<int64_t> strides;
+    uint64_t bytes = 0;
+  };
+  static Expected<Layout> Check(BufferSpec* spec);
+  Buffer(uint64_t id, BufferSpec spec, Layout layout, std::shared_ptr<SessionArena> arena, Range range);
+  Buffer(uint64_t id, BufferSpec spec, Layout layout, std::shared_ptr<DeviceHeap> device, uint32_t slot);
 
   const uint64_t id_;
   const BufferSpec spec_;
-  const std::vector<int64_t> strides_;
-  const uint64_t bytes_;
+  const Layout layout_;
   const std::shared_ptr<SessionArena> arena_;
-  const Range range_;
+  const Range range_{};
+  const std::shared_ptr<DeviceHeap> device_;
+  const uint32_t slot_ = 0;
 };
 
 }  // namespace rbc::server

@@ -11,6 +11,8 @@
 namespace rbc::server {
 namespace {
 
+Error Ended() { return {ErrorKind::kUnknownSession, "the session has ended; say hello again"}; }
+
 Error Lost(uint64_t id) {
   return {ErrorKind::kBufferLost,
           fmt::format("this session has no buffer {} (any more); it was freed, or went with another session", id)};
@@ -31,7 +33,7 @@ SessionData::SessionData(const DataLimits& limits, DataTotals& totals, uint64_t 
     : limits_(limits), totals_(totals), next_id_(first_id) {}
 
 Expected<std::shared_ptr<SessionArena>> SessionData::ArenaLocked() {
-  if (ended_) return Error(ErrorKind::kUnknownSession, "the session has ended; say hello again");
+  if (ended_) return Ended();
   if (arena_ == nullptr) {
     RBC_ASSIGN_OR_RETURN(arena_, SessionArena::Create(limits_, totals_));
   }
@@ -43,18 +45,34 @@ Expected<std::shared_ptr<SessionArena>> SessionData::Arena() {
   return ArenaLocked();
 }
 
-Expected<std::shared_ptr<const Buffer>> SessionData::Create(BufferSpec spec) {
+Status SessionData::CheckCountLocked() const {
+  if (ended_) return Ended();
+  if (buffers_.size() < limits_.max_buffers) return {};
+  return {ErrorKind::kResourceExhausted,
+          fmt::format("the buffers of this session are used up: {} in use, 1 asked for, {} allowed; free some",
+                      buffers_.size(), limits_.max_buffers)};
+}
+
+Expected<std::shared_ptr<const Buffer>> SessionData::Create(BufferSpec spec, std::shared_ptr<DeviceHeap> device) {
+  std::shared_ptr<SessionArena> arena;
+  uint64_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (device == nullptr) {
+      RBC_ASSIGN_OR_RETURN(arena, ArenaLocked());
+    }
+    RBC_RETURN_IF_ERROR(CheckCountLocked());
+    id = next_id_++;
+  }
+  // Without the lock: a device is asked.
+  auto made = device != nullptr ? Buffer::CreateOn(id, std::move(spec), std::move(device))
+                                : Buffer::Create(id, std::move(spec), std::move(arena));
+  if (!made) return made;
   const std::lock_guard lock(mutex_);
-  RBC_ASSIGN_OR_RETURN(auto arena, ArenaLocked());
-  if (buffers_.size() >= limits_.max_buffers)
-    return Error(ErrorKind::kResourceExhausted,
-                 fmt::format("the buffers of this session are used up: {} in use, 1 asked for, {} allowed; free some",
-                             buffers_.size(), limits_.max_buffers));
-  RBC_ASSIGN_OR_RETURN(auto buffer, Buffer::Create(next_id_, std::move(spec), std::move(arena)));
-  ++next_id_;
+  RBC_RETURN_IF_ERROR(CheckCountLocked());
   ++totals_.buffers;
-  buffers_.emplace(buffer->id(), buffer);
-  return buffer;
+  buffers_.emplace(id, *made);
+  return made;
 }
 
 Status SessionData::Free(uint64_t id) {
@@ -72,7 +90,11 @@ Expected<std::shared_ptr<const Buffer>> SessionData::Find(uint64_t id) const {
   const std::lock_guard lock(mutex_);
   const auto found = buffers_.find(id);
   if (found == buffers_.end()) return Lost(id);
-  return found->second;
+  const auto& device = found->second->device();
+  const std::string why = device == nullptr ? std::string() : device->WhyLost();
+  if (why.empty()) return found->second;
+  return Error(ErrorKind::kBufferLost, fmt::format("buffer {} lay on target \"{}\" and is lost: {}; make it anew",
+                                                   found->second->Title(), device->target(), why));
 }
 
 std::vector<std::shared_ptr<const Buffer>> SessionData::All() const {
@@ -97,7 +119,7 @@ Expected<ResolvedArray> SessionData::Resolve(const wire::ArrayRef& array) const 
     return Error(ErrorKind::kInvalidArgument,
                  fmt::format("an array of {} elements at offset {} reaches beyond buffer {} of {} bytes",
                              extent.elements, array.offset, out.buffer->id(), out.buffer->bytes()));
-  out.offset = out.buffer->offset() + static_cast<uint64_t>(array.offset);
+  out.offset = static_cast<uint64_t>(array.offset) + (out.buffer->device() == nullptr ? out.buffer->offset() : 0);
   out.element_size = element.size;
   out.elements = extent.elements;
   return out;

@@ -17,7 +17,7 @@ namespace rbc::server {
 // An array that a request names, found and checked: each of its elements lies in the buffer, aligned as its type asks.
 struct ResolvedArray {
   std::shared_ptr<const Buffer> buffer;  // keeps its place until the work is done
-  uint64_t offset = 0;                   // in the arena, of the element with index 0, 0, ...
+  uint64_t offset = 0;  // of the element with index 0, 0, ...; in the arena, or in a buffer on a device
   types::Type type;
   uint64_t element_size = 0;
   int64_t elements = 0;
@@ -30,9 +30,9 @@ class SessionData {
   SessionData(const DataLimits& limits, DataTotals& totals, uint64_t first_id);
   ~SessionData() { End(); }
 
-  // kResourceExhausted, kInvalidArgument, kUnsupported.
-  Expected<std::shared_ptr<const Buffer>> Create(BufferSpec spec);
-  // kBufferLost: no such buffer (any more).
+  // On `device`, or in the arena. kResourceExhausted, kInvalidArgument, kUnsupported, errors of DeviceHeap::Take.
+  Expected<std::shared_ptr<const Buffer>> Create(BufferSpec spec, std::shared_ptr<DeviceHeap> device = nullptr);
+  // kBufferLost: no such buffer (any more), or its device's worker has died.
   Status Free(uint64_t id);
   Expected<std::shared_ptr<const Buffer>> Find(uint64_t id) const;
   std::vector<std::shared_ptr<const Buffer>> All() const;
@@ -49,6 +49,7 @@ class SessionData {
 
  private:
   Expected<std::shared_ptr<SessionArena>> ArenaLocked();  // REQUIRES: mutex_ held
+  Status CheckCountLocked() const;                        // REQUIRES: mutex_ held
 
   const DataLimits limits_;
   DataTotals& totals_;

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "base/expected.h"
+#include "server/array_iteration.h"
 #include "server/backend.h"
 #include "server/config/config.h"
 #include "server/data/session_data.h"
+#include "server/session/device_store.h"
 #include "server/session/outcomes.h"
 #include "server/session/session_module.h"
 #include "server/store/module_store.h"
@@ -43,10 +45,10 @@ struct SessionIdentity {
 };
 
 // Thread-safe.
-class Session {
+class Session : private DeviceStoreHost {
  public:
   Session(SessionIdentity identity, SessionHost& host);
-  ~Session();  // End()
+  ~Session() override;  // End()
 
   const SessionIdentity& identity() const { return identity_; }
   uint64_t id() const { return identity_.id; }
@@ -77,12 +79,26 @@ class Session {
   // Workers on a device that may go: idle, and without a module that would lose its globals.
   std::vector<std::shared_ptr<ExecutionWorker>> IdleOnDevices() const;
 
+  // Makes room on the worker's device: its buffers there go to the arena, and it ends. False: it is in use, or they
+  // find no room.
+  bool GiveUpDevice(ExecutionWorker& worker);
+
+  // A new buffer, on a device or (target empty) in the arena. Blocks. Errors of SessionData::Create and BeginOnDevice.
+  Expected<std::shared_ptr<const Buffer>> CreateBuffer(BufferSpec spec, const std::string& target);
+  // Buffers of this device are all in its worker's memory while the result lives. Errors of DeviceStore::Begin.
+  Expected<DeviceStore::Use> BeginOnDevice(DeviceHeap& device);
+  // Copies all elements between two arrays of one type and shape, wherever they lie. Blocks. kInvalidArgument, and
+  // errors of BeginOnDevice.
+  Status CopyArrays(const wire::ArrayRef& from, const wire::ArrayRef& to);
+  // Ends a buffer; its memory on a device goes at once where the device is free. kBufferLost.
+  Status FreeBuffer(uint64_t id);
+
   // Its arrays.
   SessionData& data() { return data_; }
   const SessionData& data() const { return data_; }
   // Brings the session's arena to a worker of it, once. Due before a call that names places in it
   // (worker::kInDataArena). kWorkerLost, kResourceExhausted, kDeadlineExceeded.
-  Status EnsureArena(ExecutionWorker& worker);
+  Status EnsureArena(ExecutionWorker& worker) override;
   // Brings it to all workers on this machine's processor, so that functions find the session's buffers; later ones get
   // it when they load a module.
   Status ShareArenaWithWorkers();
@@ -112,7 +128,10 @@ class Session {
     bool runs;
   };
 
-  Expected<std::shared_ptr<ExecutionWorker>> WorkerFor(const std::string& target);
+  Expected<std::shared_ptr<ExecutionWorker>> WorkerFor(const std::string& target) override;
+  Expected<std::shared_ptr<SessionArena>> Arena() override { return data_.Arena(); }
+  std::shared_ptr<DeviceStore> StoreOn(const std::string& target);
+  Status CopyOnDevice(DeviceHeap& device, const Iteration& iteration, uint64_t size, uint64_t from, uint64_t to);
   bool StopCall(int64_t request_id) const;
   bool Runs(int64_t request_id) const;
   Status Load(SessionModule& module, std::shared_ptr<ExecutionWorker>* worker);
@@ -131,6 +150,7 @@ class Session {
   std::unordered_map<uint64_t, std::shared_ptr<SessionModule>> modules_;
   std::unordered_map<Digest, SessionModule*, DigestHash> by_key_;
   std::map<std::string, std::unique_ptr<WorkerSlot>> workers_;
+  std::map<std::string, std::shared_ptr<DeviceStore>> stores_;  // by target
   std::vector<Request> requests_;
 };
 

@@ -44,6 +44,8 @@ class ExecutionWorker {
   virtual int pid() const = 0;
   // True from death on; everything then answers WorkerLost. The owner drops the worker and starts another.
   virtual bool dead() const = 0;
+  // Of a dead one, as far as it is known.
+  virtual std::string why_dead() const { return {}; }
 
   // Sends the module and runs its constructors. Blocks; errors: kWorkerLost, kRemoteCrash (in a constructor),
   // kResourceExhausted, kDeadlineExceeded. Not twice for one module id.
@@ -77,8 +79,8 @@ class ExecutionWorker {
   virtual bool Cancel(int64_t request_id) = 0;
   // Ends the process; calls in flight answer `reason`.
   virtual void Kill(Error reason) = 0;
-  // Ends the process if no lane of it is in use: nobody is inside, and whoever comes takes another worker. Blocks until
-  // it has ended. False: it is in use.
+  // Ends the process if no lane of it has anything to do: nobody is inside, and whoever comes takes another worker.
+  // Blocks until it has ended. False: it is in use.
   virtual bool Retire() { return false; }
   // When it last ran a call, or was made.
   virtual std::chrono::steady_clock::time_point last_used() const { return {}; }

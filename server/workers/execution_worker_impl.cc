@@ -13,6 +13,7 @@
 
 #include "base/error_serial.h"
 #include "server/pinned_target.h"
+#include "worker/device_frame.h"
 
 namespace rbc::server {
 namespace {
@@ -345,6 +346,7 @@ std::optional<uint32_t> ExecutionWorkerImpl::TakeUnseenLane(Use use, uint64_t co
   for (uint32_t index = lanes - most; index < lanes; ++index) {
     if (uses_[index].use != Use::kFree) continue;
     uses_[index] = LaneUse{use, cookie, 0, lane(index)->calls.load(), Clock::now(), fd};
+    uses_[index].used_at = Clock::now();
     ++unseen_;
     host_.AddTickUser(1);
     return index;
@@ -499,10 +501,12 @@ void ExecutionWorkerImpl::OnTick(Clock::time_point now) {
       }
       const uint64_t calls = lane(i)->calls.load();
       if (calls != uses_[i].seen_calls || calls % 2 == 0) {
-        if (calls != uses_[i].seen_calls)
+        if (calls != uses_[i].seen_calls) {
           uses_[i].idle_since = {};
-        else
+          uses_[i].used_at = now;
+        } else {
           stuck |= IsStuck(i, now);
+        }
         uses_[i].seen_calls = calls;
         uses_[i].seen_at = now;
         continue;
@@ -534,11 +538,32 @@ void ExecutionWorkerImpl::KillFor(uint32_t index, Error reason) {
   process_->Kill();
 }
 
+// A client's own lane is closed under its hands: it finds it dead before it posts, and asks the farm instead. A lent
+// connection comes back with what was not served.
+bool ExecutionWorkerImpl::CloseIdleLanes() {
+  const auto now = Clock::now();
+  for (uint32_t i = 0; i < uses_.size(); ++i) {
+    const Use use = uses_[i].use;
+    if (use == Use::kFree || use == Use::kDirect) continue;
+    const bool used_lately = lane(i)->calls.load() != uses_[i].seen_calls || now - uses_[i].used_at < kMostIdle;
+    if (use != Use::kLent || used_lately || uses_[i].seen_calls % 2 == 1 || HasWork(i)) return false;
+  }
+  for (uint32_t i = 0; i < uses_.size(); ++i) {
+    uint32_t state = worker::kIdle;
+    if (uses_[i].use != Use::kDirect || lane(i)->state.compare_exchange_strong(state, worker::kDead)) continue;
+    for (uint32_t closed = 0; closed < i; ++closed) {
+      state = worker::kDead;
+      if (uses_[closed].use == Use::kDirect) lane(closed)->state.compare_exchange_strong(state, worker::kIdle);
+    }
+    return false;
+  }
+  return true;
+}
+
 bool ExecutionWorkerImpl::Retire() {
   {
     const std::lock_guard lock(mutex_);
-    const auto in_use = [](const LaneUse& use) { return use.use != Use::kFree; };
-    if (dead_ || waiting_ != 0 || !loads_.empty() || std::any_of(uses_.begin(), uses_.end(), in_use)) return false;
+    if (dead_ || waiting_ != 0 || !loads_.empty() || !CloseIdleLanes()) return false;
     kill_reason_ = WorkerLost("the worker was idle and gave its device to another session", false);
     dead_.store(true, std::memory_order_release);
   }
@@ -674,7 +699,13 @@ std::string ExecutionWorkerImpl::WhyDead() const {
   return DescribeExit(exit_status_);
 }
 
+std::string ExecutionWorkerImpl::why_dead() const {
+  const std::lock_guard lock(mutex_);
+  return explained_ ? WhyDead() : std::string();
+}
+
 std::string ExecutionWorkerImpl::FunctionName(uint64_t id) const {
+  if (id == worker::kDeviceMemoryFunction) return "a copy between buffers";
   const auto found = names_.find(id);
   return found == names_.end() ? std::string() : found->second;
 }

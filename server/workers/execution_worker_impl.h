@@ -24,6 +24,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
 
   int pid() const override { return process_->pid(); }
   bool dead() const override { return dead_.load(std::memory_order_acquire); }
+  std::string why_dead() const override;
   Status Load(uint64_t module_id, const worker::LoadBlob& blob) override;
   void Unload(uint64_t module_id) override;
   Status ShareArena(const SharedMemory& arena) override;
@@ -59,6 +60,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
     int fd = -1;                     // kLent: the connection, open until it is given back
     Clock::time_point looked_at{};   // kLent and later: when was last asked whether the lane has something to do
     Clock::time_point idle_since{};  // kLent and later: it has, and nothing has happened since; zero: it has not
+    Clock::time_point used_at{};     // kLent and later: when a call was last seen
   };
   struct PendingLoad {
     bool done = false;
@@ -70,6 +72,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   void FreeUnseenLane(uint32_t index);                          // REQUIRES: mutex_ held
   std::optional<uint32_t> DirectLaneOf(uint64_t cookie) const;  // REQUIRES: mutex_ held
   bool IsUnseen(uint32_t index) const { return uses_[index].use != Use::kFree && uses_[index].use != Use::kRelay; }
+  bool CloseIdleLanes();                                // REQUIRES: mutex_ held. False: one is in use
   bool HasWork(uint32_t index) const;                   // REQUIRES: mutex_ held
   bool IsStuck(uint32_t index, Clock::time_point now);  // REQUIRES: mutex_ held
   worker::Lane* lane(uint32_t index) const { return worker::LaneAt(ring_.data(), index); }

@@ -1,5 +1,5 @@
-// Every front end on every target: call, map, reduce, scan, array function, kernel, status, crash, print. A cell runs
-// or is a typed refusal. SPDX-License-Identifier: Apache-2.0
+// Every front end on every target: call, map, arrays that stay, reduce, scan, array function, kernel, status, crash,
+// print. A cell runs or is a typed refusal. SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -328,6 +328,24 @@ TEST_P(Matrix, CxxReduce) {
   const auto rows = plus.reduce(ArrayArgument::Of(std::span(x), {3, 4000}), options).as<int64_t>();
   for (size_t i = 0; i < 3; ++i)
     EXPECT_EQ(rows.at(i), std::accumulate(x.begin() + 4000 * i, x.begin() + 4000 * (i + 1), int64_t{0})) << i;
+}
+
+TEST_P(Matrix, CxxArraysThatStay) {
+  if (!Exists()) return;
+  const auto jit = Jit();
+  const auto poly = jit.function(Source::Ir(Arithmetic()), "poly", {"float64(float64, float64)"});
+  std::vector<double> x(2000);
+  std::iota(x.begin(), x.end(), 1.0);
+  const Buffer there = jit.to_device(x, {.target = target()});
+  EXPECT_EQ(there.target(), is_host() ? "" : target());
+  const ArrayArgument array{there.dtype(), nullptr, there.shape(), there.strides(), there.id(), 0};
+  ArrayMapOptions into;
+  into.out = array;
+  poly.map_arrays({array, ArrayArgument::One(0.5)}, into);
+  for (double& value : x) value = Poly(value, 0.5);
+  EXPECT_EQ(there.to_host<double>(), x);
+  const Buffer here = there.to_target("host");
+  EXPECT_EQ(here.to_host<double>(), x);
 }
 
 TEST_P(Matrix, CxxScan) {

@@ -91,6 +91,7 @@ class FakeFarm : public wire::FarmIf {
   void buffers(std::vector<wire::BufferInfo>& out) override;
   void buffer_info(wire::BufferInfo& out, int64_t id) override;
   bool buffer_recall(int64_t, const std::string&) override { return false; }
+  void buffer_copy(const wire::ArrayRef&, const wire::ArrayRef&) override {}
   void arena(wire::ArenaReply& out) override;  // none here: Unsupported
 
  private:

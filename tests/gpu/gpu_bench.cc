@@ -62,6 +62,7 @@ class Bare {
     cuda::CUcontext context = nullptr;
     Check(driver_->cuCtxCreate(&context, 0, device_), "cuCtxCreate");
     Check(driver_->cuStreamCreate(&stream_, 1), "cuStreamCreate");
+    Check(driver_->cuStreamCreate(&back_, 1), "cuStreamCreate");
   }
   const cuda::Driver& driver() const { return *driver_; }
   cuda::CUstream stream() const { return stream_; }
@@ -101,13 +102,28 @@ class Bare {
   void CopyOut(void* to, CUdeviceptr from, size_t size) const {
     Check(driver_->cuMemcpyDtoHAsync(to, from, size, stream_), "cuMemcpyDtoHAsync");
   }
+  void CopyWithin(CUdeviceptr to, CUdeviceptr from, size_t size) const {
+    Check(driver_->cuMemcpyDtoDAsync(to, from, size, stream_), "cuMemcpyDtoDAsync");
+  }
+  // On a stream of its own, beside what Wait() waits for.
+  void CopyBack(void* to, CUdeviceptr from, size_t size) const {
+    Check(driver_->cuMemcpyDtoHAsync(to, from, size, back_), "cuMemcpyDtoHAsync");
+  }
   void Wait() const { Check(driver_->cuStreamSynchronize(stream_), "cuStreamSynchronize"); }
+  void WaitForBack() const { Check(driver_->cuStreamSynchronize(back_), "cuStreamSynchronize"); }
+  size_t FreeMemory() const {
+    size_t free = 0, total = 0;
+    Check(driver_->cuMemGetInfo(&free, &total), "cuMemGetInfo");
+    return free;
+  }
+  void Free(CUdeviceptr at) const { Check(driver_->cuMemFree(at), "cuMemFree"); }
+  void FreePinned(char* at) const { Check(driver_->cuMemFreeHost(at), "cuMemFreeHost"); }
 
  private:
   void Check(int result, const char* what) const { Must(driver_->Check(result, what)); }
   std::shared_ptr<const cuda::Driver> driver_;
   cuda::CUdevice device_ = 0;
-  cuda::CUstream stream_ = nullptr;
+  cuda::CUstream stream_ = nullptr, back_ = nullptr;
   const bool dry_;
 };
 
@@ -250,30 +266,91 @@ void MeasureCode(const Bare& bare, const std::string& folder) {
   }
 }
 
-// ---- Host arrays both ways ---------------------------------------------------------------------------------------
+// ---- Arrays ------------------------------------------------------------------------------------------------------
 
+ArrayArgument In(const Buffer& buffer) {
+  return {buffer.dtype(), nullptr, buffer.shape(), buffer.strides(), buffer.id(), buffer.offset()};
+}
+
+// An addition of arrays on a target, written into a third one.
+class Addition {
+ public:
+  Addition(const Bare& bare, const RemoteJIT& jit, size_t rows, const std::string& target)
+      : dry_(bare.dry()),
+        add_(jit.function(Source::Ir(kAdd), "add", {"float64(float64, float64)"})),
+        x_(Make(jit, rows, target)),
+        y_(Make(jit, rows, target)),
+        z_(Make(jit, rows, target)) {
+    const std::vector<double> ones(1 << 20, 1.5), twos(1 << 20, 2);
+    for (size_t first = 0; first < rows; first += ones.size()) {
+      const size_t count = std::min(ones.size(), rows - first);
+      Part(x_, first, count).copy_from(std::span(ones).first(count));
+      Part(y_, first, count).copy_from(std::span(twos).first(count));
+    }
+    into_.out = In(z_);
+  }
+  void Run() const { add_.map_arrays({In(x_), In(y_)}, into_); }
+  void CheckResult() const {
+    for (const size_t row : {size_t{0}, z_.bytes() / 16, z_.bytes() / 8 - 1})
+      if (Part(z_, row, 1).to_host<double>()[0] != 3.5 && !dry_) Die("the farm's map adds wrong");
+  }
+
+ private:
+  static Buffer Make(const RemoteJIT& jit, size_t rows, const std::string& target) {
+    return jit.empty<double>({static_cast<int64_t>(rows)}, {.target = target});
+  }
+  static Buffer Part(const Buffer& all, size_t first, size_t count) {
+    return all.slice(0, static_cast<int64_t>(first), static_cast<int64_t>(first + count));
+  }
+  const bool dry_;
+  const Caller add_;
+  const Buffer x_, y_, z_;
+  ArrayMapOptions into_;
+};
+
+constexpr double Moved(size_t arrays, size_t bytes) { return static_cast<double>(arrays) * static_cast<double>(bytes); }
+
+// Arrays that stay on the GPU: bytes read and written a second, against a copy within the GPU.
+void MeasureResident(const Bare& bare, const RemoteJIT& jit) {
+  const size_t most = bare.dry() ? 1000 : size_t{1} << 28;
+  const size_t rows = std::min(most, bare.FreeMemory() / 16 / sizeof(double)), bytes = rows * sizeof(double);
+  const Addition addition(bare, jit, rows, "cuda");
+  const CUdeviceptr from = bare.OnDevice(bytes), to = bare.OnDevice(bytes);
+  const auto copy = [&] {
+    bare.CopyWithin(to, from, bytes);
+    bare.Wait();
+  };
+  const auto [ours, floor] = ByTurns(
+      bare.dry(), 20, [&] { addition.Run(); }, copy);
+  addition.CheckResult();
+  Report("resident add / copy on the GPU", "MB/s", Moved(3, bytes) / ours, Moved(2, bytes) / floor, 0.9, false);
+  bare.Free(from);
+  bare.Free(to);
+}
+
+// Arrays in the farm's memory: two go there, one comes back; against pinned copies of the same bytes both ways at once.
 void MeasureHostArrays(const Bare& bare, const RemoteJIT& jit) {
-  const size_t rows = bare.dry() ? 1000 : size_t{1} << 20, bytes = rows * sizeof(double);
+  const size_t rows = bare.dry() ? 1000 : size_t{1} << 26, bytes = rows * sizeof(double);
+  const Addition addition(bare, jit, rows, "host");
   const CUdeviceptr there = bare.OnDevice(3 * bytes);
   char* const here = bare.Pinned(3 * bytes);
   const auto copies = [&] {
     bare.CopyIn(there, here, 2 * bytes);
-    bare.CopyOut(here + 2 * bytes, there + 2 * bytes, bytes);
+    bare.CopyBack(here + 2 * bytes, there + 2 * bytes, bytes);
     bare.Wait();
+    bare.WaitForBack();
   };
-  const auto add = jit.function<double(double, double)>(Source::Ir(kAdd), "add");
-  std::vector<double> x(rows, 1.5), y(rows, 2);
-  const auto map = [&] {
-    const auto sums = add.map(x, y);
-    if (sums[rows / 2] != 3.5 && !bare.dry()) Die("the farm's map adds wrong");
-  };
-  const auto [ours, floor] = ByTurns(bare.dry(), 5, map, copies);
-  const double moved = 3.0 * static_cast<double>(bytes);
-  Report("map of host arrays / pinned copies", "MB/s", moved / ours, moved / floor, 0.85, false);
+  const auto [ours, floor] = ByTurns(
+      bare.dry(), 3, [&] { addition.Run(); }, copies);
+  addition.CheckResult();
+  Report("map of host arrays / pinned copies", "MB/s", Moved(3, bytes) / ours, Moved(3, bytes) / floor, 0.85, false);
+  bare.Free(there);
+  bare.FreePinned(here);
 }
 
 int Run(const std::string& folder, const std::string& driver, bool dry) {
   harness::FarmOptions options;
+  options.Set("targets.cuda", "session_memory", "\"16 GiB\"");
   if (!driver.empty()) options.Set("targets.cuda", "driver", '"' + driver + '"');
   const harness::Farm farm(options);
   RemoteJIT::Options jit_options;
@@ -281,6 +358,7 @@ int Run(const std::string& folder, const std::string& driver, bool dry) {
   const RemoteJIT jit(farm.unix_address(), std::move(jit_options));
   const Bare bare(driver, dry);
   MeasureCalls(bare, jit);
+  MeasureResident(bare, jit);
   MeasureHostArrays(bare, jit);
   MeasureCode<double>(bare, folder);
   MeasureCode<float>(bare, folder);

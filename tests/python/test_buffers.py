@@ -235,3 +235,44 @@ def test_they_are_arguments_of_functions_over_arrays_on_a_gpu(client):
 def _negate(x):
     for i in range(x.shape[0]):
         x[i] = -x[i]
+
+
+def test_they_lie_on_devices(client):
+    x = np.arange(24.0).reshape(4, 6)
+    there = client.to_device(x, name="there", target="cuda")
+    assert there.target == "cuda" and not there.is_shared and "on cuda" in repr(there)
+    assert [each["target"] for each in client.buffers if each["name"] == "there"] == ["cuda"]
+    assert np.array_equal(np.asarray(there), x) and np.array_equal(there[1:, ::-2].get(), x[1:, ::-2])
+    there[2] = 7
+    x[2] = 7
+    assert np.array_equal(there.get(), x)
+    fortran = client.to_device(np.asfortranarray(x), target="cuda")
+    assert fortran.strides == np.asfortranarray(x).strides and np.array_equal(fortran.get(), x)
+    with pytest.raises(ValueError, match="without a copy"):
+        there.__array__(copy=False)
+    # Between targets, whole and in part.
+    assert client.to_device(there) is there and client.to_device(there, target="cuda") is there
+    for target in ("host", "cuda:0", "cuda32"):
+        moved, part = client.to_device(there, target=target), client.to_device(there[:, 1], target=target)
+        assert moved.target == part.target == target
+        assert np.array_equal(moved.get(), x) and np.array_equal(part.get(), x[:, 1])
+    # Functions of this target take them, others say what to do.
+    f = client("float64(float64, float64)", target="cuda")(lambda a, b: a - b)
+    result = f(there, there[0])
+    assert result.target == "cuda" and np.array_equal(result.get(), x - x[0])
+    assert f(there, 1.0, out=there) is there and np.array_equal(there.get(), x - 1)
+    assert np.array_equal(f(there, np.ones(6)).get(), x - 2)
+    with pytest.raises(rbc.InvalidArgument, match="to_device"):
+        client("float64(float64, float64)")(lambda a, b: a + b)(there, 1.0)
+    with pytest.raises(rbc.UnknownTarget):
+        client.empty(3, target="gpu")
+
+
+def test_those_of_a_device_go_with_its_worker(client):
+    there = client.to_device(np.arange(3.0), name="prices", target="cuda")
+    far = client("int64(int64*, int64)", target="cuda")(lambda data, i: data[i])
+    with pytest.raises(rbc.RemoteCrash):
+        far(np.arange(4), 1 << 44)
+    with pytest.raises(rbc.BufferLost, match="prices"):
+        there.get()
+    assert client.to_device(np.arange(3.0), target="cuda").get().tolist() == [0, 1, 2]

@@ -61,6 +61,16 @@ def test_reduce(cell):
     assert np.array_equal(add.reduce(x, axis=1), x.sum(axis=1))
 
 
+def test_arrays_that_stay(cell, target):
+    add = cell.function("float64(float64, float64)", lambda a, b: a + b)
+    x = np.arange(3000.0).reshape(3, 1000)
+    there = cell.rjit.to_device(x, target=target)
+    assert there.target == target and np.array_equal(there.get(), x)
+    doubled = add(there, there)
+    assert doubled.target == target and np.array_equal(doubled.get(), x + x)
+    assert add.reduce(there, axis=None) == x.sum()
+
+
 def test_scan(cell):
     add = cell.function("int64(int64, int64)", lambda a, b: a + b)
     x = np.arange(6000).reshape(3, 2000)

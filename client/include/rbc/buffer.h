@@ -30,11 +30,13 @@ struct BufferDescription {
   std::vector<int64_t> shape;
   std::vector<int64_t> strides;  // bytes
   int64_t bytes = 0;
+  std::string target{};  // the device that it lies on; "": the farm's own memory
 };
 
 struct BufferOptions {
   std::string name{};    // for people
   bool fortran = false;  // the first dimension is innermost, else the last
+  std::string target{};  // "cuda", "cuda:1": in the memory of that device; "", "host": in the farm's own
 };
 
 // An n-dimensional array in the memory of a session, or a view of one. Copies and views are the same array; it is freed
@@ -44,6 +46,7 @@ class RBC_API Buffer {
  public:
   int64_t id() const;
   const std::string& name() const;
+  const std::string& target() const;  // the device that it lies on; "": the farm's own memory
   const std::string& dtype() const { return dtype_; }
   const std::vector<int64_t>& shape() const { return shape_; }
   const std::vector<int64_t>& strides() const { return strides_; }  // bytes; may be negative in views
@@ -92,6 +95,14 @@ class RBC_API Buffer {
     copy_to(std::span<T>(out));
     return out;
   }
+
+  // A new array with these elements, on another device or, with "host", in the farm's memory. They do not travel to
+  // this machine. kBusy: the device is in use; errors of try_empty.
+  Result<Buffer> try_to_target(std::string target) const;
+  Buffer to_target(std::string target) const { return ValueOrThrow(try_to_target(std::move(target))); }
+  // All elements of an array of the same type and shape in the same session, wherever both lie. kInvalidArgument.
+  Result<void> try_copy_from(const Buffer& from) const;
+  void copy_from(const Buffer& from) const { ValueOrThrow(try_copy_from(from)); }
 
   // Views: the same memory, nothing is copied. Of `dimension` the indices start, start + step, ... before `stop`
   // (behind it where step is negative; -1 as stop is then the array's begin). kInvalidArgument.

@@ -146,7 +146,7 @@ def call(caller, args, out=None, where=True, accuracy=None, **others):
     outs = _outs(out, signature[0])
     shape = _shape(operands, mask, outs)
     stays = any(isinstance(value, DeviceArray) for value in values)
-    target = _target(caller, function, signature[0], outs, shape, mask, stays)
+    target = _target(caller, function, signature[0], outs, shape, mask, stays, _device(operands))
     _map(caller, index, operands, target, mask, shape, _accuracy(caller, accuracy))
     if target is None:
         return None
@@ -169,6 +169,11 @@ def _mask(function, where):
     if mask.dtype != bool:
         raise TypeError(f"where is an array of {mask.dtype}; give bool")
     return mask
+
+
+def _device(arrays):
+    """The device where the first of them lies; None: none lies on one."""
+    return next((a.target for a in arrays if isinstance(a, DeviceArray) and a.target != "host"), None)
 
 
 def _outs(out, result):
@@ -207,7 +212,7 @@ def _shape(operands, mask, outs):
     return shape
 
 
-def _target(caller, function, result, outs, shape, mask, stays):
+def _target(caller, function, result, outs, shape, mask, stays, device=None):
     """The array that the farm writes into: the one given where it is of the result's type, else a new one."""
     if result.is_void:
         return None
@@ -218,7 +223,7 @@ def _target(caller, function, result, outs, shape, mask, stays):
     if outs is not None and not result.is_struct and _takes_result(function, outs[0], dtype):
         return outs[0]
     if outs is None and stays and mask is None and not result.is_struct:
-        return empty(caller._rjit, shape, dtype, "C", None)
+        return empty(caller._rjit, shape, dtype, "C", None, device)
     return numpy.empty(shape, dtype) if mask is None else numpy.zeros(shape, dtype)
 
 

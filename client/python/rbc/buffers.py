@@ -59,6 +59,11 @@ class DeviceArray:
         return self._buffer.name
 
     @property
+    def target(self):
+        """The device in whose memory it lies; "host": the farm's own."""
+        return self._buffer.target or "host"
+
+    @property
     def buffer_id(self):
         return self._buffer.id
 
@@ -73,7 +78,7 @@ class DeviceArray:
         return self.shape[0]
 
     def __repr__(self):
-        where = "shared" if self.is_shared else "remote"
+        where = "shared" if self.is_shared else "remote" if self.target == "host" else f"on {self.target}"
         return f"<rbc array: {self.dtype} {self.shape}, {where}>"
 
     def _repr_html_(self):
@@ -129,7 +134,7 @@ class DeviceArray:
         if self.is_shared:
             array = self._over(self._buffer)
         elif copy is False:
-            raise ValueError("the array is on another machine; it cannot be had without a copy")
+            raise ValueError("the array is in memory of another machine or device; it cannot be had without a copy")
         else:
             return self.get().astype(dtype or self.dtype, copy=False)
         return numpy.array(array, dtype=dtype, copy=True) if copy or (dtype and dtype != self.dtype) else array
@@ -182,24 +187,39 @@ class DeviceArray:
         raise InvalidArgument("an array of a farm cannot be pickled: it belongs to this session; get() it first")
 
 
-def empty(rjit, shape, dtype, order, name):
+def empty(rjit, shape, dtype, order, name, target=None):
     dtype = numpy.dtype(dtype)
     shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple(shape)
     if dtype.kind not in "biufc" or not dtype.isnative or dtype.itemsize > 16 or dtype == numpy.longdouble:
         raise InvalidArgument(f"a farm has no arrays of {dtype}; numbers and bool can be")
     if order not in ("C", "F"):
         raise InvalidArgument(f"order is {order!r}; 'C' or 'F'")
-    return DeviceArray._whole(rjit._farm.empty(dtype_text(dtype), [int(n) for n in shape], order == "F", name or ""))
+    return DeviceArray._whole(
+        rjit._farm.empty(dtype_text(dtype), [int(n) for n in shape], order == "F", name or "", target or ""))
 
 
-def to_device(rjit, value, name):
+def to_device(rjit, value, name, target=None):
     if isinstance(value, DeviceArray):
-        return value
+        return value if target in (None, value.target) else _elsewhere(rjit, value, name, target)
     array = to_numpy(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-    made = empty(rjit, array.shape, array.dtype, "F" if fortran else "C", name)
+    made = empty(rjit, array.shape, array.dtype, _order(array), name, target)
     if array.size:
         made.set(array)
+    return made
+
+
+def _order(array):
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+def _elsewhere(rjit, array, name, target):
+    """A copy on another target. Of a whole array nothing travels to this machine."""
+    whole = DeviceArray._whole(array._buffer)
+    if (whole.shape, whole.strides, 0) != (array.shape, array.strides, array.offset):
+        return to_device(rjit, array.get(), name, target)
+    made = empty(rjit, array.shape, array.dtype, _order(array._outline()), name, target)
+    if array.size:
+        made._buffer.copy_from(array._buffer)
     return made

@@ -256,17 +256,19 @@ class RemoteJIT:
 
     # ---- arrays that stay there ------------------------------------------------------------------------------------
 
-    def empty(self, shape, dtype=float, order="C", name=None):
-        """A new array in the farm's memory, a DeviceArray; its elements are what they happen to be."""
+    def empty(self, shape, dtype=float, order="C", name=None, target=None):
+        """A new array in the farm's memory, a DeviceArray; its elements are what they happen to be. With a target ("cuda",
+        "cuda:1") it lies in the memory of that device."""
         from . import buffers
 
-        return buffers.empty(self, shape, dtype, order, name)
+        return buffers.empty(self, shape, dtype, order, name, target)
 
-    def to_device(self, array, name=None):
-        """The array, or what NumPy makes one of, in the farm's memory: a DeviceArray."""
+    def to_device(self, array, name=None, target=None):
+        """The array, or what NumPy makes one of, in the farm's memory or, with a target ("cuda", "cuda:1"), in that of a
+        device: a DeviceArray. One that lies elsewhere is copied there; "host" is the farm's own memory."""
         from . import buffers
 
-        return buffers.to_device(self, array, name)
+        return buffers.to_device(self, array, name, target)
 
     @property
     def buffers(self):

@@ -57,6 +57,11 @@ void BufferObject::Write(nb::handle from) const {
   OrThrow(WithoutGil(farm_, [&] { return raw.try_copy_from(memory.data(), memory.bytes()); }));
 }
 
+void BufferObject::CopyFrom(const BufferObject& from) const {
+  const rbc::Buffer to = Raw(), source = from.Raw();
+  OrThrow(WithoutGil(farm_, [&] { return to.try_copy_from(source); }));
+}
+
 void BufferObject::Free() const {
   nb::gil_scoped_release release;
   buffer_.free();
@@ -66,6 +71,7 @@ void DefineBuffer(nb::module_& module) {
   nb::class_<BufferObject>(module, "Buffer", nb::type_slots(kBufferSlots))
       .def_prop_ro("id", [](const BufferObject& b) { return b.buffer().id(); })
       .def_prop_ro("name", [](const BufferObject& b) { return b.buffer().name(); })
+      .def_prop_ro("target", [](const BufferObject& b) { return b.buffer().target(); })
       .def_prop_ro("dtype", [](const BufferObject& b) { return b.buffer().dtype(); })
       .def_prop_ro("shape", [](const BufferObject& b) { return b.buffer().shape(); })
       .def_prop_ro("strides", [](const BufferObject& b) { return b.buffer().strides(); })
@@ -73,6 +79,7 @@ void DefineBuffer(nb::module_& module) {
       .def_prop_ro("is_shared", [](const BufferObject& b) { return b.buffer().data() != nullptr; })
       .def("read", &BufferObject::Read)
       .def("write", &BufferObject::Write)
+      .def("copy_from", &BufferObject::CopyFrom)
       .def("free", &BufferObject::Free);
 }
 

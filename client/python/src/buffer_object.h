@@ -23,6 +23,8 @@ class BufferObject {
   // Its bytes as they lie there, from and to memory of this process of as many.
   void Read(nb::handle into) const;
   void Write(nb::handle from) const;
+  // Of the same type, shape and order, in the same session; nothing travels.
+  void CopyFrom(const BufferObject& from) const;
   void Free() const;
 
  private:

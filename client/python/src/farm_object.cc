@@ -168,8 +168,10 @@ void FarmObject::Withdraw(const std::string& name) const {
 }
 
 std::unique_ptr<BufferObject> FarmObject::Empty(const std::string& dtype, const std::vector<int64_t>& shape,
-                                                bool fortran, const std::string& name) const {
-  auto made = WithoutGil(farm(), [&] { return rjit_.try_empty(dtype, shape, {.name = name, .fortran = fortran}); });
+                                                bool fortran, const std::string& name,
+                                                const std::string& target) const {
+  const BufferOptions options{.name = name, .fortran = fortran, .target = target};
+  auto made = WithoutGil(farm(), [&] { return rjit_.try_empty(dtype, shape, options); });
   return std::make_unique<BufferObject>(OrThrow(std::move(made)), farm());
 }
 
@@ -183,6 +185,7 @@ nb::list FarmObject::Buffers() const {
     item["dtype"] = b.dtype;
     item["shape"] = b.shape;
     item["bytes"] = b.bytes;
+    item["target"] = b.target;
     out.append(item);
   }
   return out;
@@ -233,7 +236,8 @@ void DefineFarm(nb::module_& module) {
           nb::arg("allow_contract") = false)
       .def("connect", &FarmObject::Connect)
       .def("withdraw", &FarmObject::Withdraw)
-      .def("empty", &FarmObject::Empty)
+      .def("empty", &FarmObject::Empty, nb::arg("dtype"), nb::arg("shape"), nb::arg("fortran"), nb::arg("name"),
+           nb::arg("target") = "")
       .def("buffers", &FarmObject::Buffers)
       .def("emit", &FarmObject::Emit, nb::arg("ir"), nb::arg("target"), nb::arg("kind"), nb::arg("opt_level") = 2);
 }

@@ -69,7 +69,7 @@ class FarmObject {
   void Withdraw(const std::string& name) const;
   // New, with whatever its elements happen to be.
   std::unique_ptr<BufferObject> Empty(const std::string& dtype, const std::vector<int64_t>& shape, bool fortran,
-                                      const std::string& name) const;
+                                      const std::string& name, const std::string& target) const;
   nb::list Buffers() const;
   nb::object Emit(const nb::bytes& ir, const std::string& target, int kind, int opt_level) const;
 

@@ -121,6 +121,7 @@ class Packer {
       out->result = *ref;
       out->result.__isset.data = false;
       out->result.data.clear();
+      if (ref->__isset.buffer) out->written = static_cast<uint64_t>(ref->buffer);
       if (!ref->__isset.buffer) {
         out->call.__set_return_from(static_cast<int32_t>(at));
         returned_ = ref->data.size();

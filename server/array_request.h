@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct PackedArrays {
   bool empty = false;                             // there is nothing to run: the result is complete
   std::string fill;                               // with `empty`: what a kept result holds
   std::vector<std::shared_ptr<const void>> kept;  // as long as it runs; not empty: the worker needs the arena
+  std::optional<uint64_t> written;                // a buffer that held something before
 };
 
 // What a request over arrays needs to know.

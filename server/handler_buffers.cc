@@ -48,9 +48,12 @@ void Handler::buffer_info(wire::BufferInfo& reply, const int64_t id) {
   reply = InfoOf(*OrThrow(session()->data().Find(static_cast<uint64_t>(id))));
 }
 
-bool Handler::buffer_recall(const int64_t id, const std::string& /*digest*/) {
-  OrThrow(session()->data().Find(static_cast<uint64_t>(id)));
-  return false;  // it has to be sent
+bool Handler::buffer_recall(const int64_t id, const std::string& digest) {
+  const auto mine = session();
+  auto& data = mine->data();
+  OrThrow(data.Find(static_cast<uint64_t>(id)));
+  if (!may_block_) return false;  // looking takes long; it can be sent
+  return OrThrow(data.Recall(static_cast<uint64_t>(id), digest));
 }
 
 void Handler::arena(wire::ArenaReply& reply) {

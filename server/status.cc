@@ -125,7 +125,10 @@ json Pool(const PoolCounters& c) {
 }
 
 json Data(const DataTotals& totals, uint64_t limit) {
-  return {{"bytes", totals.bytes.load()}, {"buffers", totals.buffers.load()}, {"max_bytes", limit}};
+  return {{"bytes", totals.bytes.load()},
+          {"buffers", totals.buffers.load()},
+          {"spare_bytes", totals.spare.load()},
+          {"max_bytes", limit}};
 }
 
 json Highlights(const FarmConfig& c) {

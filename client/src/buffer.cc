@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "client/src/buffer_state.h"
+#include "client/src/recall.h"
 #include "client/src/strided_copy.h"
 #include "types/array.h"
 #include "types/array_extent.h"
@@ -52,6 +53,13 @@ class Progress {
 Status Upload(const detail::BufferState& state, int64_t offset, const client::Runs& runs, const char* from,
               uint64_t bytes) {
   const auto& core = *state.core;
+  const bool whole = runs.shape.empty() && bytes == static_cast<uint64_t>(state.owned.info.bytes);
+  if (whole && client::WouldRecall(core.options.recall, core.farm->IsFar(), bytes) &&
+      core.farm->KnowsRecall(state.owned.epoch)) {
+    RBC_ASSIGN_OR_RETURN(const bool known, client::Recall(*core.farm, state.owned.epoch, state.owned.info.id,
+                                                          {from, bytes}, core.DeadlineOf(0)));
+    if (known) return {};
+  }
   return core.farm->CopyIn(state.owned.epoch, core.DeadlineOf(0), [&](client::BulkChannel& channel) {
     Progress progress(core, bytes);
     Status status;

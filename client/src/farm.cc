@@ -232,6 +232,8 @@ Expected<Farm::Socket> Farm::OpenSocket(const Address& address, const Deadline& 
                  fmt::format("a token is for the farm at {}, and others could read it on the way; write tls:// before "
                              "the address, or do without the token (RBC_TOKEN, token in rbc/client.toml)",
                              address.text));
+  const std::lock_guard lock(mutex_);
+  state_->far = !out.same_machine;
   return out;
 }
 

@@ -209,6 +209,11 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // Whether the session is the one of now, as far as is known here.
   bool IsCurrent(uint64_t epoch);
 
+  // Whether bytes go over a network to it, as far as is known here.
+  bool IsFar();
+  // Whether the farm of this session can be asked for arrays by digest.
+  bool KnowsRecall(uint64_t epoch);
+
   // hello's reply of the current session; says hello if there is none.
   Expected<std::shared_ptr<const wire::HelloReply>> Hello(const Deadline& deadline);
   // False: no such request runs.
@@ -241,6 +246,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
     std::vector<int64_t> unloads;           // modules to be unloaded when a connection is at hand
     std::vector<int64_t> frees;             // buffers likewise
     std::shared_ptr<const ArenaMap> arena;  // of this session
+    bool far = false;                       // the last socket led to another machine
     bool asked_arena = false;               // with null above: the farm shares none with us
     std::shared_ptr<Tunnel> tunnel;
     bool connecting = false;  // somebody says hello or starts the tunnel

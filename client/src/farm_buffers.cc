@@ -108,6 +108,17 @@ bool Farm::IsCurrent(uint64_t epoch) {
   return state_->session != nullptr && state_->epoch == epoch;
 }
 
+bool Farm::IsFar() {
+  const std::lock_guard lock(mutex_);
+  return state_->far;
+}
+
+bool Farm::KnowsRecall(uint64_t epoch) {
+  constexpr int32_t kSince = 3;
+  const std::lock_guard lock(mutex_);
+  return state_->session != nullptr && state_->epoch == epoch && state_->session->protocol_minor >= kSince;
+}
+
 void Farm::FreeBuffer(uint64_t epoch, int64_t id) {
   std::unique_ptr<Connection> connection;
   {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "client/src/core.h"
+#include "client/src/recall.h"
 #include "client/src/symbols.h"
 #include "thrift/error_wire.h"
 
@@ -25,6 +26,7 @@ RemoteJIT::RemoteJIT(std::string_view address, Options options) : core_(std::mak
   if (options.connect_timeout.count() > 0) farm_options.connect_timeout_ms = options.connect_timeout.count();
   farm_options.direct = options.direct;
   core_->options = std::move(options);
+  core_->options.recall = ValueOrThrow(client::RecallChoice(core_->options.recall));
   core_->farm = client::Farm::Create(std::move(endpoint), farm_options);
 }
 

@@ -52,7 +52,7 @@ Buffer::~Buffer() {
   if (device_ != nullptr)
     device_->Release(slot_);
   else
-    arena_->Release(range_);
+    arena_->Release(range_, spare_);
 }
 
 std::string Buffer::Title() const {

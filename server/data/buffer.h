@@ -45,6 +45,11 @@ class Buffer {
   char* data() const { return arena_->data() + range_.offset; }
   // As messages call it: `"prices" (17)`, or its number alone.
   std::string Title() const;
+  // From here on it counts against no quota: it is kept as long as nobody wants its memory. False: somebody does.
+  bool BecomeSpare() const {
+    if (!spare_) spare_ = arena_->Spare(range_);
+    return spare_;
+  }
 
  private:
   struct Layout {
@@ -62,6 +67,7 @@ class Buffer {
   const Range range_{};
   const std::shared_ptr<DeviceHeap> device_;
   const uint32_t slot_ = 0;
+  mutable bool spare_ = false;  // the directory's lock guards it
 };
 
 }  // namespace rbc::server

@@ -28,7 +28,10 @@ Expected<std::shared_ptr<SessionArena>> SessionArena::Create(const DataLimits& l
 SessionArena::SessionArena(SharedMemory memory, const DataLimits& limits, DataTotals& totals)
     : memory_(std::move(memory)), limits_(limits), totals_(totals), ranges_(memory_.size()) {}
 
-SessionArena::~SessionArena() { totals_.bytes -= used_; }
+SessionArena::~SessionArena() {
+  totals_.bytes -= used_;
+  totals_.spare -= spare_;
+}
 
 Expected<Range> SessionArena::Take(uint64_t bytes) {
   const uint64_t limit = memory_.size();
@@ -52,18 +55,28 @@ Expected<Range> SessionArena::Take(uint64_t bytes) {
   return *range;
 }
 
-void SessionArena::Release(Range range) {
+bool SessionArena::Spare(Range range) {
+  const std::lock_guard lock(mutex_);
+  if (totals_.bytes + totals_.spare > limits_.farm_bytes) return false;
+  used_ -= range.size;
+  spare_ += range.size;
+  totals_.spare += range.size;
+  totals_.bytes -= range.size;
+  return true;
+}
+
+void SessionArena::Release(Range range, bool spare) {
   const std::lock_guard lock(mutex_);
   ranges_.Release(range);
-  used_ -= range.size;
-  totals_.bytes -= range.size;
+  (spare ? spare_ : used_) -= range.size;
+  (spare ? totals_.spare : totals_.bytes) -= range.size;
   kept_ += range.size;
   if (kept_ > kMostKept) DiscardFree();
 }
 
 void SessionArena::Trim() {
   const std::lock_guard lock(mutex_);
-  if (resident() > used_ + kSlack) DiscardFree();
+  if (resident() > used_ + spare_ + kSlack) DiscardFree();
 }
 
 // The lock keeps the ranges free meanwhile.

@@ -17,6 +17,7 @@ namespace rbc::server {
 struct DataTotals {
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> buffers{0};
+  std::atomic<uint64_t> spare{0};  // besides, of freed arrays that may be wanted again
 };
 
 struct DataLimits {
@@ -34,7 +35,12 @@ class SessionArena {
 
   // kResourceExhausted: the session's or the farm's bound, or no free range is that large.
   Expected<Range> Take(uint64_t bytes);
-  void Release(Range range);
+  void Release(Range range, bool spare = false);
+  // A range that is still held counts as free from here on, to be released as a spare. False: the farm's memory is in
+  // use, the range still counts.
+  bool Spare(Range range);
+  // The farm's memory is wanted by others: spares have to go.
+  bool IsShort() const { return totals_.bytes + totals_.spare > limits_.farm_bytes; }
   // Gives back pages that nobody has: of released ranges, and what a client wrote where no buffer of its is.
   void Trim();
 
@@ -54,6 +60,7 @@ class SessionArena {
   mutable std::mutex mutex_;
   RangeAllocator ranges_;
   uint64_t used_ = 0;
+  uint64_t spare_ = 0;
   uint64_t kept_ = 0;  // released since the last trim
 };
 

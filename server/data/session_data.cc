@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/array_digest.h"
 #include "types/array_extent.h"
 
 namespace rbc::server {
@@ -13,9 +15,14 @@ namespace {
 
 Error Ended() { return {ErrorKind::kUnknownSession, "the session has ended; say hello again"}; }
 
-Error Lost(uint64_t id) {
-  return {ErrorKind::kBufferLost,
-          fmt::format("this session has no buffer {} (any more); it was freed, or went with another session", id)};
+// Others may write there meanwhile: what is copied is what was looked at.
+bool CopyChecked(const Buffer& from, const Buffer& to, const Digest& digest) {
+  const auto piece = std::make_unique_for_overwrite<char[]>(kDigestPiece);
+  return digest == DigestByPieces(from.bytes(), [&](size_t at, size_t size) {
+           std::memcpy(piece.get(), from.data() + at, size);
+           if (&from != &to) std::memcpy(to.data() + at, piece.get(), size);
+           return std::string_view(piece.get(), size);
+         });
 }
 
 Status CheckAlignment(const Buffer& buffer, const wire::ArrayRef& array, uint64_t alignment) {
@@ -32,6 +39,27 @@ Status CheckAlignment(const Buffer& buffer, const wire::ArrayRef& array, uint64_
 SessionData::SessionData(const DataLimits& limits, DataTotals& totals, uint64_t first_id)
     : limits_(limits), totals_(totals), next_id_(first_id) {}
 
+Error SessionData::Lost(uint64_t id) const {
+  const auto known = lost_.find(id);
+  return {
+      ErrorKind::kBufferLost,
+      known != lost_.end()
+          ? known->second
+          : fmt::format("this session has no buffer {} (any more); it was freed, or went with another session", id)};
+}
+
+void SessionData::Lose(uint64_t id, const std::string& why) {
+  std::shared_ptr<const Buffer> gone;  // without the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = buffers_.find(id);
+  if (found == buffers_.end() || found->second->device() != nullptr) return;  // a device says itself what it lost
+  gone = std::move(found->second);
+  buffers_.erase(found);
+  --totals_.buffers;
+  if (lost_.size() >= kMostLost) lost_.erase(lost_.begin());
+  lost_.emplace(id, fmt::format("buffer {} is lost: {}; make it anew and fill it", gone->Title(), why));
+}
+
 Expected<std::shared_ptr<SessionArena>> SessionData::ArenaLocked() {
   if (ended_) return Ended();
   if (arena_ == nullptr) {
@@ -43,6 +71,11 @@ Expected<std::shared_ptr<SessionArena>> SessionData::ArenaLocked() {
 Expected<std::shared_ptr<SessionArena>> SessionData::Arena() {
   const std::lock_guard lock(mutex_);
   return ArenaLocked();
+}
+
+bool SessionData::DropSpare() {
+  const std::lock_guard lock(mutex_);
+  return seen_.DropSpare();
 }
 
 Status SessionData::CheckCountLocked() const {
@@ -65,8 +98,10 @@ Expected<std::shared_ptr<const Buffer>> SessionData::Create(BufferSpec spec, std
     id = next_id_++;
   }
   // Without the lock: a device is asked.
-  auto made = device != nullptr ? Buffer::CreateOn(id, std::move(spec), std::move(device))
-                                : Buffer::Create(id, std::move(spec), std::move(arena));
+  auto made =
+      device != nullptr ? Buffer::CreateOn(id, std::move(spec), std::move(device)) : Buffer::Create(id, spec, arena);
+  while (!made && arena != nullptr && made.error().kind == ErrorKind::kResourceExhausted && DropSpare())
+    made = Buffer::Create(id, spec, arena);
   if (!made) return made;
   const std::lock_guard lock(mutex_);
   RBC_RETURN_IF_ERROR(CheckCountLocked());
@@ -83,7 +118,27 @@ Status SessionData::Free(uint64_t id) {
   gone = std::move(found->second);
   buffers_.erase(found);
   --totals_.buffers;
+  if (gone->device() == nullptr) seen_.Freed(gone);
   return {};
+}
+
+Expected<bool> SessionData::Recall(uint64_t id, std::string_view text) {
+  Digest digest;
+  if (text.size() != digest.size())
+    return Error(ErrorKind::kInvalidArgument, fmt::format("a digest has 32 bytes, this one has {}", text.size()));
+  std::memcpy(digest.data(), text.data(), digest.size());
+  std::shared_ptr<const Buffer> target, source;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = buffers_.find(id);
+    if (found == buffers_.end()) return Lost(id);
+    target = found->second;
+    if (target->device() != nullptr) return false;
+    source = seen_.Find(digest);
+    // From here on it is this one that has them, from there or from the client.
+    if (source == nullptr || source->bytes() == target->bytes()) seen_.Note(digest, target);
+  }
+  return source != nullptr && source->bytes() == target->bytes() && CopyChecked(*source, *target, digest);
 }
 
 Expected<std::shared_ptr<const Buffer>> SessionData::Find(uint64_t id) const {
@@ -141,16 +196,21 @@ void SessionData::Trim() {
     const std::lock_guard lock(mutex_);
     arena = arena_;
   }
-  if (arena != nullptr) arena->Trim();
+  if (arena == nullptr) return;
+  while (arena->IsShort() && DropSpare()) {
+  }
+  arena->Trim();
 }
 
 void SessionData::End() {
   std::map<uint64_t, std::shared_ptr<const Buffer>> gone;  // without the lock, and their memory with the last
   std::shared_ptr<SessionArena> arena;
+  SeenArrays seen;
   const std::lock_guard lock(mutex_);
   ended_ = true;
   totals_.buffers -= buffers_.size();
   gone.swap(buffers_);
+  std::swap(seen, seen_);
   arena.swap(arena_);
 }
 

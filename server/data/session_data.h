@@ -10,6 +10,7 @@
 
 #include "gen/rbc_types.h"
 #include "server/data/buffer.h"
+#include "server/data/seen_arrays.h"
 #include "types/type.h"
 
 namespace rbc::server {
@@ -35,7 +36,13 @@ class SessionData {
   // kBufferLost: no such buffer (any more), or its device's worker has died.
   Status Free(uint64_t id);
   Expected<std::shared_ptr<const Buffer>> Find(uint64_t id) const;
+  // Nobody knows what the buffer holds: `why` is told to all who name it from here on. Its memory goes.
+  void Lose(uint64_t id, const std::string& why);
   std::vector<std::shared_ptr<const Buffer>> All() const;
+  // Fills the buffer, whose elements lie in C order, with the bytes of `digest` (base/array_digest.h) where the session
+  // has had them and has them still. False: it does not; the client is then believed to send them, and asked to show it
+  // next time. kBufferLost, kInvalidArgument.
+  Expected<bool> Recall(uint64_t id, std::string_view digest);
   // Of an array in a buffer. kBufferLost, kInvalidArgument.
   Expected<ResolvedArray> Resolve(const wire::ArrayRef& array) const;
 
@@ -49,7 +56,9 @@ class SessionData {
 
  private:
   Expected<std::shared_ptr<SessionArena>> ArenaLocked();  // REQUIRES: mutex_ held
-  Status CheckCountLocked() const;                        // REQUIRES: mutex_ held
+  bool DropSpare();
+  Status CheckCountLocked() const;  // REQUIRES: mutex_ held
+  Error Lost(uint64_t id) const;    // REQUIRES: mutex_ held
 
   const DataLimits limits_;
   DataTotals& totals_;
@@ -58,6 +67,9 @@ class SessionData {
   uint64_t next_id_;
   std::shared_ptr<SessionArena> arena_;
   std::map<uint64_t, std::shared_ptr<const Buffer>> buffers_;
+  SeenArrays seen_;
+  static constexpr size_t kMostLost = 1024;
+  std::map<uint64_t, std::string> lost_;  // why; of the latest
 };
 
 }  // namespace rbc::server

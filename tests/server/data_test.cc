@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <random>
 
+#include "base/array_digest.h"
 #include "server/data/range_allocator.h"
 #include "tests/server/farm_fixture.h"
 
@@ -169,6 +171,109 @@ TEST_F(DataTest, TheArenaIsSharedWithLocalClientsOnly) {
   EXPECT_NE(ftruncate(shared.fd.get(), 0), 0) << "sealed: nobody shrinks it under the farm";
   EXPECT_LT(PagesOf(shared.fd.get()), 1u << 20) << "pages come when touched";
   (void)info;
+}
+
+// Fills arrays from those that the session has, whatever the client says about them.
+class RecallTest : public DataTest {
+ protected:
+  static constexpr int64_t kBytes = 3 << 20;
+  void Begin() {
+    StartFarm();
+    client_ = std::make_unique<Client>(unix_address_);
+    session_ = client_->Hello();
+    arena_ = AskArena(unix_address_, session_);
+  }
+  wire::BufferInfo Make(int64_t bytes = kBytes) { return Create(*client_, Spec({bytes}, "int8")); }
+  bool Recall(const wire::BufferInfo& info, const std::string& bytes) {
+    return (*client_)->buffer_recall(info.id, std::string(Bytes(ArrayDigest(bytes))));
+  }
+  void Write(const wire::BufferInfo& info, const std::string& bytes) {
+    ASSERT_EQ(pwrite(arena_.fd.get(), bytes.data(), bytes.size(), info.offset), static_cast<ssize_t>(bytes.size()));
+  }
+  std::string Read(const wire::BufferInfo& info) {
+    std::string out(static_cast<size_t>(info.bytes), '\0');
+    EXPECT_EQ(pread(arena_.fd.get(), out.data(), out.size(), info.offset), info.bytes);
+    return out;
+  }
+  static std::string Text(char first) {
+    std::string out(kBytes, first);
+    for (size_t i = 0; i < out.size(); i += 1000) out[i] = static_cast<char>(i / 1000);
+    return out;
+  }
+  uint64_t Spare() { return farm_->session_host().data.spare; }
+  std::unique_ptr<Client> client_;
+  wire::HelloReply session_;
+  RawArena arena_;
+};
+
+TEST_F(RecallTest, FindsWhatIsThere) {
+  Begin();
+  const auto text = Text('a');
+  const auto first = Make(), second = Make(), third = Make();
+  EXPECT_FALSE(Recall(first, text));
+  Write(first, text);
+  EXPECT_TRUE(Recall(second, text));
+  EXPECT_TRUE(Read(second) == text);
+  EXPECT_TRUE(Recall(second, text)) << "it has them itself";
+  EXPECT_FALSE(Recall(third, Text('b')));
+  const auto empty = Make(0);
+  EXPECT_FALSE(Recall(empty, ""));
+  EXPECT_EQ(ErrorOf([&] { (*client_)->buffer_recall(first.id, "short"); }).kind, wire::ErrorKind::InvalidArgument);
+  EXPECT_EQ(ErrorOf([&] { Recall({}, text); }).kind, wire::ErrorKind::BufferLost);
+  Client other = Connect();
+  other.Hello();
+  const auto theirs = Create(other, Spec({kBytes}, "int8"));
+  EXPECT_FALSE(other->buffer_recall(theirs.id, std::string(Bytes(ArrayDigest(text))))) << "another session's";
+}
+
+TEST_F(RecallTest, BelievesNobody) {
+  Begin();
+  const auto text = Text('a');
+  const auto first = Make(), second = Make(), small = Make(1000);
+  EXPECT_FALSE(Recall(first, text));
+  Write(first, Text('b'));  // not what was announced
+  EXPECT_FALSE(Recall(second, text));
+  Write(second, text);
+  EXPECT_FALSE(Recall(small, text)) << "of another size";
+  const auto third = Make();
+  EXPECT_TRUE(Recall(third, text));
+  Write(third, "x");
+  const auto fourth = Make();
+  EXPECT_FALSE(Recall(fourth, text)) << "changed by whoever has the memory";
+}
+
+TEST_F(RecallTest, FreedArraysStayUntilTheirMemoryIsWanted) {
+  config_.data_session_bytes = 3 * kBytes;
+  config_.data_max_bytes = 4 * kBytes;
+  Begin();
+  const auto text = Text('a');
+  auto info = Make();
+  EXPECT_FALSE(Recall(info, text));
+  Write(info, text);
+  (*client_)->buffer_free(info.id);
+  EXPECT_EQ(Spare(), static_cast<uint64_t>(kBytes));
+  EXPECT_EQ(farm_->session_host().data.bytes, 0u) << "the quota does not know of it";
+  info = Make();
+  EXPECT_TRUE(Recall(info, text));
+  EXPECT_TRUE(Read(info) == text);
+  EXPECT_EQ(Spare(), 0u) << "there is one like it now";
+  (*client_)->buffer_free(info.id);
+  info = Make(3 * kBytes);
+  EXPECT_EQ(Spare(), 0u) << "given up for a new array";
+  (*client_)->buffer_free(info.id);
+  info = Make();
+  EXPECT_FALSE(Recall(info, text));
+  Write(info, text);
+  (*client_)->buffer_free(info.id);
+  EXPECT_EQ(Spare(), static_cast<uint64_t>(kBytes));
+  Client other = Connect();
+  other.Hello();
+  Create(other, Spec({3 * kBytes}, "int8"));
+  const auto mine = Make();
+  EXPECT_TRUE(Eventually([&] { return Spare() == 0; })) << "given up for another session's";
+  (*client_)->buffer_free(mine.id);
+  (*client_)->bye();
+  EXPECT_TRUE(Eventually([&] { return farm_->session_host().data.bytes == uint64_t{3 * kBytes}; }));
 }
 
 TEST_F(DataTest, SharingCanBeTurnedOff) {

@@ -64,6 +64,9 @@ struct FunctionOptions {
 // A farm as this program uses it. Copies share session and connections. Thread-safe; a forked child starts anew.
 class RBC_API RemoteJIT {
  public:
+  // Work of the processors that saves bytes on the way to a farm. kAuto: where the way is long enough for it.
+  enum class Saving : uint8_t { kAuto, kOn, kOff };
+
   struct Options {
     std::chrono::milliseconds timeout{0};  // of each request, waiting included; 0: the farm's limits
     std::chrono::milliseconds connect_timeout{10'000};
@@ -75,6 +78,9 @@ class RBC_API RemoteJIT {
     std::string name_space;
     std::string target = "host";
     bool direct = true;  // calls through shared memory where the farm is behind a Unix socket and offers it
+    // Large arrays that the session has had already are not sent again: their digest is. kAuto takes RBC_RECALL (on,
+    // off, auto), and spares farms on this machine.
+    Saving recall = Saving::kAuto;
     // How far a long copy to or from the farm is, in bytes; some times a second, on the thread that copies.
     std::function<void(uint64_t done, uint64_t total)> on_progress;
     // What functions print. Default: this program's standard output. On any thread that calls.

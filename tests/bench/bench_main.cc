@@ -115,6 +115,13 @@ constexpr Row kRows[] = {
      .goal = 1.05,
      .in_1cpu = false,
      .in_2cpu = true},
+    // Goal 12, x + y in the session's arena by librbc; the same generated loop on one thread of this process.
+    {.name = "map of 10 M rows / the loop itself", .ours = "map_farm_10m", .floor = "map_loop_10m", .goal = 1.01},
+    {.name = "map of 1,000 rows / the loop and two calls",
+     .ours = "map_farm_1000",
+     .floor = "map_loop_1000_and_two_calls",
+     .goal = 1.0,
+     .in_2cpu = true},
     // Goals 14 and 15, against constants.
     {.name = "start to first answer / 40 ms",
      .ours = "farm_start_to_answer",
@@ -166,10 +173,10 @@ struct Options {
 
 std::optional<Sample> RunSource(std::string_view name, const Work& work) {
   if (const Floor* floor = FindFloor(name)) return Run(*floor, work.mode, work.calls);
-  for (const auto sources :
-       {FarmSources(), ClientSources(), BulkSources(), InProcessSources(), PeerSources(), GrpcSources()}) {
+  for (const auto sources : {FarmSources(), ClientSources(), BulkSources(), MapSources(), InProcessSources(),
+                             PeerSources(), GrpcSources()}) {
     const bool of_farm = sources.data() == FarmSources().data() || sources.data() == ClientSources().data() ||
-                         sources.data() == BulkSources().data();
+                         sources.data() == BulkSources().data() || sources.data() == MapSources().data();
     for (const Source& source : sources) {
       if (source.name != name) continue;
       if (!(of_farm ? PinFarm(work.mode) : PinTo(0))) return Sample{.error = "this process cannot be pinned to CPU 0"};

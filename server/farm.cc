@@ -146,7 +146,7 @@ void Farm::Closed(Connection& connection) {
   if (connection.ring_worker != nullptr) connection.ring_worker->CloseDirect(connection.id);
   connection.ring_worker = nullptr;
   for (const uint64_t id : connection.untold)
-    if (connection.session != nullptr) (void)connection.session->data().Free(id);
+    if (connection.session != nullptr) (void)connection.session->FreeBuffer(id);
   connection.untold.clear();
   if (connection.session != nullptr) sessions_.Detach(connection.session, connection.in_doubt);
   connection.session = nullptr;

@@ -8,12 +8,12 @@
 
 #include "client/src/array_data.h"
 #include "client/src/array_staging.h"
+#include "client/src/choose.h"
 #include "client/src/core.h"
 #include "client/src/interrupt.h"
 #include "rbc/function.h"
 #include "types/array_extent.h"
 #include "types/array_shape.h"
-#include "types/match.h"
 
 namespace rbc {
 namespace {
@@ -21,22 +21,9 @@ namespace {
 using client::ArrayStaging;
 using client::CheckedArray;
 
-// The signature that takes elements of these types, and where the module has it.
-struct Chosen {
-  std::shared_ptr<const detail::Prepared> prepared;
-  const detail::Overload* overload = nullptr;
-  size_t declared = 0;
-};
-
-Result<Chosen> Choose(detail::CallerState& state, std::span<const types::Type> given) {
-  Chosen out;
-  RBC_ASSIGN_OR_RETURN(out.prepared, state.Current());
-  RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(out.prepared->types, given));
-  if (!out.prepared->declared[index]) return out.prepared->declared[index].error();
-  out.declared = *out.prepared->declared[index];
-  out.overload = out.prepared->overloads[index].get();
-  return out;
-}
+using detail::Choose;
+using detail::ChooseCombining;
+using detail::Chosen;
 
 template <typename Request>
 Result<wire::ArrayReply> Ask(const detail::CallerState& state, const Chosen& chosen, int64_t timeout_ms,
@@ -150,18 +137,6 @@ Result<ArrayResult> WithStaging(const detail::CallerState& state, Work&& work) {
   }
 }
 
-// `f(x, x)`: the one type whose elements are combined.
-Result<Chosen> ChooseCombining(detail::CallerState& state, const CheckedArray& array) {
-  const std::vector<types::Type> given = {array.type, array.type};
-  RBC_ASSIGN_OR_RETURN(Chosen chosen, Choose(state, given));
-  const types::Type& type = chosen.overload->type;
-  if (type.parameters()[0] != type.result() || type.parameters()[1] != type.result())
-    return Error(ErrorKind::kInvalidArgument,
-                 fmt::format("`{}` combines no elements: it must take two values of one type and give a third",
-                             type.ToString()));
-  return chosen;
-}
-
 // Of the result. Nothing: there is none to make room for (no elements, or an axis that the farm refuses).
 std::optional<types::Extents> ShapeOfReduction(const CheckedArray& array, std::optional<int> axis) {
   types::Extents shape = array.array.shape;
@@ -218,7 +193,7 @@ Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays
 Result<ArrayResult> Caller::try_reduce(const ArrayArgument& array, const ArrayReduceOptions& options) const {
   const auto reduce = [&](ArrayStaging& staging) -> Result<ArrayResult> {
     RBC_ASSIGN_OR_RETURN(const CheckedArray checked, client::CheckArray(array));
-    RBC_ASSIGN_OR_RETURN(const Chosen chosen, ChooseCombining(*state_, checked));
+    RBC_ASSIGN_OR_RETURN(const Chosen chosen, ChooseCombining(*state_, checked.type));
     const types::Type& element = chosen.overload->type.result();
     wire::ArrayReduceRequest request;
     RBC_ASSIGN_OR_RETURN(request.input, staging.Pack(checked, element));
@@ -243,7 +218,7 @@ Result<ArrayResult> Caller::try_reduce(const ArrayArgument& array, const ArrayRe
 Result<ArrayResult> Caller::try_scan(const ArrayArgument& array, const ArrayScanOptions& options) const {
   const auto scan = [&](ArrayStaging& staging) -> Result<ArrayResult> {
     RBC_ASSIGN_OR_RETURN(const CheckedArray checked, client::CheckArray(array));
-    RBC_ASSIGN_OR_RETURN(const Chosen chosen, ChooseCombining(*state_, checked));
+    RBC_ASSIGN_OR_RETURN(const Chosen chosen, ChooseCombining(*state_, checked.type));
     const types::Type& element = chosen.overload->type.result();
     wire::ArrayScanRequest request;
     RBC_ASSIGN_OR_RETURN(request.input, staging.Pack(checked, element));

@@ -151,6 +151,11 @@ types::Buffer detail::Inside::ArrayOf(const Buffer& buffer, std::vector<int64_t>
   return out;
 }
 
+Expected<Buffer> detail::Inside::Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made) {
+  RBC_RETURN_IF_ERROR(CheckInfo(made.info));
+  return Buffer(std::make_shared<BufferState>(core, std::move(made)));
+}
+
 Buffer::Buffer(std::shared_ptr<detail::BufferState> state) : state_(std::move(state)) {
   const wire::BufferInfo& info = state_->owned.info;
   dtype_ = info.dtype;
@@ -303,11 +308,10 @@ void Buffer::free() const {
 
 Result<Buffer> detail::Inside::MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec) {
   RBC_ASSIGN_OR_RETURN(auto owned, core->farm->CreateBuffer(spec, core->DeadlineOf(0)));
-  RBC_RETURN_IF_ERROR(CheckInfo(owned.info));
   // A farm of before 1.3 knows no devices here.
   if (spec.target != owned.info.target)
     return Error(ErrorKind::kUnsupported, fmt::format("this farm keeps no arrays on target \"{}\"", spec.target));
-  return Buffer(std::make_shared<BufferState>(core, std::move(owned)));
+  return Adopt(core, std::move(owned));
 }
 
 Result<Buffer> RemoteJIT::try_empty(std::string dtype, std::vector<int64_t> shape, BufferOptions options) const {

@@ -12,6 +12,7 @@
 #include "client/src/farm.h"
 #include "client/src/task.h"
 #include "rbc/function.h"
+#include "rbc/queue.h"
 #include "rbc/remote_jit.h"
 #include "types/frame.h"
 #include "types/pack.h"
@@ -114,6 +115,8 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
                                                  int64_t timeout_ms);
 
 // What bindings to other languages may see of the public classes.
+class QueueState;
+struct QueuedState;
 struct Inside {
   static const std::shared_ptr<CallerState>& State(const Caller& caller) { return caller.state_; }
   static const std::shared_ptr<Core>& CoreOf(const RemoteJIT& rjit) { return rjit.core_; }
@@ -124,6 +127,10 @@ struct Inside {
   static Result<Buffer> MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec);
   // How a request names it.
   static wire::ArrayRef RefTo(const Buffer& buffer);
+  // A buffer that the farm says it has made. kProtocolMismatch: lengths that do not fit.
+  static Expected<Buffer> Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made);
+  static QueueState& StateOf(const Queue& queue);
+  static const std::shared_ptr<QueuedState>& StateOf(const Queued& step);
 };
 
 }  // namespace rbc::detail

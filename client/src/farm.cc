@@ -40,12 +40,6 @@ int64_t RandomStart() {
   return static_cast<int64_t>((uint64_t{random()} << 32 | random()) >> 2) | 1;
 }
 
-// So much of a caller's deadline is told to the farm that its own answer, which knows more, arrives in time.
-int32_t TellFarm(const Deadline& deadline) {
-  const int ms = deadline.RemainingMs();
-  return std::max(1, ms - std::clamp(ms / 10, 1, 250));
-}
-
 Error MayHaveRun(Error error) {
   error.may_have_run = true;
   error.retry_safe = false;

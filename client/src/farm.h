@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "client/src/address.h"
 #include "client/src/arena_map.h"
 #include "client/src/bulk_channel.h"
+#include "client/src/chain.h"
 #include "client/src/connection.h"
 #include "client/src/deadline.h"
 #include "client/src/tls.h"
@@ -24,6 +26,12 @@
 namespace rbc::client {
 
 class Farm;
+
+// So much of a caller's deadline is told to the farm that its own answer, which knows more, arrives in time.
+inline int32_t TellFarm(const Deadline& deadline) {
+  const int ms = deadline.RemainingMs();
+  return std::max(1, ms - std::clamp(ms / 10, 1, 250));
+}
 
 // A function of a module as the farm knows it, in the session `epoch`.
 struct Loaded {
@@ -135,6 +143,11 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // where the module is repeatable.
   Expected<std::vector<wire::CallOutcome>> CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
                                                      const Deadline& deadline);
+
+  // Runs the steps as one request, with an outcome each; loads what is not loaded. At most once, as a batch: if the
+  // answer is lost, all of it may have run. `request_id` as of Call.
+  Expected<ChainReply> RunChain(std::vector<ChainPart>& parts, const Deadline& deadline, bool explicit_deadline,
+                                std::atomic<int64_t>* request_id);
 
   // Sends a request that may be repeated: over a fresh connection if one breaks, in a new session if the old one is
   // gone.

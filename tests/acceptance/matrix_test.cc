@@ -547,6 +547,22 @@ TEST_P(Matrix, CliKernel) {
   EXPECT_EQ(run.out, "[3, 3, 3, 1006, 1006, 1006]\n") << run.ToString();
 }
 
+TEST_P(Matrix, CxxChain) {
+  if (!Exists()) return;
+  const auto jit = Jit();
+  const auto poly = jit.function(Source::Ir(Arithmetic()), "poly", {"float64(float64, float64)"});
+  Queue queue = jit.queue();
+  QueuedArray y = queue.map(poly, {std::vector<double>{1, 2, 3}, 0.5});
+  const QueuedArray z = queue.map(poly, {y, 2.0});
+  y = queue.map(poly, {z, z});
+  std::vector<double> expected;
+  for (const double x : {1.0, 2.0, 3.0}) expected.push_back(Poly(Poly(x, 0.5), 2.0));
+  EXPECT_EQ(z.to_host<double>(), expected);
+  for (double& each : expected) each = Poly(each, each);
+  EXPECT_EQ(y.to_host<double>(), expected);
+  EXPECT_EQ(jit.buffers().size(), 2u);
+}
+
 TEST_P(Matrix, CliStatus) {
   if (!Exists()) return;
   const std::string source = File("status.ll", Arithmetic());

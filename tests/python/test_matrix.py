@@ -54,6 +54,15 @@ def test_map(cell):
     assert np.array_equal(cell.function("float64(float64, float64)", poly)(x, 0.5), x * x * 0.5 + 1.5)
 
 
+def test_chain(cell):
+    scale = cell.function("float64(float64, float64)", lambda x, y: x * y + 1.0)
+    x = np.arange(5.0)
+    with cell.rjit.queue() as q:
+        y = q(scale, x, 2.0)
+        z = q(scale, y, y)
+    assert np.array_equal(np.asarray(z), (2 * x + 1) ** 2 + 1) and np.array_equal(y.get(), 2 * x + 1)
+
+
 def test_reduce(cell):
     add = cell.function("int64(int64, int64)", lambda a, b: a + b)
     x = np.arange(12_000).reshape(3, 4, 1000)

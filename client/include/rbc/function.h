@@ -31,6 +31,7 @@ namespace detail {
 
 // Caller's insides; in the library.
 struct CallerState;
+class QueueState;
 // For bindings to other languages that are built with the library.
 struct Inside;
 
@@ -257,6 +258,7 @@ class RBC_API Caller {
  private:
   friend class RemoteJIT;
   friend struct detail::Inside;
+  friend class detail::QueueState;
   template <typename F>
   friend class Function;
   Caller(std::shared_ptr<detail::CallerState> state, int64_t timeout_ms)

@@ -9,6 +9,7 @@
 #include "rbc/function.h"
 #include "rbc/map.h"
 #include "rbc/pending.h"
+#include "rbc/queue.h"
 #include "rbc/remote_jit.h"
 #include "rbc/signature.h"
 #include "rbc/source.h"

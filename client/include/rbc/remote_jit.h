@@ -12,6 +12,7 @@
 
 #include "rbc/buffer.h"
 #include "rbc/function.h"
+#include "rbc/queue.h"
 #include "rbc/source.h"
 
 namespace rbc {
@@ -140,6 +141,8 @@ class RBC_API RemoteJIT {
   Buffer to_device(const std::vector<T>& data, BufferOptions options = {}) const {
     return to_device(std::span<const T>(data), {static_cast<int64_t>(data.size())}, std::move(options));
   }
+  // Calls and maps that wait for nothing; rbc/queue.h.
+  Queue queue(QueueOptions options = {}) const;
   // What this session has, whoever made it.
   std::vector<BufferDescription> buffers() const { return ValueOrThrow(try_buffers()); }
   Result<std::vector<BufferDescription>> try_buffers() const;

@@ -36,6 +36,10 @@ def __getattr__(name):
         from .buffers import DeviceArray
 
         return DeviceArray
+    if name == "gather":
+        from .queue import gather
+
+        return gather
     raise AttributeError(f"module 'rbc' has no attribute '{name}'")
 
 
@@ -45,5 +49,5 @@ __all__ = [
     "NoMatch", "PermissionDenied",
     "ProtocolMismatch", "Quarantined", "RemoteCrash", "RemoteException", "RemoteJIT", "ResourceExhausted", "Signature",
     "StateLost", "Target", "Type", "TypingError", "Unavailable", "UnknownName", "UnknownSession", "UnknownTarget",
-    "UnsupportedFeature", "WorkerLost", "__version__", "connect", "default_farm", "set_default_farm",
+    "UnsupportedFeature", "WorkerLost", "__version__", "connect", "default_farm", "gather", "set_default_farm",
 ]

@@ -139,6 +139,24 @@ def timed(caller, signature_index, calls, work):
         _add(caller, Row(caller.__name__, text, calls, 0.0, 0.0, ended - started, None, {}, {}))
 
 
+def queued(caller, text, step, started):
+    """A step of a queue: a row once it is over, for the profiles that are on now."""
+    profiles = caller._rjit._profiles
+
+    def over():
+        parts = step.times()
+        row = Row(caller.__name__, text, 1, 0.0, parts.pop("compile_s"), 0.0, None, {}, {})
+        for name, value in parts.items():
+            setattr(row, name, value)
+        # Its way there and back is that of all that travelled with it.
+        row.call_s = row.queue_s + row.upload_s + row.kernel_s + row.download_s
+        row.wire_s = 0.0
+        for profile in profiles:
+            profile.rows.append(row)
+
+    step.then(over, False)
+
+
 def _add(caller, row):
     for profile in caller._rjit._profiles:
         profile.rows.append(row)

@@ -305,6 +305,13 @@ class RemoteJIT:
         self.stop_server()
         self.close()
 
+    def queue(self, eager=False, timeout=None):
+        """Calls and maps that wait for nothing: with rjit.queue() as q: y = q(f, x); rbc/queue.py. `timeout` in seconds, of
+        what travels together."""
+        from .queue import Queue
+
+        return Queue(self, eager, timeout)
+
     def profile(self):
         """with rjit.profile() as p: ...; p is a table of the calls made meanwhile, with a line of advice."""
         from . import _profile

@@ -13,6 +13,7 @@
 
 #include "client/python/src/convert.h"
 #include "client/python/src/python_error.h"
+#include "client/python/src/queue_object.h"
 
 namespace rbc::python {
 namespace {
@@ -239,6 +240,8 @@ void DefineFarm(nb::module_& module) {
       .def("empty", &FarmObject::Empty, nb::arg("dtype"), nb::arg("shape"), nb::arg("fortran"), nb::arg("name"),
            nb::arg("target") = "")
       .def("buffers", &FarmObject::Buffers)
+      .def("queue", [](const FarmObject& farm, bool eager,
+                       int64_t timeout_ms) { return std::make_unique<QueueObject>(farm.rjit(), eager, timeout_ms); })
       .def("emit", &FarmObject::Emit, nb::arg("ir"), nb::arg("target"), nb::arg("kind"), nb::arg("opt_level") = 2);
 }
 

@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 #include "client/python/src/farm_object.h"
+#include "client/python/src/queue_object.h"
 
 NB_MODULE(_core, module) {
   module.attr("version") = RBC_VERSION;
@@ -12,4 +13,5 @@ NB_MODULE(_core, module) {
   rbc::python::DefineBuffer(module);
   rbc::python::DefineFarm(module);
   rbc::python::DefineCaller(module);
+  rbc::python::DefineQueue(module);
 }

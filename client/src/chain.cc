@@ -1,0 +1,111 @@
+// Chains on their way to the farm.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/chain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "client/src/farm.h"
+#include "client/src/interrupt.h"
+
+namespace rbc::client {
+namespace {
+
+void SetFunction(wire::ChainStep& step, int64_t id) {
+  if (step.__isset.call) step.call.function_id = id;
+  if (step.__isset.launch) step.launch.function_id = id;
+  if (step.__isset.map_arrays) step.map_arrays.function_id = id;
+  if (step.__isset.reduce_array) step.reduce_array.function_id = id;
+  if (step.__isset.scan_array) step.scan_array.function_id = id;
+}
+
+bool WritesInto(const wire::ChainStep& step) {
+  return step.map_arrays.__isset.into || step.reduce_array.__isset.into || step.scan_array.__isset.into;
+}
+
+bool Keeps(const wire::ChainStep& step) {
+  return step.map_arrays.__isset.keep || step.reduce_array.__isset.keep || step.scan_array.__isset.keep;
+}
+
+bool IsForgotten(const wire::ChainOutcome& outcome) {
+  return outcome.__isset.error && outcome.error.kind == wire::ErrorKind::UnknownModule;
+}
+
+}  // namespace
+
+Expected<ChainReply> Farm::RunChain(std::vector<ChainPart>& parts, const Deadline& deadline, bool explicit_deadline,
+                                    std::atomic<int64_t>* request_id) {
+  const bool keeps = std::any_of(parts.begin(), parts.end(), [](const ChainPart& part) { return Keeps(part.step); });
+  for (int attempt = 0;; ++attempt) {
+    const bool last = attempt + 1 >= kMostLoads;
+    RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline));
+    ChainReply out;
+    out.epoch = lease->epoch;
+    if (keeps) {
+      auto arena = ArenaOf(lease, deadline);
+      if (!arena && MayRepeat(arena.error(), lease, attempt)) continue;
+      if (!arena) return std::move(arena).error();
+      out.arena = *std::move(arena);
+    }
+    wire::ChainRequest request;
+    request.request_id = NextRequestId();
+    bool repeatable = true;
+    std::map<Module*, Loaded> loaded;
+    Status ready;
+    for (ChainPart& part : parts) {
+      Loaded& module = loaded[part.module];
+      if (module.epoch != lease->epoch) {
+        const std::lock_guard lock(mutex_);
+        module = part.module->loaded_;
+      }
+      if (module.epoch != lease->epoch) {
+        auto made = LoadOver(*part.module, lease, deadline);
+        if (!made) {
+          ready = std::move(made).error();
+          break;
+        }
+        module = *std::move(made);
+      }
+      SetFunction(part.step, module.reply->functions[part.declared].function_id);
+      repeatable &= module.repeatable && !WritesInto(part.step);
+      request.steps.push_back(part.step);
+    }
+    if (!ready && MayRepeat(ready.error(), lease, attempt)) continue;
+    if (!ready) return std::move(ready).error();
+    if (explicit_deadline) request.__set_deadline_ms(TellFarm(deadline));
+    if (request_id != nullptr) request_id->store(request.request_id, std::memory_order_release);
+    ThisWaiting().request_id = request.request_id;
+    auto outcomes = lease->Ask(deadline, [&](wire::FarmClient& client) {
+      std::vector<wire::ChainOutcome> reply;
+      client.chain(reply, request);
+      return reply;
+    });
+    if (!outcomes) {
+      Error error = std::move(outcomes).error();
+      const bool reached = lease->sent();
+      const bool refused = error.kind == ErrorKind::kUnknownSession;
+      if (refused) ForgetSession(out.epoch);
+      const bool lost = error.kind == ErrorKind::kConnectionLost && lease->broken();
+      if (!last && (refused || (lost && (!reached || repeatable)))) continue;
+      if (reached && !refused && lease->broken()) {
+        error.may_have_run = true;
+        error.retry_safe = false;
+      }
+      return error;
+    }
+    if (outcomes->size() != parts.size())
+      return Error(ErrorKind::kProtocolMismatch,
+                   fmt::format("the farm at {} answers {} of {} steps of a chain; update the older of the two sides",
+                               endpoint_.address.text, outcomes->size(), parts.size()));
+    for (size_t i = 0; i < parts.size(); ++i)
+      if (IsForgotten((*outcomes)[i])) Forget(*parts[i].module, out.epoch);
+    // Refused before anything ran: the farm forgot the modules.
+    if (!last && !outcomes->empty() && std::all_of(outcomes->begin(), outcomes->end(), IsForgotten)) continue;
+    out.outcomes = *std::move(outcomes);
+    return out;
+  }
+}
+
+}  // namespace rbc::client

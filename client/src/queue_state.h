@@ -1,0 +1,123 @@
+// A queue's insides: its steps, and how they go to the farm as chains.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "client/src/choose.h"
+#include "rbc/queue.h"
+
+namespace rbc::detail {
+
+class QueueState;
+
+// Where the time of a step went, in nanoseconds; of a queue that asks.
+struct QueuedTimes {
+  int64_t compile = 0, queue = 0, upload = 0, kernel = 0, download = 0;
+  int64_t bytes_out = 0, bytes_in = 0;
+};
+
+// A step. All above the line is constant once it is queued; the rest is guarded by the queue until it is over, then
+// constant.
+struct QueuedState {
+  static constexpr size_t kWhere = ~size_t{0};  // the place of a map's `where`
+  // An array of `request` that an earlier step makes: number `place` of those that ArrayAt counts.
+  struct Input {
+    size_t place;
+    std::shared_ptr<QueuedState> from;
+  };
+
+  std::shared_ptr<QueueState> queue;
+  std::shared_ptr<CallerState> caller;
+  Chosen chosen;
+  wire::ChainStep request;  // all but the ids, and the arrays of earlier steps
+  std::string dtype;        // of the array that it makes
+  std::weak_ptr<QueueHandle> handle;
+  uint64_t number = 0;
+  // ------
+  std::vector<Input> inputs;
+  std::vector<std::shared_ptr<const void>> kept;
+  std::vector<Buffer> held;   // what the request names
+  bool writes = false;        // into an array that was there
+  std::optional<Buffer> out;  // which one, if that is known here
+  std::vector<Value> values;  // of a call
+  types::PackedCall packed;
+  bool done = false, sent = false, cancelled = false;
+  std::optional<Error> error;
+  std::shared_ptr<QueuedState> cause;  // the step that failed first, where that is another one
+  ArrayResult array;
+  std::optional<Buffer> buffer;
+  CallResult call;
+  QueuedTimes times;
+  std::vector<std::function<void()>> callbacks;
+
+  bool MakesArray() const { return !request.__isset.call && !request.__isset.launch; }
+  bool Failed() const { return error.has_value() || array.status != 0; }
+  // What one learns who needs it.
+  Error ErrorOf() const;
+};
+
+// What users hold: with the last one nobody wants the array any more.
+struct QueueHandle {
+  std::shared_ptr<QueuedState> step;
+};
+
+class QueueState : public std::enable_shared_from_this<QueueState> {
+ public:
+  QueueState(std::shared_ptr<Core> core, QueueOptions options) : core_(std::move(core)), options_(options) {}
+
+  // What makes a request of a caller's arguments. The step is not queued yet.
+  Expected<std::shared_ptr<QueuedState>> Map(const Caller& function, std::span<const QueueArgument> arrays,
+                                             const QueuedMapOptions& options);
+  Expected<std::shared_ptr<QueuedState>> Reduce(const Caller& function, const QueueArgument& array,
+                                                const QueuedReduceOptions& options);
+  Expected<std::shared_ptr<QueuedState>> Scan(const Caller& function, const QueueArgument& array,
+                                              const QueuedScanOptions& options);
+  Expected<std::shared_ptr<QueuedState>> Call(const Caller& function, std::vector<Value> arguments, const Grid* grid);
+  std::shared_ptr<QueueHandle> Add(std::shared_ptr<QueuedState> step);
+
+  void Flush();
+  void WaitAll();
+  bool WaitFor(const QueuedState& step, std::chrono::milliseconds time);
+  bool CancelAll();
+  bool Cancel(QueuedState& step);
+  // `send`: what is queued goes now.
+  void Then(const std::shared_ptr<QueuedState>& step, std::function<void()> callback, bool send = true);
+  // Steps queued from here on are asked where their time goes.
+  void Profile(bool on) { profile_ = on; }
+
+ private:
+  using Steps = std::vector<std::shared_ptr<QueuedState>>;
+
+  Expected<std::shared_ptr<QueuedState>> Begin(const Caller& function) const;
+  Status Take(QueuedState& step, const QueueArgument& argument, const types::Type& type, size_t place,
+              wire::ArrayRef* ref) const;
+  static Expected<types::Type> TypeOf(const QueueArgument& argument);
+  void Send(std::atomic<int64_t>* request_id, const Error* refused);
+  Steps NextChain();
+  void Run(const Steps& steps, std::atomic<int64_t>* request_id);
+  bool Prepare(QueuedState& step, const Steps& chain, wire::ChainStep* request) const;
+  void Take(QueuedState& step, wire::ChainOutcome& outcome, const client::ChainReply& reply) const;
+  void TakeArray(QueuedState& step, wire::ArrayReply& reply, const client::ChainReply& chain) const;
+  void TakeCall(QueuedState& step, wire::CallReply& reply) const;
+  void End(const Steps& steps);
+
+  const std::shared_ptr<Core> core_;
+  const QueueOptions options_;
+  std::atomic<bool> profile_{false};
+
+  std::mutex mutex_;
+  std::condition_variable over_;
+  std::deque<std::shared_ptr<QueuedState>> pending_;
+  uint64_t queued_ = 0, wanted_ = 0, ended_ = 0;  // steps: queued, to be sent, over; they end in their order
+  bool sending_ = false;
+  uint64_t cancelled_ = 0;                   // all steps up to this one are
+  std::atomic<int64_t>* running_ = nullptr;  // request id of the chain under way
+};
+
+}  // namespace rbc::detail

@@ -1,0 +1,146 @@
+"""Calls and maps that queue, travel together, and hand their arrays on where they run.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import asyncio
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+import rbc
+
+
+@pytest.fixture(scope="module", params=["unix", "tcp"])
+def client(request):
+    rjit = rbc.RemoteJIT()
+    rjit.start_server(background=True, port="unix" if request.param == "unix" else 0)
+    yield rjit
+    rjit.stop_server()
+
+
+@pytest.fixture
+def add(client):
+    @client("float64(float64, float64)")
+    def add(x, y):
+        return x + y
+
+    return add
+
+
+@pytest.fixture
+def inverse(client):
+    @client("float64(float64)")
+    def inverse(x):
+        if x == 0.0:
+            raise ZeroDivisionError("of nothing")
+        return 1.0 / x
+
+    return inverse
+
+
+def test_steps_hand_their_arrays_on(client, add):
+    x = np.arange(6.0).reshape(2, 3)
+    with client.queue() as q:
+        y = q(add, x, 1.0)
+        z = q(add, y, y)
+        total = q.reduce(add, z)
+        rows = q.reduce(add, z, axis=1)
+        sums = q.accumulate(add, z, axis=1)
+        one = q(add, 2.0, 3.0)
+    assert total.result() == (2 * (x + 1)).sum() and float(total) == total.result() and one.result() == 5.0
+    assert np.array_equal(np.asarray(z), 2 * (x + 1)) and isinstance(y.result(), rbc.DeviceArray)
+    assert np.array_equal(rows.get(), (2 * (x + 1)).sum(axis=1))
+    assert np.array_equal(sums.get(), np.cumsum(2 * (x + 1), axis=1))
+    assert rbc.gather(total, one) == [total.result(), 5.0]
+    there = client.to_device(x)
+    into = client.empty(x.T.shape)
+    with client.queue() as q:
+        written = q(add, there.T, 1.0, out=into)
+        again = q(add, written.result(), 1.0)
+    assert written.result() is into and np.array_equal(into.get(), x.T + 1) and np.array_equal(again.get(), x.T + 2)
+    with pytest.raises(rbc.NoMatch):
+        q(add, x)
+
+
+def test_temporaries_go(client, add):
+    gc.collect()
+    before = len(client.buffers)
+    with client.queue() as q:
+        y = q(add, np.arange(3.0), 1.0)
+        for _ in range(19):
+            y = q(add, y, 1.0)
+    assert y.get().tolist() == [20, 21, 22] and len(client.buffers) == before + 1
+    del y
+    gc.collect()
+    assert len(client.buffers) == before
+
+
+def test_exceptions_come_with_what_needs_them(client, add, inverse):
+    with client.queue() as q:
+        bad = q(inverse, np.array([1.0, 0.0, 2.0]))
+        needs = q(add, bad, 1.0)
+        total = q.reduce(add, needs)
+        fine = q(add, np.arange(2.0), 1.0)
+    assert fine.get().tolist() == [1, 2]
+    for handle in (total, bad, needs):
+        with pytest.raises(ZeroDivisionError, match="of nothing") as raised:
+            handle.result()
+        assert raised.value.rbc_row == 1
+    assert isinstance(total.exception(), ZeroDivisionError) and fine.exception() is None
+    later = q(add, needs, 2.0)
+    with pytest.raises(ZeroDivisionError):
+        np.asarray(later)
+    with pytest.raises(ZeroDivisionError):
+        q.call(inverse, 0.0).result()
+    with pytest.raises(ZeroDivisionError):
+        rbc.gather(fine, bad)
+    misfit = q(add, np.arange(2.0), np.arange(3.0))
+    with pytest.raises(rbc.InvalidArgument):
+        misfit.result()
+
+
+def test_futures_and_coroutines(client, add):
+    async def work():
+        q = client.queue()
+        y = q(add, np.arange(3.0), 1.0)
+        s = q.reduce(add, y)
+        return await s, (await y).get().tolist()
+
+    assert asyncio.run(work()) == (6.0, [1, 2, 3])
+    q = client.queue(eager=True)
+    told = threading.Event()
+    handle = q(add, np.arange(3.0), 2.0)
+    handle.add_done_callback(lambda which: told.set() if which is handle else None)
+    assert handle.future().result(60).get().tolist() == [2, 3, 4] and told.wait(60) and handle.done()
+
+
+def test_what_waits_can_be_cancelled(client, add):
+    q = client.queue()
+    y = q(add, np.arange(3.0), 1.0)
+    z = q(add, y, 1.0)
+    assert y.cancel()
+    for handle in (y, z):
+        with pytest.raises(rbc.Cancelled):
+            handle.result()
+    with pytest.raises(KeyError):
+        with client.queue() as q:
+            never = q(add, np.arange(3.0), 1.0)
+            raise KeyError()
+    with pytest.raises(rbc.Cancelled):
+        never.result()
+
+
+def test_profiles_have_a_row_a_step(client, add):
+    x = np.arange(100_000.0)
+    with client.profile() as p:
+        with client.queue() as q:
+            y = q(add, x, 1.0)
+            z = q.reduce(add, q(add, y, y))
+        z.result()
+        q.wait()
+    assert [row.function for row in p.rows] == ["add"] * 3
+    assert all(row.kernel_s > 0 and row.queue_s >= 0 for row in p.rows) and p.rows[0].bytes_out >= x.nbytes
+    assert "add" in str(p) and p.advice

@@ -33,10 +33,11 @@ struct Arguments {
   int sm = 0;
   std::string grid = "1", block = "1";  // launch
   int32_t shared_bytes = 0;
-  std::string where;        // map
-  std::optional<int> axis;  // reduce, scan
-  bool ordered = false;     // reduce
-  bool scan = false;        // Reduce() scans
+  std::string where;                    // map
+  Accuracy accuracy = Accuracy::kFast;  // map, reduce, scan
+  std::optional<int> axis;              // reduce, scan
+  bool ordered = false;                 // reduce
+  bool scan = false;                    // Reduce() scans
 };
 
 // What is left of --timeout; absent without one.

@@ -90,6 +90,7 @@ Result<ArrayResult> RunMap(const Arguments& a, const Budget& budget, std::string
     RBC_ASSIGN_OR_RETURN(arguments.emplace_back(), ArgumentOf(array));
   }
   ArrayMapOptions options;
+  options.accuracy = a.accuracy;
   Npy where;
   if (!a.where.empty()) {
     RBC_ASSIGN_OR_RETURN(where, ReadArray(a.where));
@@ -112,11 +113,13 @@ Result<ArrayResult> RunReduction(const Arguments& a, const Budget& budget, std::
   if (a.scan) {
     ArrayScanOptions options;
     options.axis = a.axis;
+    options.accuracy = a.accuracy;
     return WithoutFailure(limited.try_scan(argument, options), a.name);
   }
   ArrayReduceOptions options;
   options.axis = a.axis;
   options.ordered = a.ordered;
+  options.accuracy = a.accuracy;
   return WithoutFailure(limited.try_reduce(argument, options), a.name);
 }
 

@@ -107,6 +107,17 @@ void Unmark(std::vector<std::string>& values) {
     if (value.starts_with(kMark)) value.erase(0, 1);
 }
 
+void AddAccuracy(CLI::App& command, Arguments& a) {
+  static const std::map<std::string, Accuracy> kNames = {
+      {"fast", Accuracy::kFast}, {"accurate", Accuracy::kAccurate}, {"precise", Accuracy::kPrecise}};
+  command
+      .add_option(
+          "--accuracy", a.accuracy,
+          "Of exp, log, sin, ... on host: fast (default, a few ulp), accurate (1 ulp), precise (libm's results)")
+      ->type_name("KIND")
+      ->transform(CLI::CheckedTransformer(kNames).description(""));
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -173,6 +184,7 @@ int Main(int argc, char** argv) {
       ->type_name("OUT");
   map->add_option("--where", a.where, "A .npy file of bools: where it is false nothing runs and the result is 0")
       ->type_name("FILE");
+  AddAccuracy(*map, a);
   map->callback([&] {
     Unmark(a.values);
     code = Map(a);
@@ -192,6 +204,7 @@ int Main(int argc, char** argv) {
     if (!scan) reduce->add_flag("--ordered", a.ordered, "Strictly from the first element to the last");
     reduce->add_option("-o", a.output, "The .npy file to write the result to; '-' is standard output")
         ->type_name("OUT");
+    AddAccuracy(*reduce, a);
     reduce->callback([&a, &code, scan] {
       a.scan = scan;
       code = Reduce(a);

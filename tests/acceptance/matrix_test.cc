@@ -523,6 +523,33 @@ TEST_P(Matrix, CliMap) {
   EXPECT_THAT(wrong.err, StartsWith("error: InvalidArgument")) << wrong.ToString();
 }
 
+// Among so many values are some that a vector function rounds otherwise than libm.
+TEST_P(Matrix, CliAccuracyOfMaps) {
+  if (!Exists()) return;
+  const std::string source = File("wave.ll", Head() + R"(
+declare double @sin(double)
+define double @wave(double %x) {
+  %y = call double @sin(double %x)
+  ret double %y
+}
+)");
+  std::vector<double> x(4096), libm;
+  for (size_t i = 0; i < x.size(); ++i) libm.push_back(std::sin(x[i] = 0.37 * static_cast<double>(i)));
+  const std::string in = File("x.npy", Npy(x)), out = farm().folder() + "/out.npy";
+  const auto map = [&](const char* accuracy) {
+    const Finished run = Rbc({"map", source, "wave", "f64(f64)", in, "-o", out, "--accuracy", accuracy});
+    EXPECT_EQ(run.exit_code, 0) << run.ToString();
+    return ReadWholeFile(out);
+  };
+  if (is_host()) {
+    EXPECT_EQ(map("precise"), Npy(libm));
+    EXPECT_NE(map("fast"), Npy(libm));
+  } else {
+    EXPECT_EQ(map("precise"), map("fast")) << "a device has one library";
+  }
+  EXPECT_EQ(Rbc({"map", source, "wave", "f64(f64)", in, "--accuracy", "good"}).exit_code, 2);
+}
+
 TEST_P(Matrix, CliReduceAndScan) {
   if (!Exists()) return;
   const std::string source = File("poly.ll", Arithmetic()), in = File("x.npy", Npy({1, 2, 3}));

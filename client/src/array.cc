@@ -47,6 +47,19 @@ bool IsEmpty(const CheckedArray& array) {
   return std::find(array.array.shape.begin(), array.array.shape.end(), 0) != array.array.shape.end();
 }
 
+// Of the elements that lie in this process, each once.
+int64_t BytesHere(const CheckedArray& array) {
+  if (array.array.buffer != 0) return 0;
+  auto bytes = static_cast<int64_t>(array.size);
+  for (size_t i = 0; i < array.array.shape.size(); ++i)
+    if (array.array.shape[i] == 0 || array.array.strides[i] != 0) bytes *= array.array.shape[i];
+  return bytes;
+}
+
+ArrayTimes TimesOf(const wire::ArrayReply& reply, int64_t bytes_out, int64_t bytes_in) {
+  return {reply.compile_ns, reply.queue_ns, reply.upload_ns, reply.kernel_ns, reply.download_ns, bytes_out, bytes_in};
+}
+
 Status CheckOut(const CheckedArray& out, const types::Type& result) {
   if (out.type != result)
     return Error(ErrorKind::kInvalidArgument, fmt::format("the array to write into holds `{}`, the result is `{}`",
@@ -86,7 +99,7 @@ Status PlaceResult(const std::optional<CheckedArray>& out, const Chosen& chosen,
 }
 
 Result<ArrayResult> ResultOf(wire::ArrayReply& reply, const Chosen& chosen, const std::optional<CheckedArray>& out,
-                             const ArrayStaging& staging) {
+                             int64_t bytes_out, const ArrayStaging& staging) {
   ArrayResult result;
   result.dtype = reply.result.dtype;
   result.shape = reply.result.shape;
@@ -94,6 +107,9 @@ Result<ArrayResult> ResultOf(wire::ArrayReply& reply, const Chosen& chosen, cons
   result.output = reply.output;
   result.signature = chosen.overload->type.ToString();
   RBC_ASSIGN_OR_RETURN(const uint64_t count, types::CountElements(result.shape));
+  const bool comes = !out || out->array.buffer == 0;
+  result.times =
+      TimesOf(reply, bytes_out, comes ? static_cast<int64_t>(count * chosen.overload->layout.result_size()) : 0);
   if (reply.__isset.row) {
     if (reply.row < 0 || static_cast<uint64_t>(reply.row) >= count)
       return Error(ErrorKind::kInternal, "the farm tells of an element that the map does not have");
@@ -170,22 +186,26 @@ Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays
     const types::Type& type = chosen.overload->type;
     wire::ArrayMapRequest request;
     std::vector<types::Extents> shapes;
+    int64_t bytes_out = 0;
     for (size_t i = 0; i < checked.size(); ++i) {
       RBC_ASSIGN_OR_RETURN(request.inputs.emplace_back(), staging.Pack(checked[i], type.parameters()[i]));
       shapes.push_back(checked[i].array.shape);
+      bytes_out += BytesHere(checked[i]);
     }
     if (options.where) {
       RBC_ASSIGN_OR_RETURN(const CheckedArray where, client::CheckArray(*options.where));
       RBC_ASSIGN_OR_RETURN(request.where, staging.Pack(where, types::Type::Bool()));
       request.__isset.where = true;
       shapes.push_back(where.array.shape);
+      bytes_out += BytesHere(where);
     }
     RBC_ASSIGN_OR_RETURN(const auto out, TakeOut(options.out));
     RBC_ASSIGN_OR_RETURN(const types::Extents shape, types::BroadcastShapes(shapes));
     RBC_RETURN_IF_ERROR(PlaceResult(out, chosen, options.where.has_value(), shape, staging, request));
     request.accuracy = static_cast<wire::MathAccuracy::type>(options.accuracy);
+    if (options.profile) request.__set_profile(true);
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::map_arrays));
-    return ResultOf(reply, chosen, out, staging);
+    return ResultOf(reply, chosen, out, bytes_out, staging);
   };
   return Tell(WithStaging(*state_, map), *state_);
 }
@@ -209,8 +229,9 @@ Result<ArrayResult> Caller::try_reduce(const ArrayArgument& array, const ArrayRe
     RBC_ASSIGN_OR_RETURN(const auto out, TakeOut(options.out));
     RBC_RETURN_IF_ERROR(PlaceResult(out, chosen, false, ShapeOfReduction(checked, options.axis), staging, request));
     request.accuracy = static_cast<wire::MathAccuracy::type>(options.accuracy);
+    if (options.profile) request.__set_profile(true);
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::reduce_array));
-    return ResultOf(reply, chosen, out, staging);
+    return ResultOf(reply, chosen, out, BytesHere(checked), staging);
   };
   return Tell(WithStaging(*state_, reduce), *state_);
 }
@@ -226,8 +247,9 @@ Result<ArrayResult> Caller::try_scan(const ArrayArgument& array, const ArrayScan
     RBC_ASSIGN_OR_RETURN(const auto out, TakeOut(options.out));
     RBC_RETURN_IF_ERROR(PlaceResult(out, chosen, false, ShapeOfScan(checked, options.axis), staging, request));
     request.accuracy = static_cast<wire::MathAccuracy::type>(options.accuracy);
+    if (options.profile) request.__set_profile(true);
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::scan_array));
-    return ResultOf(reply, chosen, out, staging);
+    return ResultOf(reply, chosen, out, BytesHere(checked), staging);
   };
   return Tell(WithStaging(*state_, scan), *state_);
 }

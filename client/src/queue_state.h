@@ -16,12 +16,6 @@ namespace rbc::detail {
 
 class QueueState;
 
-// Where the time of a step went, in nanoseconds; of a queue that asks.
-struct QueuedTimes {
-  int64_t compile = 0, queue = 0, upload = 0, kernel = 0, download = 0;
-  int64_t bytes_out = 0, bytes_in = 0;
-};
-
 // A step. All above the line is constant once it is queued; the rest is guarded by the queue until it is over, then
 // constant.
 struct QueuedState {
@@ -53,7 +47,7 @@ struct QueuedState {
   ArrayResult array;
   std::optional<Buffer> buffer;
   CallResult call;
-  QueuedTimes times;
+  ArrayTimes times;
   std::vector<std::function<void()>> callbacks;
 
   bool MakesArray() const { return !request.__isset.call && !request.__isset.launch; }

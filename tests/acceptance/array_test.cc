@@ -228,6 +228,23 @@ TEST_P(Arrays, LargeMapsAreWhole) {
     for (int64_t j = 0; j < 300; ++j) ASSERT_EQ(values[i * 300 + j], matrix[j * 500 + i] * 4);
 }
 
+TEST_P(Arrays, TellTheirTimesWhereAsked) {
+  const auto jit = Jit();
+  const Caller f = Named(jit, "f64", "float64(float64, float64)");
+  const std::vector<double> x(10'000, 1);
+  const auto map = [&](bool profile) {
+    ArrayMapOptions options;
+    options.profile = profile;
+    return f.map_arrays({ArrayArgument::Of(x), ArrayArgument::One(2.0)}, options).times;
+  };
+  EXPECT_EQ(map(false).kernel, 0);
+  const ArrayTimes times = map(true);
+  EXPECT_GT(times.kernel, 0);
+  EXPECT_GT(times.queue, 0);
+  EXPECT_EQ(times.bytes_out, 80'008);
+  EXPECT_EQ(times.bytes_in, 80'000);
+}
+
 TEST_P(Arrays, OtherTypesAreConvertedByTheOverloadRules) {
   const auto jit = Jit();
   Caller f = Named(jit, "f64", "float64(float64, float64)");

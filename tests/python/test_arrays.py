@@ -353,7 +353,20 @@ def test_without_signatures_map_says_it(farm):
 
 def test_profile_of_a_map(farm):
     f = farm("float64(float64)")(lambda x: x + 0.125)
-    with farm.profile() as p:
-        f(np.zeros(1000))
-        f.map(np.zeros(10), out=np.zeros(10))
-    assert [row.calls for row in p.rows] == [1000, 10] and "one round trip" in p.advice
+    add = farm("float64(float64, float64)")(lambda x, y: x + y)
+    f(1.0), add(1.0, 2.0)
+    values = np.arange(100_000.0)
+    for first in (True, False):
+        with farm.profile() as p:
+            f(values)
+            f.map(values[:10], out=np.zeros(10))
+            add.reduce(values)
+            add.accumulate(values)
+        assert [row.calls for row in p.rows] == [100_000, 10, 100_000, 100_000]
+        assert [row.bytes_out for row in p.rows] == [800_000, 80, 800_000, 800_000]
+        assert [row.bytes_in for row in p.rows] == [800_000, 80, 8, 800_000]
+        for row in p.rows:
+            parts = [row.queue_s, row.upload_s, row.kernel_s, row.download_s, row.wire_s]
+            assert row.kernel_s > 0 and min(parts) >= 0 and sum(parts) == pytest.approx(row.call_s)
+        assert ("first call of each signature" in p.advice) == first
+        assert (p.rows[0].compile_s > 1e-3) == first

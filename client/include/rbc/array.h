@@ -58,10 +58,21 @@ struct ArrayArgument {
 // Of exp, log, sin, ... in maps and reductions on host; calls always have libm's. docs/vector-maths.md.
 enum class Accuracy : uint8_t { kFast = 0, kAccurate = 1, kPrecise = 2 };
 
+// Where the time of a request went, in nanoseconds, and the bytes of its arrays that lay in this process.
+struct ArrayTimes {
+  int64_t compile = 0;   // of code for such arrays, where this request waited for it
+  int64_t queue = 0;     // in the farm before and after the rest
+  int64_t upload = 0;    // to a device
+  int64_t kernel = 0;    // the function over the elements
+  int64_t download = 0;  // from a device
+  int64_t bytes_out = 0, bytes_in = 0;
+};
+
 struct ArrayMapOptions {
   std::optional<ArrayArgument> out{};    // written instead of a new array; of the result's type and shape
   std::optional<ArrayArgument> where{};  // bool; where it is false nothing is computed, and `out` keeps what it holds
   Accuracy accuracy = Accuracy::kFast;
+  bool profile = false;  // the result tells its times
 };
 
 struct ArrayReduceOptions {
@@ -70,12 +81,14 @@ struct ArrayReduceOptions {
   bool ordered = false;                     // strictly first to last; else in a fixed tree, the same at each run
   std::optional<ArrayArgument> out{};
   Accuracy accuracy = Accuracy::kFast;
+  bool profile = false;  // the result tells its times
 };
 
 struct ArrayScanOptions {
   std::optional<int> axis{};  // none: over the elements in C order, the result is flat
   std::optional<ArrayArgument> out{};
   Accuracy accuracy = Accuracy::kFast;
+  bool profile = false;  // the result tells its times
 };
 
 struct ArrayResult {
@@ -87,6 +100,7 @@ struct ArrayResult {
   std::vector<int64_t> index;  // and its index in each dimension
   std::string output;          // what the function printed
   std::string signature;       // the one that took the arguments
+  ArrayTimes times{};          // of a request with `profile`
 
   // The elements as T. kInvalidArgument: the result is of another type, or lies elsewhere.
   template <typename T>

@@ -17,8 +17,8 @@ _active = []
 
 class Row:
     """One call, or the calls of one batch or map. Seconds: lower_s and compile_s are what it waited for its code, call_s
-    is the call itself. Of single calls the farm tells the parts: queue_s, upload_s, kernel_s, download_s, and wire_s is
-    the rest, this client's own work included; they are None for batches and maps. bytes_out and bytes_in are those of
+    is the call itself. The farm tells the parts: queue_s, upload_s, kernel_s, download_s, and wire_s is the rest, this
+    client's own work included; they are None for batches. bytes_out and bytes_in are those of
     arguments and results. cached: whether the farm had the code; None: it was ready here."""
 
     def __init__(self, function, signature, calls, lower_s, compile_s, call_s, cached, phases, parts):
@@ -68,7 +68,7 @@ class Profile:
         told = [row for row in self.rows if row.kernel_s is not None]
         if sum(row.call_s for row in told) < called / 2:
             calls = sum(row.calls for row in self.rows)
-            return f"{called / calls * 1e6:.2f} us a call; most went into maps and batches, which share one round trip"
+            return f"{called / calls * 1e6:.2f} us a call; most went into batches, which share one round trip"
         return _advice_on(told)
 
     def _table(self):
@@ -126,17 +126,22 @@ def _advice_on(rows):
 
 
 def timed(caller, signature_index, calls, work):
-    """work(), a batch or a map, whose signature is known after it (signature_index())."""
+    """work(), a batch or a map, whose signature is known after it (signature_index()). It may tell its parts."""
     from .typesystem import Type
 
     started = time.perf_counter()
+    parts = {}
     try:
-        return work()
+        done = work()
+        if isinstance(done, dict):
+            parts = done.get("parts", parts)
+        return done
     finally:
         ended = time.perf_counter()
         index = signature_index()
         text = str(Type.fromstring(caller._signature_texts()[index])) if index is not None else ""
-        _add(caller, Row(caller.__name__, text, calls, 0.0, 0.0, ended - started, None, {}, {}))
+        compile_s = parts.get("compile_s", 0.0)
+        _add(caller, Row(caller.__name__, text, calls, 0.0, compile_s, ended - started - compile_s, None, {}, parts))
 
 
 def queued(caller, text, step, started):

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/python/src/caller_object.h"
 #include "client/python/src/farm_object.h"
 #include "client/python/src/python_error.h"
 
@@ -56,10 +57,24 @@ nb::object Described(const ArrayResult& result) {
   out["status"] = result.status;
   out["row"] = result.row;
   out["output"] = nb::bytes(result.output.data(), result.output.size());
+  if (CallerObject::profiling()) out["parts"] = PartsOf(result.times);
   return out;
 }
 
 }  // namespace
+
+nb::dict PartsOf(const ArrayTimes& times) {
+  const auto seconds = [](int64_t nanoseconds) { return static_cast<double>(nanoseconds) * 1e-9; };
+  nb::dict out;
+  out["compile_s"] = seconds(times.compile);
+  out["queue_s"] = seconds(times.queue);
+  out["upload_s"] = seconds(times.upload);
+  out["kernel_s"] = seconds(times.kernel);
+  out["download_s"] = seconds(times.download);
+  out["bytes_out"] = times.bytes_out;
+  out["bytes_in"] = times.bytes_in;
+  return out;
+}
 
 nb::object FunctionObject::MapArrays(const nb::list& arrays, nb::handle into, nb::handle where, int accuracy) const {
   Operands operands;
@@ -69,6 +84,7 @@ nb::object FunctionObject::MapArrays(const nb::list& arrays, nb::handle into, nb
   options.out = operands.TakeIf(into, kWritten);
   options.where = operands.TakeIf(where);
   options.accuracy = static_cast<Accuracy>(accuracy);
+  options.profile = CallerObject::profiling();
   return Described(OrThrow(WithoutGil(farm(), [&] { return caller_.try_map_arrays(given, options); })));
 }
 
@@ -81,6 +97,7 @@ nb::object FunctionObject::ReduceArray(nb::handle array, std::optional<int> axis
   options.ordered = ordered;
   options.out = operands.Take(into, kWritten);
   options.accuracy = static_cast<Accuracy>(accuracy);
+  options.profile = CallerObject::profiling();
   return Described(OrThrow(WithoutGil(farm(), [&] { return caller_.try_reduce(given, options); })));
 }
 
@@ -91,6 +108,7 @@ nb::object FunctionObject::ScanArray(nb::handle array, int axis, nb::handle into
   options.axis = axis;
   options.out = operands.Take(into, kWritten);
   options.accuracy = static_cast<Accuracy>(accuracy);
+  options.profile = CallerObject::profiling();
   return Described(OrThrow(WithoutGil(farm(), [&] { return caller_.try_scan(given, options); })));
 }
 

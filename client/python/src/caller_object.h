@@ -39,6 +39,7 @@ class CallerObject {
   nb::list Batch(nb::handle self, const nb::list& rows);
   size_t MatchTuple(nb::handle self, const nb::tuple& args);
   static void SetProfiling(bool on) { profiling_ = on; }
+  static bool profiling() { return profiling_; }
   // The signature that takes these arguments.
   size_t Match(const Arguments& arguments) const;
 

@@ -25,6 +25,9 @@ struct FunctionOptionsText {
   bool allow_contract = false;
 };
 
+// The parts of a request's time, in seconds, as the profile's rows have them.
+nb::dict PartsOf(const ArrayTimes& times);
+
 // One signature of a function, compiled at its first call.
 class FunctionObject {
  public:

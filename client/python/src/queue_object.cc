@@ -89,18 +89,7 @@ nb::dict StepObject::Outcome() const {
   return out;
 }
 
-nb::dict StepObject::Times() const {
-  const detail::QueuedTimes& times = detail::Inside::StateOf(step())->times;
-  nb::dict out;
-  out["compile_s"] = static_cast<double>(times.compile) * 1e-9;
-  out["queue_s"] = static_cast<double>(times.queue) * 1e-9;
-  out["upload_s"] = static_cast<double>(times.upload) * 1e-9;
-  out["kernel_s"] = static_cast<double>(times.kernel) * 1e-9;
-  out["download_s"] = static_cast<double>(times.download) * 1e-9;
-  out["bytes_out"] = times.bytes_out;
-  out["bytes_in"] = times.bytes_in;
-  return out;
-}
+nb::dict StepObject::Times() const { return PartsOf(detail::Inside::StateOf(step())->times); }
 
 QueueObject::QueueObject(const RemoteJIT& rjit, bool eager, int64_t timeout_ms)
     : queue_(rjit.queue({.timeout = milliseconds(timeout_ms), .eager = eager})),

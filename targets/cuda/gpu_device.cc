@@ -213,7 +213,7 @@ class GpuModule : public LoadedModule {
   Expected<int32_t> Run(size_t index, Invocation& invocation) override {
     RBC_ASSIGN_OR_RETURN(auto run, Make(index, invocation.memory.size()));
     const auto staged = run->memory();
-    std::memcpy(staged.data(), invocation.memory.data(), std::min(invocation.sent, staged.size()));
+    std::copy_n(invocation.memory.data(), std::min(invocation.sent, staged.size()), staged.data());
     RBC_RETURN_IF_ERROR(run->Start(invocation));
     RBC_ASSIGN_OR_RETURN(const int32_t status, run->Finish(invocation));
     if (invocation.returned_from < staged.size())

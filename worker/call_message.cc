@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/call_message.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <vector>
@@ -119,10 +120,7 @@ class Out {
   void Byte(uint8_t value) { *at_++ = value; }
   void U32(uint32_t value) { Store(__builtin_bswap32(value)); }
   void U64(uint64_t value) { Store(__builtin_bswap64(value)); }
-  void Raw(std::string_view bytes) {
-    std::memcpy(at_, bytes.data(), bytes.size());
-    at_ += bytes.size();
-  }
+  void Raw(std::string_view bytes) { at_ = std::copy(bytes.begin(), bytes.end(), at_); }
   void String(std::string_view bytes) {
     U32(static_cast<uint32_t>(bytes.size()));
     Raw(bytes);

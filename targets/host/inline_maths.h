@@ -17,8 +17,8 @@ namespace rbc::host {
 // two vectors at a time, whose instructions alternate. Needs AVX-512.
 bool PrepareInlineMaths(llvm::Module& module, const llvm::TargetLibraryInfoImpl& library);
 
-// After it: puts such code in place of the calls of libmvec's functions. At most 1, 1 and 1.6 ulp from the truth;
-// infinities, NaN, zeros and denormals come out as libm's do.
+// After it: puts such code in place of the calls of libmvec's functions. At most 1, 1 and 2 ulp from the truth (a test
+// measures it); infinities, NaN, zeros and denormals come out as libm's do.
 void InlineVectorMaths(llvm::Module& module);
 
 // Whether calls of this vector function are replaced so.

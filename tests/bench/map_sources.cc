@@ -48,8 +48,6 @@ std::shared_ptr<double> Aligned(const std::vector<double>& values) {
   return out;
 }
 
-ArrayArgument Whole(const Buffer& buffer) { return {buffer.dtype(), nullptr, buffer.shape(), {}, buffer.id()}; }
-
 // z = x + y, all three in the arena.
 Sample MeasureMap(const Work& work, size_t rows) try {
   FarmProcess farm(work);
@@ -59,9 +57,9 @@ Sample MeasureMap(const Work& work, size_t rows) try {
   const auto numbers = Counting(rows);
   const Buffer x = rjit.to_device(numbers), y = rjit.to_device(numbers);
   const Buffer z = rjit.to_device(std::vector<double>(rows));
-  const ArrayArgument inputs[] = {Whole(x), Whole(y)};
+  const ArrayArgument inputs[] = {ArrayArgument::Of(x), ArrayArgument::Of(y)};
   ArrayMapOptions into;
-  into.out = Whole(z);
+  into.out = ArrayArgument::Of(z);
   return TimeRuns(
       CallsOf(work, rows), [&] { return add.try_map_arrays(inputs, into).has_value(); },
       [&] { return z.span<double>()[rows - 1] == 2.0 * static_cast<double>(rows - 1); });

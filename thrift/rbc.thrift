@@ -4,7 +4,7 @@
 namespace cpp rbc.wire
 
 const i32 PROTOCOL_MAJOR = 1
-const i32 PROTOCOL_MINOR = 3
+const i32 PROTOCOL_MINOR = 4
 const i32 DEFAULT_PORT = 11530
 
 // What the caller does next; base/error.h says it kind by kind.
@@ -166,6 +166,13 @@ struct EmitReply {
   3: list<Timing> timings
 }
 
+// An array of a call that lies in a buffer of the session. Since 1.4.
+struct FrameBuffer {
+  1: i32 position                    // in the frame: of the pointer's cell, or of the array's place
+  2: i64 buffer                      // id; in the session's arena, or on the device of the function's target
+  3: i64 offset = 0                  // of the first byte (array: of the element with index 0, 0, ...) in it
+}
+
 // One call. The memory of the call is `frame` followed by `out_bytes` zero bytes (types/frame.h); pointers in it are
 // cells {u32 offset, u32 length} into that memory.
 struct CallRequest {
@@ -176,6 +183,8 @@ struct CallRequest {
   5: optional i32 out_bytes          // zero bytes behind `frame`
   6: optional i32 return_from        // memory from this offset on comes back as `data`; absent: none
   7: optional bool profile           // the reply says where the time went
+  8: optional list<FrameBuffer> buffers  // in ascending order of position; since 1.4
+  9: optional string keep            // array results stay as new buffers with this name, which may be empty; since 1.4
 }
 
 struct CallReply {
@@ -189,6 +198,7 @@ struct CallReply {
   6: optional i64 upload_ns          // to a device
   7: optional i64 kernel_ns          // the function itself
   8: optional i64 download_ns        // from a device
+  9: optional list<BufferInfo> kept  // what array results stay as, with `keep`, in their order; since 1.4
 }
 
 // A column of a map: one value of each row, as they lie in a frame (a bool is a byte). Row r begins at byte r * stride
@@ -266,6 +276,7 @@ struct ArrayMapRequest {
   7: optional i32 deadline_ms
   8: optional string keep            // the result stays as a new buffer with this name, which may be empty; since 1.3
   9: optional bool profile           // the reply says where the time went; since 1.3
+  10: optional bool ready            // the reply may tell how to repeat this as a call; since 1.4
 }
 
 // An associative function of two values of one type, over all elements or along an axis.
@@ -296,6 +307,14 @@ struct ArrayScanRequest {
   9: optional bool profile           // the reply says where the time went; since 1.3
 }
 
+// A call (CallRequest) that does once more what a request over arrays in buffers did: of a map, which neither keeps nor
+// makes its result. Good until one of its buffers or the function's module goes; for this session's calls on any way.
+// Since 1.4.
+struct ReadyCall {
+  1: i64 function_id
+  2: binary frame
+}
+
 struct ArrayReply {
   1: ArrayRef result                 // with its data, or as `into` names it; a void function's has neither
   2: optional i32 status             // of the first element that failed; absent: 0
@@ -308,6 +327,7 @@ struct ArrayReply {
   8: optional i64 kernel_ns          // the function over the elements
   9: optional i64 download_ns        // from a device
   10: optional BufferInfo kept       // what the result stays as, with `keep`; since 1.3
+  11: optional ReadyCall ready       // where the request asked, and it can be repeated so; since 1.4
 }
 
 // A grid of threads that run a function with abi Kernel. Grid and block have 1 to 3 dimensions.
@@ -322,6 +342,7 @@ struct LaunchRequest {
   8: optional i32 out_bytes
   9: optional i32 return_from
   10: optional bool profile          // the reply says where the time went; since 1.3
+  11: optional list<FrameBuffer> buffers  // as in CallRequest; since 1.4
 }
 
 struct CallOutcome {

@@ -41,7 +41,7 @@ TEST_F(Sessions, AnotherProtocolIsRefusedWithBothVersions) {
     const auto client = Client::Connect(farm().unix_address(), {.protocol_major = major});
     ASSERT_FALSE(client) << major;
     EXPECT_EQ(client.error().kind, ErrorKind::kProtocolMismatch) << Describe(client.error());
-    EXPECT_THAT(client.error().message, ::testing::AllOf(HasSubstr(std::to_string(major) + "."), HasSubstr("1.3")));
+    EXPECT_THAT(client.error().message, ::testing::AllOf(HasSubstr(std::to_string(major) + "."), HasSubstr("1.4")));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "server/farm.h"
+#include "server/session/lose_written.h"
 #include "server/wire_reply.h"
 #include "worker/call_message.h"
 
@@ -80,10 +81,13 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
   const auto module = session.FindFunction(call.function_id, &index);
   if (module == nullptr) return UnknownFunction(call.function_id);
   const auto& name = module->info->functions[index].declaration.symbol;
+  // Its places are those of buffers that may have been lost with the worker that it was made for.
+  const bool repeats = !in_arena && NamesPlaces(call, *module);
+  if (repeats && !module->IsLoaded()) return UnknownFunction(call.function_id);
   const auto begin = std::chrono::steady_clock::now();
   Status status;
   // A worker that ended before the call began in it costs one more try, in what is left of the call's time.
-  for (int tries = 0; tries < kMostTries; ++tries) {
+  for (int tries = repeats ? kMostTries - 1 : 0; tries < kMostTries; ++tries) {
     const auto loaded = session.Loaded(*module);
     status = loaded ? Status() : Status(loaded.error());
     if (status && only != nullptr && loaded->get() != only)
@@ -97,6 +101,7 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
     }
     if (status.error().kind != ErrorKind::kWorkerLost || status.error().may_have_run) break;
   }
+  if (MayHaveWritten(status.error())) LoseWritten(call, *module, index, status.error(), session.data());
   if (status.error().function.empty()) status.error().function = name;
   spdlog::info("session {}: call of {}: {}: {}", session.id(), name, Name(status.error().kind), status.error().message);
   return status;

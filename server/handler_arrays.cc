@@ -130,12 +130,13 @@ using Clock = std::chrono::steady_clock;
 
 int64_t Nanoseconds(Clock::duration time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count(); }
 
-// Whether the request began and was ended in the middle: its result is neither what it was nor what it should be.
-bool MayHaveWritten(const wire::FarmError& error) {
-  using Kind = wire::ErrorKind;
-  return error.kind == Kind::RemoteCrash ||
-         (error.may_have_run &&
-          (error.kind == Kind::WorkerLost || error.kind == Kind::DeadlineExceeded || error.kind == Kind::Cancelled));
+// How a client repeats a map that found all of its arrays: the very call, with places instead of buffers.
+bool IsRepeatable(const wire::ArrayMapRequest& request, const PackedArrays& packed, bool on_host) {
+  return request.ready && on_host && packed.written && !request.__isset.where;
+}
+template <typename Request>
+bool IsRepeatable(const Request&, const PackedArrays&, bool) {
+  return false;
 }
 
 // What the worker has not told is time in the queue.
@@ -190,14 +191,14 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     packed.call.function_id = static_cast<int64_t>(entries->function_ids.front());
     const auto use = OrThrow(places.Begin(*mine));
     auto outcome = RunOne(*mine, packed.call, true, !packed.kept.empty(), use ? use->worker.get() : nullptr);
-    if (outcome.__isset.error) {
-      if (packed.written && MayHaveWritten(outcome.error))
-        mine->data().Lose(*packed.written, fmt::format("it was being written by '{}' when that ended ({})",
-                                                       module->info->functions[index].declaration.symbol,
-                                                       Name(static_cast<ErrorKind>(outcome.error.kind))));
-      throw outcome.error;
-    }
+    if (outcome.__isset.error) throw outcome.error;
     answer = std::move(outcome.reply);
+    if (IsRepeatable(request, packed, on_host)) {
+      wire::ReadyCall ready;
+      ready.function_id = packed.call.function_id;
+      ready.frame = std::move(packed.call.frame);
+      reply.__set_ready(ready);
+    }
   }
   if (!packed.empty && packed.call.__isset.return_from) reply.result.__set_data(std::move(answer.data));
   if (answer.__isset.output) reply.__set_output(answer.output);

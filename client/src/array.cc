@@ -27,7 +27,8 @@ using detail::Chosen;
 
 template <typename Request>
 Result<wire::ArrayReply> Ask(const detail::CallerState& state, const Chosen& chosen, int64_t timeout_ms,
-                             Request& request, void (wire::FarmClient::*method)(wire::ArrayReply&, const Request&)) {
+                             Request& request, void (wire::FarmClient::*method)(wire::ArrayReply&, const Request&),
+                             uint64_t* epoch = nullptr) {
   bool is_explicit = false;
   const client::Deadline deadline = state.core->DeadlineOf(timeout_ms, &is_explicit);
   return state.core->farm->AskLoaded(*chosen.prepared->module, deadline,
@@ -35,6 +36,7 @@ Result<wire::ArrayReply> Ask(const detail::CallerState& state, const Chosen& cho
                                        request.function_id = loaded.reply->functions[chosen.declared].function_id;
                                        request.request_id = state.core->farm->NextRequestId();
                                        client::ThisWaiting().request_id = request.request_id;
+                                       if (epoch != nullptr) *epoch = loaded.epoch;
                                        if (is_explicit)
                                          request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
                                        wire::ArrayReply answer;
@@ -171,10 +173,35 @@ std::optional<types::Extents> ShapeOfScan(const CheckedArray& array, std::option
   return types::Extents{static_cast<int64_t>(*count)};
 }
 
+struct Asked {
+  uint64_t epoch = 0;  // of the session
+  uint64_t ends = 0;   // Farm::Ends() before
+};
+
+// The map as a call that does it once more.
+client::ReadyMap Again(std::span<const ArrayArgument> arrays, const ArrayMapOptions& options,
+                       std::span<const CheckedArray> checked, const Chosen& chosen, const Asked& asked,
+                       const ArrayResult& result, const wire::ReadyCall& call) {
+  std::vector<uint64_t> sizes;
+  for (const CheckedArray& array : checked) sizes.push_back(array.size);
+  client::ReadyMap map = client::ReadyMapOf(arrays, options, sizes);
+  map.prepared = chosen.prepared;
+  map.declared = chosen.declared;
+  map.epoch = asked.epoch;
+  map.ends = asked.ends;
+  map.call = call;
+  map.dtype = result.dtype;
+  map.shape = result.shape;
+  map.signature = result.signature;
+  return map;
+}
+
 }  // namespace
 
 Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays,
                                            const ArrayMapOptions& options) const {
+  if (auto repeated = client::RepeatMap(*state_, arrays, options, timeout_ms_))
+    return Tell(*std::move(repeated), *state_);
   const auto map = [&](ArrayStaging& staging) -> Result<ArrayResult> {
     std::vector<CheckedArray> checked;
     std::vector<types::Type> given;
@@ -204,8 +231,14 @@ Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays
     RBC_RETURN_IF_ERROR(PlaceResult(out, chosen, options.where.has_value(), shape, staging, request));
     request.accuracy = static_cast<wire::MathAccuracy::type>(options.accuracy);
     if (options.profile) request.__set_profile(true);
-    RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::map_arrays));
-    return ResultOf(reply, chosen, out, bytes_out, staging);
+    if (client::MayBeRepeated(arrays, options)) request.__set_ready(true);
+    uint64_t epoch = 0;
+    const uint64_t ends = state_->core->farm->Ends();
+    RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::map_arrays, &epoch));
+    auto result = ResultOf(reply, chosen, out, bytes_out, staging);
+    if (result && request.ready && reply.__isset.ready)
+      client::KeepReadyMap(*state_, Again(arrays, options, checked, chosen, {epoch, ends}, *result, reply.ready));
+    return result;
   };
   return Tell(WithStaging(*state_, map), *state_);
 }

@@ -301,6 +301,7 @@ Buffer Buffer::transpose() const {
 void Buffer::free() const {
   ValueOrThrow(state_->CheckAlive());
   const auto& core = *state_->core;
+  core.farm->DistrustPlace(state_->owned.epoch, id());
   ValueOrThrow(core.farm->AskIn(state_->owned.epoch, core.DeadlineOf(0),
                                 [id = id()](wire::FarmClient& client) { client.buffer_free(id); }));
   state_->freed = true;

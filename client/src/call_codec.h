@@ -21,6 +21,8 @@ struct CallMessage {
   int32_t return_from = -1;
   bool profile = false;
   uint64_t epoch = 0;  // not sent: of the session that the frame names arrays of; 0: none
+  // Not sent: the function that the farm gave for just this frame (ReadyCall), good for one worker; 0: another call.
+  int64_t repeats = 0;
 };
 
 // Where the farm's time went, in nanoseconds.

@@ -9,6 +9,7 @@
 
 #include "client/src/farm.h"
 #include "client/src/interrupt.h"
+#include "thrift/error_wire.h"
 
 namespace rbc::client {
 namespace {
@@ -84,6 +85,7 @@ Expected<ChainReply> Farm::RunChain(std::vector<ChainPart>& parts, const Deadlin
     });
     if (!outcomes) {
       Error error = std::move(outcomes).error();
+      NoteEnd(error);
       const bool reached = lease->sent();
       const bool refused = error.kind == ErrorKind::kUnknownSession;
       if (refused) ForgetSession(out.epoch);
@@ -95,6 +97,8 @@ Expected<ChainReply> Farm::RunChain(std::vector<ChainPart>& parts, const Deadlin
       }
       return error;
     }
+    for (const wire::ChainOutcome& outcome : *outcomes)
+      if (outcome.__isset.error) NoteEnd(FromWire(outcome.error));
     if (outcomes->size() != parts.size())
       return Error(ErrorKind::kProtocolMismatch,
                    fmt::format("the farm at {} answers {} of {} steps of a chain; update the older of the two sides",

@@ -80,7 +80,9 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
   if (ring_ && Ring::Fits(out_.size()) && ring_use_.IsDirect(call.function_id)) {
     auto answer = CallOverRing(deadline);
     if (!answer || !answer->error || answer->error->may_have_run) return answer;
-    // What never began goes to the farm itself, which brings the function or another worker.
+    // What never began goes to the farm itself, which brings the function or another worker. With another worker
+    // buffers may be lost that the call names by their places.
+    if (call.repeats != 0 && answer->error->kind == ErrorKind::kWorkerLost) return answer;
     if (answer->error->kind == ErrorKind::kUnknownModule)
       ring_use_.Refused(call.function_id);
     else if (answer->error->kind != ErrorKind::kWorkerLost)

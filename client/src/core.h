@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/src/farm.h"
+#include "client/src/ready_maps.h"
 #include "client/src/task.h"
 #include "rbc/function.h"
 #include "rbc/queue.h"
@@ -59,6 +60,7 @@ struct CallerState {
   const FunctionOptions options;
   std::optional<std::vector<std::string>> defined;  // functions of the source; constant after the start
   bool connected = false;                           // published by somebody: no source
+  client::ReadyMaps ready_maps;                     // guarded by the farm's mutex
 
   // The module of now; made anew after a change of target or signatures.
   Expected<std::shared_ptr<const Prepared>> Current();

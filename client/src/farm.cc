@@ -363,6 +363,7 @@ void Farm::ForgetSession(uint64_t epoch) {
     if (state_->epoch != epoch) return;
     state_->session = nullptr;
     state_->arena = nullptr;
+    state_->trusted.clear();
     stale.swap(state_->idle);
     for (auto& channel : state_->idle_bulk) std::erase(state_->open, channel->fd());
     state_->idle_bulk.clear();
@@ -576,7 +577,8 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
       if (!made) return std::move(made).error();
       loaded = *std::move(made);
     }
-    call.function_id = loaded.reply->functions[index].function_id;
+    call.function_id = call.repeats != 0 ? call.repeats : loaded.reply->functions[index].function_id;
+    const bool repeatable = loaded.repeatable && call.repeats == 0;
     call.request_id = NextRequestId();
     if (explicit_deadline) call.deadline_ms = TellFarm(deadline);
     if (request_id != nullptr) request_id->store(call.request_id, std::memory_order_release);
@@ -586,23 +588,25 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
     if (answer && !answer->error) return Answered{std::move(lease), *std::move(answer), nullptr};
     if (answer) {
       Error error = std::move(*answer->error);
+      NoteEnd(error);
+      if (call.repeats != 0) return error;
       // Refused before anything ran: the farm forgot the module or the session.
       if (error.kind == ErrorKind::kUnknownModule) Forget(module, loaded.epoch);
       if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
-      if (error.kind == ErrorKind::kWorkerLost && (loaded.repeatable || !error.may_have_run) && !last) continue;
+      if (error.kind == ErrorKind::kWorkerLost && (repeatable || !error.may_have_run) && !last) continue;
       if ((error.kind == ErrorKind::kUnknownModule || error.kind == ErrorKind::kUnknownSession) && !last) continue;
       return error;
     }
     Error error = std::move(answer).error();
+    NoteEnd(error);
     if (!lease->broken()) return error;
     const bool reached = lease->sent();
     lease.Return();
     if (!reached && error.kind == ErrorKind::kConnectionLost && !last) continue;
     if (!reached) return error;
     if (error.kind != ErrorKind::kConnectionLost) return MayHaveRun(std::move(error));
-    RBC_ASSIGN_OR_RETURN(
-        std::unique_ptr<wire::CallReply> reply,
-        Outcome(call.request_id, loaded.epoch, loaded.repeatable && !last, last, std::move(error), deadline));
+    RBC_ASSIGN_OR_RETURN(std::unique_ptr<wire::CallReply> reply,
+                         Outcome(call.request_id, loaded.epoch, repeatable && !last, last, std::move(error), deadline));
     if (!reply) continue;
     CallAnswer kept{.result = reply->result,
                     .status = reply->status,
@@ -645,6 +649,7 @@ Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t 
     });
     if (!outcomes) {
       Error error = std::move(outcomes).error();
+      NoteEnd(error);
       const bool reached = lease->sent();
       if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
       const bool refused = error.kind == ErrorKind::kUnknownSession;
@@ -656,6 +661,8 @@ Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t 
       return Error(ErrorKind::kProtocolMismatch,
                    fmt::format("the farm at {} answers {} of {} calls of a batch; update the older of the two sides",
                                endpoint_.address.text, outcomes->size(), calls.size()));
+    for (const wire::CallOutcome& outcome : *outcomes)
+      if (outcome.__isset.error) NoteEnd(FromWire(outcome.error));
     // Refused before anything ran: the farm forgot the module.
     const bool forgotten = std::any_of(outcomes->begin(), outcomes->end(), [](const wire::CallOutcome& outcome) {
       return outcome.__isset.error && outcome.error.kind == wire::ErrorKind::UnknownModule;

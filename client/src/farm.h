@@ -7,8 +7,10 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/expected.h"
@@ -133,7 +135,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
 
   // Calls function number `index` of `module`, loading it where needed. `call` has all but function and request id.
   // At most once: what may have run is only sent again if the module is repeatable. An explicit deadline travels to the
-  // farm, a little shortened, so that its answer comes before ours. `request_id` (may be nullptr) is published before
+  // farm, a little shortened, so that its answer comes before ours. A call that `repeats` is sent to this very session
+  // and again only where nothing of it left. `request_id` (may be nullptr) is published before
   // the call is sent, for Cancel().
   Expected<Answered> Call(Module& module, size_t index, CallMessage call, const Deadline& deadline,
                           bool explicit_deadline, std::atomic<int64_t>* request_id = nullptr);
@@ -177,6 +180,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
       auto reply = lease->Ask(deadline, [&](wire::FarmClient& client) { return request(client, loaded); });
       if (reply) return reply;
       Error& error = reply.error();
+      NoteEnd(error);
       // Refused before anything ran: the farm forgot the module or the session.
       if (error.kind == ErrorKind::kUnknownModule) Forget(module, loaded.epoch);
       if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
@@ -219,6 +223,14 @@ class Farm : public std::enable_shared_from_this<Farm> {
       if (!lost || attempt + 1 >= kMostLoads) return status;
     }
   }
+  // Places of buffers in frames (ReadyMap): good until one of the buffers is freed, or may be lost with a worker.
+  // `ends`: as of before the farm was asked for them.
+  void TrustPlaces(uint64_t epoch, uint64_t ends, std::span<const int64_t> buffers);
+  bool TrustsPlaces(uint64_t epoch, std::span<const int64_t> buffers);
+  void DistrustPlace(uint64_t epoch, int64_t buffer);
+  // After an error that may tell of a worker's end.
+  void NoteEnd(const Error& error);
+  uint64_t Ends();  // how many of them there were
   // Whether the session is the one of now, as far as is known here.
   bool IsCurrent(uint64_t epoch);
 
@@ -258,6 +270,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
     std::vector<int> open;                  // every socket, lent ones too
     std::vector<int64_t> unloads;           // modules to be unloaded when a connection is at hand
     std::vector<int64_t> frees;             // buffers likewise
+    std::unordered_set<int64_t> trusted;    // buffers of this session that frames may name by their places
+    uint64_t ends = 0;                      // of workers, at most so many
     std::shared_ptr<const ArenaMap> arena;  // of this session
     bool far = false;                       // the last socket led to another machine
     bool asked_arena = false;               // with null above: the farm shares none with us

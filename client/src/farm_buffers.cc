@@ -119,11 +119,53 @@ bool Farm::KnowsRecall(uint64_t epoch) {
   return state_->session != nullptr && state_->epoch == epoch && state_->session->protocol_minor >= kSince;
 }
 
+void Farm::TrustPlaces(uint64_t epoch, uint64_t ends, std::span<const int64_t> buffers) {
+  const std::lock_guard lock(mutex_);
+  if (state_->session != nullptr && state_->epoch == epoch && state_->ends == ends)
+    state_->trusted.insert(buffers.begin(), buffers.end());
+}
+
+bool Farm::TrustsPlaces(uint64_t epoch, std::span<const int64_t> buffers) {
+  const std::lock_guard lock(mutex_);
+  return state_->session != nullptr && state_->epoch == epoch &&
+         std::all_of(buffers.begin(), buffers.end(), [this](int64_t id) { return state_->trusted.contains(id); });
+}
+
+uint64_t Farm::Ends() {
+  const std::lock_guard lock(mutex_);
+  return state_->ends;
+}
+
+void Farm::DistrustPlace(uint64_t epoch, int64_t buffer) {
+  const std::lock_guard lock(mutex_);
+  if (state_->epoch == epoch) state_->trusted.erase(buffer);
+}
+
+void Farm::NoteEnd(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::kRemoteCrash:
+    case ErrorKind::kWorkerLost:
+    case ErrorKind::kStateLost:
+    case ErrorKind::kDeadlineExceeded:
+    case ErrorKind::kCancelled:
+    case ErrorKind::kConnectionLost:
+    case ErrorKind::kBufferLost: {
+      const std::lock_guard lock(mutex_);
+      state_->trusted.clear();
+      ++state_->ends;
+      return;
+    }
+    default:
+      return;
+  }
+}
+
 void Farm::FreeBuffer(uint64_t epoch, int64_t id) {
   std::unique_ptr<Connection> connection;
   {
     const std::lock_guard lock(mutex_);
     if (epoch != state_->epoch || !state_->session) return;
+    state_->trusted.erase(id);
     if (state_->frees.size() < kMostFrees) state_->frees.push_back(id);
     if (state_->idle.empty()) return;
     connection = std::move(state_->idle.back());

@@ -60,6 +60,20 @@ void SessionData::Lose(uint64_t id, const std::string& why) {
   lost_.emplace(id, fmt::format("buffer {} is lost: {}; make it anew and fill it", gone->Title(), why));
 }
 
+void SessionData::LoseAt(uint64_t place, const std::string& why) {
+  uint64_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(buffers_.begin(), buffers_.end(), [place](const auto& item) {
+      const Buffer& buffer = *item.second;
+      return buffer.device() == nullptr && place >= buffer.offset() && place - buffer.offset() < buffer.bytes();
+    });
+    if (found == buffers_.end()) return;
+    id = found->first;
+  }
+  Lose(id, why);
+}
+
 Expected<std::shared_ptr<SessionArena>> SessionData::ArenaLocked() {
   if (ended_) return Ended();
   if (arena_ == nullptr) {

@@ -38,6 +38,8 @@ class SessionData {
   Expected<std::shared_ptr<const Buffer>> Find(uint64_t id) const;
   // Nobody knows what the buffer holds: `why` is told to all who name it from here on. Its memory goes.
   void Lose(uint64_t id, const std::string& why);
+  // The one at this place in the arena, if there is one.
+  void LoseAt(uint64_t place, const std::string& why);
   std::vector<std::shared_ptr<const Buffer>> All() const;
   // Fills the buffer, whose elements lie in C order, with the bytes of `digest` (base/array_digest.h) where the session
   // has had them and has them still. False: it does not; the client is then believed to send them, and asked to show it

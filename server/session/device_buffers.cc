@@ -73,19 +73,19 @@ bool Session::GiveUpDevice(ExecutionWorker& worker) {
 
 Expected<std::shared_ptr<const Buffer>> Session::CreateBuffer(BufferSpec spec, const std::string& target) {
   if (target.empty()) {
-    RBC_ASSIGN_OR_RETURN(auto buffer, data_.Create(std::move(spec)));
+    RBC_ASSIGN_OR_RETURN(auto buffer, data_->Create(std::move(spec)));
     RBC_RETURN_IF_ERROR(ShareArenaWithWorkers());
     return buffer;
   }
   auto store = StoreOn(target);
   RBC_ASSIGN_OR_RETURN(const auto use, store->Begin(*this));
-  return data_.Create(std::move(spec), std::move(store));
+  return data_->Create(std::move(spec), std::move(store));
 }
 
 Status Session::FreeBuffer(uint64_t id) {
   std::shared_ptr<DeviceHeap> device;
-  if (const auto buffer = data_.Find(id)) device = (*buffer)->device();
-  RBC_RETURN_IF_ERROR(data_.Free(id));
+  if (const auto buffer = data_->Find(id)) device = (*buffer)->device();
+  RBC_RETURN_IF_ERROR(data_->Free(id));
   if (device != nullptr) static_cast<DeviceStore&>(*device).FreeReleased();
   return {};
 }
@@ -109,8 +109,8 @@ Status Session::CopyOnDevice(DeviceHeap& device, const Iteration& iteration, uin
 }
 
 Status Session::CopyArrays(const wire::ArrayRef& from, const wire::ArrayRef& to) {
-  RBC_ASSIGN_OR_RETURN(const ResolvedArray source, data_.Resolve(from));
-  RBC_ASSIGN_OR_RETURN(const ResolvedArray destination, data_.Resolve(to));
+  RBC_ASSIGN_OR_RETURN(const ResolvedArray source, data_->Resolve(from));
+  RBC_ASSIGN_OR_RETURN(const ResolvedArray destination, data_->Resolve(to));
   if (source.type != destination.type || from.shape != to.shape)
     return {ErrorKind::kInvalidArgument,
             fmt::format("`{}` of shape {} cannot be copied to `{}` of shape {}; a copy has one type and shape",
@@ -121,14 +121,14 @@ Status Session::CopyArrays(const wire::ArrayRef& from, const wire::ArrayRef& to)
   const auto& device = source.buffer->device();
   const auto& other = destination.buffer->device();
   if (device == nullptr && other == nullptr) {
-    RBC_ASSIGN_OR_RETURN(const auto arena, data_.Arena());
+    RBC_ASSIGN_OR_RETURN(const auto arena, data_->Arena());
     CopyHere(iteration, size, arena->data() + source.offset, arena->data() + destination.offset);
     return {};
   }
   if (device == nullptr || other == nullptr || device == other)
     return CopyOnDevice(device != nullptr ? *device : *other, iteration, size, PlaceOf(source), PlaceOf(destination));
   // Each device's worker sees the arena, none sees another's memory.
-  RBC_ASSIGN_OR_RETURN(const auto arena, data_.Arena());
+  RBC_ASSIGN_OR_RETURN(const auto arena, data_->Arena());
   RBC_ASSIGN_OR_RETURN(const auto passage, Passage::Make(arena, static_cast<uint64_t>(source.elements) * size));
   const auto dense = types::DenseStrides(iteration.shape, size);
   RBC_RETURN_IF_ERROR(

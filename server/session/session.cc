@@ -9,6 +9,7 @@
 #include <chrono>
 #include <thread>
 
+#include "server/session/lose_written.h"
 #include "server/session/random_bytes.h"
 
 namespace rbc::server {
@@ -47,7 +48,7 @@ Session::Session(SessionIdentity identity, SessionHost& host)
     : identity_(std::move(identity)),
       host_(host),
       slots_(std::make_shared<SlotTable>()),
-      data_(LimitsOf(host.config), host.data, RandomStart()),
+      data_(std::make_shared<SessionData>(LimitsOf(host.config), host.data, RandomStart())),
       next_module_(RandomStart()) {}
 
 Session::~Session() { End(); }
@@ -143,7 +144,7 @@ Status Session::Load(SessionModule& module, std::shared_ptr<ExecutionWorker>* wo
     return {ErrorKind::kUnknownModule,
             fmt::format("the code of module {} is no longer kept; send the IR again", module.id)};
   RBC_ASSIGN_OR_RETURN(*worker, WorkerFor(module.info->target));
-  if (module.info->target == kHost && data_.buffers() != 0) RBC_RETURN_IF_ERROR(EnsureArena(**worker));
+  if (module.info->target == kHost && data_->buffers() != 0) RBC_RETURN_IF_ERROR(EnsureArena(**worker));
   return (*worker)->Load(module.id, MakeBlob(module, *stored->payload));
 }
 
@@ -173,6 +174,7 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::WorkerFor(const std::string&
     if (slot->worker == nullptr) --host_.workers;
     return std::move(started).error();
   }
+  ListenToDeath(**started);
   spdlog::debug("session {}: worker {} for target {}", id(), (*started)->pid(), target);
   const std::lock_guard lock(mutex_);
   slot->worker = *std::move(started);
@@ -181,9 +183,21 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::WorkerFor(const std::string&
   return Ended();
 }
 
+// What its calls were writing that this process does not see is lost by name.
+void Session::ListenToDeath(ExecutionWorker& worker) const {
+  worker.TellDeadCalls([slots = slots_, kept = std::weak_ptr(data_)](const DeadCall& dead) {
+    worker::CallView call;
+    uint32_t index = 0;
+    const auto data = kept.lock();
+    if (data == nullptr || worker::ParseCall(dead.message, &call) != worker::CallParse::kCall) return;
+    if (const auto module = slots->Find(call.function_id, &index); module != nullptr)
+      LoseWritten(call, *module, index, dead.error, *data);
+  });
+}
+
 Status Session::EnsureArena(ExecutionWorker& worker) {
   if (worker.has_arena()) return {};
-  RBC_ASSIGN_OR_RETURN(const auto arena, data_.Arena());
+  RBC_ASSIGN_OR_RETURN(const auto arena, data_->Arena());
   return worker.ShareArena(arena->memory());
 }
 
@@ -296,7 +310,7 @@ void Session::End() {
     worker->Kill(Ended());
     --host_.workers;
   }
-  data_.End();
+  data_->End();
   for (const auto& [id, module] : modules) slots_->Withdraw(*module);
   host_.modules -= modules.size();
 }

@@ -94,8 +94,8 @@ class Session : private DeviceStoreHost {
   Status FreeBuffer(uint64_t id);
 
   // Its arrays.
-  SessionData& data() { return data_; }
-  const SessionData& data() const { return data_; }
+  SessionData& data() { return *data_; }
+  const SessionData& data() const { return *data_; }
   // Brings the session's arena to a worker of it, once. Due before a call that names places in it
   // (worker::kInDataArena). kWorkerLost, kResourceExhausted, kDeadlineExceeded.
   Status EnsureArena(ExecutionWorker& worker) override;
@@ -129,9 +129,10 @@ class Session : private DeviceStoreHost {
   };
 
   Expected<std::shared_ptr<ExecutionWorker>> WorkerFor(const std::string& target) override;
-  Expected<std::shared_ptr<SessionArena>> Arena() override { return data_.Arena(); }
+  Expected<std::shared_ptr<SessionArena>> Arena() override { return data_->Arena(); }
   std::shared_ptr<DeviceStore> StoreOn(const std::string& target);
   Status CopyOnDevice(DeviceHeap& device, const Iteration& iteration, uint64_t size, uint64_t from, uint64_t to);
+  void ListenToDeath(ExecutionWorker& worker) const;
   bool StopCall(int64_t request_id) const;
   bool Runs(int64_t request_id) const;
   Status Load(SessionModule& module, std::shared_ptr<ExecutionWorker>* worker);
@@ -141,7 +142,7 @@ class Session : private DeviceStoreHost {
   SessionHost& host_;
   const std::shared_ptr<SlotTable> slots_;
   OutcomeTable outcomes_;
-  SessionData data_;
+  const std::shared_ptr<SessionData> data_;
   std::atomic<bool> ended_{false};
 
   mutable std::mutex mutex_;

@@ -12,6 +12,11 @@ SessionModule::~SessionModule() {
   if (slots != nullptr) slots->Free(function_ids);
 }
 
+bool SessionModule::IsLoaded() {
+  const std::lock_guard lock(load_mutex);
+  return loaded_in != nullptr && !loaded_in->dead();
+}
+
 SlotTable::SlotTable() : first_generation_(static_cast<uint32_t>(RandomNumber()) | 1) {}
 
 std::vector<uint64_t> SlotTable::Allocate(size_t count) {

@@ -45,6 +45,9 @@ struct SessionModule {
   std::mutex bulk_mutex;                                   // held while one of these is compiled
   std::map<BulkKey, std::shared_ptr<SessionModule>> bulk;  // its functions for many rows; made when first asked for
 
+  // In a worker that lives.
+  bool IsLoaded();
+
   std::mutex load_mutex;  // held while it is loaded
   std::shared_ptr<ExecutionWorker> loaded_in;
 };

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,12 @@ struct DirectLane {
   int fd = -1;  // of the ring; the worker's
 };
 
+// A call that the worker's death ended while it ran, on a lane whose calls the daemon does not see.
+struct DeadCall {
+  std::string message;  // what follows the length of the framed `call`; hostile
+  Error error;          // what its client is told
+};
+
 // Thread-safe. Kept alive by whoever calls into it; the process lives until Kill, Shutdown or its own death.
 class ExecutionWorker {
  public:
@@ -46,6 +53,9 @@ class ExecutionWorker {
   virtual bool dead() const = 0;
   // Of a dead one, as far as it is known.
   virtual std::string why_dead() const { return {}; }
+
+  // Told of each such call, before anybody else hears of the death. REQUIRES: no call has run yet.
+  virtual void TellDeadCalls(std::function<void(const DeadCall&)> told) {}
 
   // Sends the module and runs its constructors. Blocks; errors: kWorkerLost, kRemoteCrash (in a constructor),
   // kResourceExhausted, kDeadlineExceeded. Not twice for one module id.

@@ -102,6 +102,11 @@ Expected<std::shared_ptr<ExecutionWorker>> MakeExecutionWorker(WorkerHost& host,
   return std::shared_ptr<ExecutionWorker>(out);
 }
 
+void ExecutionWorkerImpl::TellDeadCalls(std::function<void(const DeadCall&)> told) {
+  const std::lock_guard lock(mutex_);
+  on_dead_call_ = std::move(told);
+}
+
 // ---- Modules -----------------------------------------------------------------------------------------------------
 
 Status ExecutionWorkerImpl::Load(uint64_t module_id, const worker::LoadBlob& blob) {
@@ -614,14 +619,39 @@ void ExecutionWorkerImpl::OnPacket(const Packet& packet) {
 
 void ExecutionWorkerImpl::OnControlClosed() { process_->Kill(); }
 
+// What the lanes hold is copied first: another process may write there.
+std::vector<DeadCall> ExecutionWorkerImpl::DeadCalls() const {
+  std::vector<DeadCall> out;
+  for (uint32_t i = 0; i < uses_.size(); ++i) {
+    const Lane& l = *lane(i);
+    if (!IsUnseen(i) || l.calls.load() % 2 == 0) continue;
+    const std::string request(reinterpret_cast<const char*>(l.request), sizeof l.request);
+    const size_t size = MessageAt(request, 0);
+    worker::CallView call;
+    if (size == 0 ||
+        worker::ParseCall(std::string_view(request).substr(4, size - 4), &call) != worker::CallParse::kCall)
+      continue;
+    out.push_back({request.substr(4, size - 4), ExplainDeath(i, FunctionName(call.function_id), true)});
+  }
+  return out;
+}
+
 void ExecutionWorkerImpl::OnExit(int wait_status) {
-  std::vector<LentReturn> returns;
+  std::vector<DeadCall> dead;
+  std::function<void(const DeadCall&)> tell;
   {
     const std::lock_guard lock(mutex_);
     dead_.store(true, std::memory_order_release);
     place_.reset();
     exit_status_ = wait_status;
     fault_ = ReadFault(*reinterpret_cast<const worker::RingHeader*>(ring_.data()));
+    tell = on_dead_call_;
+    if (tell) dead = DeadCalls();
+  }
+  for (const DeadCall& call : dead) tell(call);
+  std::vector<LentReturn> returns;
+  {
+    const std::lock_guard lock(mutex_);
     explained_ = true;
     for (uint32_t i = 0; i < uses_.size(); ++i) {
       if (uses_[i].use == Use::kRelay || uses_[i].use == Use::kDirect) ports_[i].MarkDead();

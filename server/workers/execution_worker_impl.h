@@ -25,6 +25,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   int pid() const override { return process_->pid(); }
   bool dead() const override { return dead_.load(std::memory_order_acquire); }
   std::string why_dead() const override;
+  void TellDeadCalls(std::function<void(const DeadCall&)> told) override;
   Status Load(uint64_t module_id, const worker::LoadBlob& blob) override;
   void Unload(uint64_t module_id) override;
   Status ShareArena(const SharedMemory& arena) override;
@@ -92,6 +93,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   Error AfterDeath(uint32_t index, uint64_t function_id);
   Error ExplainDeath(uint32_t index, const std::string& function, bool ran) const;  // REQUIRES: mutex_ held
   LentReturn ExplainLent(uint32_t index) const;                                     // REQUIRES: mutex_ held
+  std::vector<DeadCall> DeadCalls() const;                                          // REQUIRES: mutex_ held
   std::string WhyDead() const;                                                      // REQUIRES: mutex_ held
   void OnLoaded(const Packet& packet);
   void OnReturned(const Packet& packet);
@@ -111,6 +113,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::function<void(const DeadCall&)> on_dead_call_;
   std::vector<LaneUse> uses_;
   uint32_t unseen_ = 0;  // lanes that are lent, direct or closing
   uint32_t waiting_ = 0;

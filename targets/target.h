@@ -207,6 +207,12 @@ struct MapColumn {
   uint64_t device = 0;  // not 0: row 0 lies at this address of the device's memory instead (Device::Allocate)
 };
 
+// A parameter of a call or kernel that lies elsewhere on the device than in the call's memory.
+struct DevicePointer {
+  uint32_t frame_offset = 0;  // of the parameter's slot
+  uint64_t address = 0;
+};
+
 // One use of an entry. Cells and columns lie in `memory` and were checked.
 struct Invocation {
   std::span<uint8_t> memory;         // of the call, aligned to 64: frame, payload, zero bytes
@@ -215,9 +221,12 @@ struct Invocation {
   uint8_t* result = nullptr;         // EntryPoint::result_size bytes, aligned to 64
   const GridShape* shape = nullptr;  // kKernel
   uint64_t rows = 0;                 // kMap, kReduce; kScan: segments, each scanned by itself
-  // kMap: the parameters', then the result's unless it is void. kReduce: one. kScan: input, output, which may be one,
-  // and optionally the value of all that came before.
+  std::span<const DevicePointer> pointers;  // kCall (arrays), kKernel
+  // kMap: the parameters', then the result's unless it is void. kReduce: the input; with a second one each block of
+  // threads has `run` rows a thread and gives its value there. kScan: input, output, which may be one, and optionally
+  // the value of all that came before.
   std::span<const MapColumn> columns;
+  uint64_t run = 0;             // kReduce: rows of a thread; 0: one block shares them all out
   uint64_t length = 0;          // kScan: elements of a segment
   bool in_order = false;        // kScan: strictly from first to last
   uint64_t failed_row = 0;      // kMap, kReduce, kScan: set with a status other than 0

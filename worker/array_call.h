@@ -80,6 +80,7 @@ Expected<int32_t> RunArrayReduction(const LoadedFunction& function, const ArrayC
 Expected<int32_t> RunArrayScan(const LoadedFunction& function, const ArrayCall& call, const CallContext& context);
 // The same where entries are run by the device.
 Expected<int32_t> RunArraysOnDevice(const LoadedFunction& function, const ArrayCall& call, uint64_t* failed);
+Expected<int32_t> RunArrayReductionOnDevice(const LoadedFunction& function, const ArrayCall& call);
 Expected<int32_t> RunArrayScanOnDevice(const LoadedFunction& function, const ArrayCall& call);
 
 }  // namespace rbc::worker

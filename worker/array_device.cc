@@ -1,5 +1,5 @@
-// Maps and reductions over arrays by a device that runs its entries itself: piece by piece through memory that is the
-// call's own, rows side by side.
+// Maps over arrays by a device that runs its entries itself: piece by piece through memory that is the call's own, rows
+// side by side.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
@@ -16,17 +16,10 @@
 namespace rbc::worker {
 namespace {
 
-constexpr uint64_t kPieceBytes = 16 << 20;    // of all columns together: what crosses to the device at once
-constexpr uint64_t kReducedBytes = 32 << 20;  // the same of a reduction, whose pieces wait for each other
+constexpr uint64_t kPieceBytes = 16 << 20;  // of all columns together: what crosses to the device at once
 constexpr uint64_t kColumnAlignment = 64;
 
 uint64_t RoundUp(uint64_t size) { return (size + kColumnAlignment - 1) / kColumnAlignment * kColumnAlignment; }
-
-uint64_t Count(std::span<const int64_t> shape) {
-  uint64_t count = 1;
-  for (const int64_t length : shape) count *= static_cast<uint64_t>(length);
-  return count;
-}
 
 bool IsOneValue(const ArrayOperand& operand) {
   return std::all_of(operand.strides.begin(), operand.strides.end(), [](int64_t stride) { return stride == 0; });
@@ -260,83 +253,6 @@ class DeviceMap {
   FirstFailure failure_;
 };
 
-class DeviceReduction {
- public:
-  DeviceReduction(const LoadedFunction& function, const ArrayCall& call)
-      : function_(function),
-        call_(call),
-        in_(call.columns()[0]),
-        out_(call.columns()[1]),
-        length_(Count(call.inner())),
-        rows_(std::clamp<uint64_t>(kReducedBytes / in_.size, 2, std::max<uint64_t>(length_, 2))) {}
-
-  Expected<int32_t> Run() {
-    const uint64_t rows = Count(call_.outer());
-    if (in_.device != 0) return Resident();
-    RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(rows_ * in_.size));
-    memory_ = {memory, rows_ * in_.size};
-    RBC_ASSIGN_OR_RETURN(value_, scratch_.Get(in_.size));
-    for (uint64_t row = 0; row < rows; ++row) RBC_RETURN_IF_ERROR(Row(row));
-    return status_;
-  }
-
- private:
-  uint8_t* RowOf(const ArrayOperand& operand, uint64_t row) const {
-    const auto outer = call_.outer();
-    return operand.data + RowWalk(outer, row, 1).OffsetIn(std::span(operand.strides).first(outer.size()));
-  }
-
-  // All elements where they lie.
-  Expected<int32_t> Resident() {
-    RBC_ASSIGN_OR_RETURN(value_, scratch_.Get(in_.size));
-    const MapColumn column{0, in_.strides.empty() ? 0 : in_.strides.back(), in_.size, in_.device};
-    RBC_RETURN_IF_ERROR(Reduce(column, length_));
-    std::memcpy(out_.data, value_, in_.size);
-    return status_;
-  }
-
-  // The value so far goes before the next piece.
-  Status Row(uint64_t row) {
-    const auto inner = call_.inner();
-    const auto strides = std::span(in_.strides).last(inner.size());
-    uint64_t kept = 0;
-    for (uint64_t first = 0; first < length_;) {
-      const uint64_t count = std::min(rows_ - kept, length_ - first);
-      if (kept != 0) std::memcpy(memory_.data(), value_, in_.size);
-      Gather(RowOf(in_, row), inner, strides, in_.size, first, count, memory_.data() + kept * in_.size);
-      RBC_RETURN_IF_ERROR(Piece(kept + count));
-      first += count;
-      kept = 1;
-    }
-    std::memcpy(RowOf(out_, row), value_, in_.size);
-    return {};
-  }
-
-  Status Piece(uint64_t count) { return Reduce({0, static_cast<int64_t>(in_.size), in_.size}, count); }
-
-  Status Reduce(const MapColumn& column, uint64_t count) {
-    Invocation invocation;
-    invocation.memory = memory_;
-    invocation.returned_from = memory_.size();
-    invocation.result = value_;
-    invocation.rows = count;
-    invocation.columns = {&column, 1};
-    RBC_ASSIGN_OR_RETURN(const int32_t status, function_.module->code().Run(function_.index, invocation));
-    if (status_ == 0) status_ = status;
-    return {};
-  }
-
-  const LoadedFunction& function_;
-  const ArrayCall& call_;
-  const ArrayOperand& in_;
-  const ArrayOperand& out_;
-  const uint64_t length_, rows_;  // of a row, and of a piece
-  Scratch scratch_;
-  std::span<uint8_t> memory_;
-  uint8_t* value_ = nullptr;
-  int32_t status_ = 0;
-};
-
 }  // namespace
 
 Expected<int32_t> RunArraysOnDevice(const LoadedFunction& function, const ArrayCall& call, uint64_t* failed) {
@@ -344,7 +260,7 @@ Expected<int32_t> RunArraysOnDevice(const LoadedFunction& function, const ArrayC
     case EntryKind::kMap:
       return DeviceMap(function, call).Run(failed);
     case EntryKind::kReduce:
-      return DeviceReduction(function, call).Run();
+      return RunArrayReductionOnDevice(function, call);
     case EntryKind::kScan:
       return RunArrayScanOnDevice(function, call);
     default:

@@ -101,16 +101,18 @@ class CombiningKernel {
 // Values of neighbouring runs become one, then those of neighbouring pairs, and so on.
 class ReduceBuilder : CombiningKernel {
  public:
-  // rows, outcome, data and stride of the column, partials
+  // rows, outcome, data and stride of the column, partials, run
   ReduceBuilder(const ir::MatchedFunction& match, const std::string& name, llvm::Function* call)
-      : CombiningKernel(match, name, call, Types(call->getContext(), "nppnp"), kReduceThreads) {}
+      : CombiningKernel(match, name, call, Types(call->getContext(), "nppnpn"), kReduceThreads) {}
 
   void Build() {
     auto* block = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
     auto* blocks = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_x);
     auto* threads = Number(kReduceThreads);
     rows_ = kernel_.Parameter(0);
-    run_ = RoundUpDivide(rows_, kernel_->CreateNUWMul(blocks, threads));
+    auto* run = kernel_.Parameter(5);
+    run_ = kernel_->CreateSelect(kernel_->CreateIsNull(run),
+                                 RoundUpDivide(rows_, kernel_->CreateNUWMul(blocks, threads)), run);
     number_ = kernel_->CreateNUWAdd(kernel_->CreateNUWMul(block, threads), thread_);
     auto* first = kernel_->CreateNUWMul(number_, run_);
     If(kernel_->CreateICmpULT(first, rows_), [&] {

@@ -123,12 +123,13 @@ class GpuRun final : public EntryRun {
     const size_t size = invocation.memory.size();
     std::memset(staging, 0, layout_.memory);
     std::memcpy(staging + Layout::kOutcome, &kAllRowsFine, sizeof kAllRowsFine);
+    const CUdeviceptr device = track_->device();
+    if (entry_.kind == EntryKind::kCall) PlacePointers(invocation, device + layout_.memory, memory());
     RBC_RETURN_IF_ERROR(track_->CopyIn(0, layout_.memory + std::min(invocation.sent, size)));
     RBC_RETURN_IF_ERROR(clock_.EndStep(*track_, &EntryTimes::upload));
     KernelLaunch launch;
     launch.function = function_;
     RBC_RETURN_IF_ERROR(Shape(invocation, &launch));
-    const CUdeviceptr device = track_->device();
     const DeviceAddresses addresses{device + layout_.memory, device + Layout::kHead, device + Layout::kStatus,
                                     device + Layout::kOutcome};
     RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry_, invocation, addresses));
@@ -170,6 +171,7 @@ class GpuRun final : public EntryRun {
       launch->grid[0] = static_cast<uint32_t>(std::clamp<uint64_t>(blocks, 1, most));
       launch->block[0] = kMapThreads;
     } else if (entry_.kind == EntryKind::kReduce) {
+      launch->grid[0] = BlocksOfReduction(invocation);
       launch->block[0] = kReduceThreads;
     } else if (entry_.kind == EntryKind::kScan) {
       const uint64_t most = uint64_t{gpu_.multiprocessors()} * kMapBlocksPerMultiprocessor;

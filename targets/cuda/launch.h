@@ -14,9 +14,9 @@
 //           kAllRowsFine before the launch; after it the first failing row and its status: OutcomeRow(),
 //           OutcomeStatus().
 // reduce    a function T(T,T) that is associative, blocks of kReduceThreads threads, any one-dimensional grid:
-//           ReduceParameters. Each thread has a run of neighbours, ceil(rows / threads) of them. Each block writes one
-//           T to partials[blockIdx.x * element size], or nothing if it has no row. Run it again over the partials, by
-//           one block.
+//           ReduceParameters. Each thread has a run of neighbours: `run` of them or, where that is 0, ceil(rows /
+//           threads). Each block writes one T to partials[blockIdx.x * element size], or nothing if it has no row. Run
+//           it again over the partials, by one block.
 // scan      a function T(T,T) that is associative, any one-dimensional grid, blocks of at most kScanThreads threads:
 //           ScanParameters. Each block takes segments. Each thread of it has a run of neighbours, so that the number of
 //           threads says which values meet: one thread goes strictly from first to last. Input and output may be one.
@@ -54,8 +54,9 @@ struct ReduceParameters {
   uint64_t outcome;  // as for map
   Column column;
   uint64_t partials;
+  uint64_t run;  // rows of a thread; 0: as many as share all out
 };
-static_assert(sizeof(ReduceParameters) == 40);
+static_assert(sizeof(ReduceParameters) == 48);
 inline constexpr uint32_t kReduceThreads = 256;
 
 struct ScanParameters {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "targets/cuda/launch.h"
@@ -23,7 +24,10 @@ std::string Bytes(const T& value) {
 }
 
 // The address on the device of what the frame's slot names.
-uint64_t AddressOf(const EntryPoint::Parameter& parameter, const uint8_t* slot, uint64_t memory) {
+uint64_t AddressOf(const EntryPoint::Parameter& parameter, const Invocation& invocation, uint64_t memory) {
+  for (const DevicePointer& pointer : invocation.pointers)
+    if (pointer.frame_offset == parameter.frame_offset) return pointer.address;
+  const uint8_t* const slot = invocation.memory.data() + parameter.frame_offset;
   if (parameter.is_array) {
     uint64_t where;
     std::memcpy(&where, slot, sizeof where);
@@ -45,7 +49,7 @@ Expected<std::string> PackKernel(const EntryPoint& entry, const Invocation& invo
       std::memcpy(out.data() + parameter.offset, from, parameter.size);
       continue;
     }
-    const uint64_t address = AddressOf(parameter, from, memory);
+    const uint64_t address = AddressOf(parameter, invocation, memory);
     std::memcpy(out.data() + parameter.offset, &address, sizeof address);
   }
   return out;
@@ -64,13 +68,15 @@ Expected<std::string> PackMap(const Invocation& invocation, const DeviceAddresse
   return out;
 }
 
-// One block: its value is the result.
+// One block, whose value is the result, or several, whose values are the second column.
 Expected<std::string> PackReduction(const Invocation& invocation, const DeviceAddresses& addresses) {
-  if (invocation.rows > kMaxRowsPerLaunch || invocation.columns.size() != 1)
+  const auto columns = invocation.columns;
+  if (invocation.rows > kMaxRowsPerLaunch || columns.empty() || columns.size() > 2)
     return Error(ErrorKind::kInvalidArgument,
                  fmt::format("a reduction of {} rows is larger than {}; split it", invocation.rows, kMaxRowsPerLaunch));
-  return Bytes(ReduceParameters{invocation.rows, addresses.outcome, ColumnOf(invocation.columns.front(), addresses),
-                                addresses.result});
+  const uint64_t values = columns.size() == 2 ? ColumnOf(columns[1], addresses).data : addresses.result;
+  return Bytes(ReduceParameters{invocation.rows, addresses.outcome, ColumnOf(columns[0], addresses), values,
+                                columns.size() == 2 ? invocation.run : 0});
 }
 
 Expected<std::string> PackScan(const Invocation& invocation, const DeviceAddresses& addresses) {
@@ -101,6 +107,19 @@ Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& 
       return PackScan(invocation, addresses);
   }
   return Error(ErrorKind::kInternal, fmt::format("'{}' is an entry of no known kind", entry.symbol));
+}
+
+void PlacePointers(const Invocation& invocation, uint64_t address, std::span<uint8_t> memory) {
+  for (const DevicePointer& pointer : invocation.pointers) {
+    const uint64_t where = pointer.address - address;
+    std::memcpy(memory.data() + pointer.frame_offset, &where, sizeof where);
+  }
+}
+
+uint32_t BlocksOfReduction(const Invocation& invocation) {
+  if (invocation.columns.size() < 2) return 1;
+  const uint64_t rows_of_block = std::max<uint64_t>(invocation.run, 1) * kReduceThreads;
+  return static_cast<uint32_t>((invocation.rows + rows_of_block - 1) / rows_of_block);
 }
 
 Status CheckShape(const EntryPoint& entry, const GridShape& shape) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "targets/target.h"
@@ -19,6 +20,13 @@ struct DeviceAddresses {
 // targets/cuda/launch.h has the layouts. kInvalidArgument: more rows than a launch takes.
 Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& invocation,
                                      const DeviceAddresses& addresses);
+
+// Of a call: arrays that do not lie in its memory get their place relative to that, which is at `address` on the
+// device; `memory` is what goes there.
+void PlacePointers(const Invocation& invocation, uint64_t address, std::span<uint8_t> memory);
+
+// Of a launch of kReduce.
+uint32_t BlocksOfReduction(const Invocation& invocation);
 
 // What the module says about its blocks. kInvalidArgument.
 Status CheckShape(const EntryPoint& entry, const GridShape& shape);

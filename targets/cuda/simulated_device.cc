@@ -119,6 +119,7 @@ class SimulatedModule : public LoadedModule {
     const auto base = reinterpret_cast<uint64_t>(invocation.memory.data());
     const DeviceAddresses addresses{base, reinterpret_cast<uint64_t>(invocation.result),
                                     reinterpret_cast<uint64_t>(&status), reinterpret_cast<uint64_t>(&outcome)};
+    if (entry.kind == EntryKind::kCall) PlacePointers(invocation, base, invocation.memory);
     RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry, invocation, addresses));
     simulator::Launch launch;
     launch.entry = reinterpret_cast<void (*)(const void*)>(code_->Symbol(entry.symbol));
@@ -131,6 +132,7 @@ class SimulatedModule : public LoadedModule {
       std::memcpy(launch.block, invocation.shape->block, sizeof launch.block);
       launch.dynamic_shared = invocation.shape->shared_bytes;
     } else if (entry.kind == EntryKind::kReduce) {
+      launch.grid[0] = BlocksOfReduction(invocation);
       launch.block[0] = kReduceThreads;
     } else if (entry.kind == EntryKind::kScan) {
       launch.block[0] = invocation.in_order ? 1 : ScanThreads(invocation.length);

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -44,7 +45,8 @@ std::map<std::string, std::string> behaviours;  // of kernels
 std::map<void*, size_t> memory;
 std::atomic<long> contexts{0}, modules{0}, streams{0}, events{0};
 std::atomic<int> streams_made{0};
-std::string told;  // what was asked of streams, in order
+std::string told;        // what was asked of streams, in order
+std::string parameters;  // of the last kernel, packed
 thread_local int current_device = -1;
 int context_device = 0;
 
@@ -58,7 +60,7 @@ int Outcome(const char* name) {
   if (const int result = Outcome(name); result != 0) return result
 
 // H and D: copies to the device and from it, C: within it, K: a kernel, S: waited for; then the stream's number and
-// the bytes. W: an event was waited for.
+// the bytes or the kernel's blocks. W: an event was waited for.
 void Tell(char what, void* stream, size_t bytes = 0) {
   const std::lock_guard lock(mutex);
   if (told.size() > 64 * 1024) return;
@@ -134,6 +136,20 @@ EXPORT void fake_cuda_told(char* out, size_t size) {
   const std::lock_guard lock(mutex);
   std::snprintf(out, size, "%s", told.c_str());
   told.clear();
+}
+
+// Calls of a function, or of all ("") since fake_cuda_fail.
+EXPORT long fake_cuda_calls(const char* name) {
+  const std::lock_guard lock(mutex);
+  long count = 0;
+  for (const auto& [function, times] : calls) count += *name == 0 || function == name ? times : 0;
+  return count;
+}
+// The packed parameters of the last kernel. REQUIRES: `size` bytes at `out`; gives how many there are.
+EXPORT size_t fake_cuda_parameters(char* out, size_t size) {
+  const std::lock_guard lock(mutex);
+  std::memcpy(out, parameters.data(), std::min(size, parameters.size()));
+  return parameters.size();
 }
 
 // ---- The driver --------------------------------------------------------------------------------------------------
@@ -228,14 +244,16 @@ EXPORT int cuModuleGetFunction(void** function, void* module, const char* name) 
   return 0;
 }
 EXPORT int cuFuncSetAttribute(void*, int, int) { return Outcome("cuFuncSetAttribute"); }
-EXPORT int cuLaunchKernel(void* function, unsigned, unsigned, unsigned, unsigned x, unsigned y, unsigned z, unsigned,
-                          void* stream, void**, void**) {
+EXPORT int cuLaunchKernel(void* function, unsigned blocks, unsigned, unsigned, unsigned x, unsigned y, unsigned z,
+                          unsigned, void* stream, void**, void** extra) {
   FAIL_OR_GO_ON("cuLaunchKernel");
   if (x * y * z > 1024) return 1;
-  Tell('K', stream);
+  Tell('K', stream, blocks);
   std::string behaviour;
   {
     const std::lock_guard lock(mutex);
+    // CU_LAUNCH_PARAM_BUFFER_POINTER and _SIZE, in this order.
+    if (extra != nullptr) parameters.assign(static_cast<char*>(extra[1]), *static_cast<size_t*>(extra[3]));
     behaviour = behaviours[*static_cast<std::string*>(function)];
   }
   if (behaviour == "print" && write(1, "printed by the device\n", 22) < 0) return 999;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint64_t kSlot = 5;
 
-// A step of a stream: H to the device, K kernel, D from it, C within it, S waited for.
+// A step of a stream: H to the device, K kernel (with blocks instead of bytes), D from it, C within it, S waited for.
 struct Step {
   char what;
   int stream;
@@ -195,7 +195,24 @@ TEST_F(ArraysOnDevice, ArraysThatAreThereDoNotMove) {
   // All of it by a reduction.
   status = Run(1, {kCount}, {{DevicePlace(1, 0), {8}}, {0, {0}}}, 1, 8);
   ASSERT_TRUE(status) << status.error().message;
-  EXPECT_LE(BytesOf(Told(), 'H'), 128u);
+  steps = Told();
+  std::vector<uint64_t> blocks;
+  for (const Step& step : steps)
+    if (step.what == 'K') blocks.push_back(step.bytes);
+  EXPECT_THAT(blocks, ::testing::ElementsAre(kCount / 16384, 1)) << "the whole grid, then one block over its values";
+  EXPECT_LE(BytesOf(steps, 'H'), 8 * kCount / 16384 + 256);
+  EXPECT_LE(BytesOf(steps, 'D'), 8 * kCount / 16384 + 256);
+}
+
+// The same elements meet, wherever they lie: in pieces of host arrays the same blocks have the same elements.
+TEST_F(ArraysOnDevice, ReductionsOfHostArraysHaveTheSameBlocks) {
+  constexpr int64_t kCount = (9 << 20) + 5;  // 72 MiB: three pieces
+  const auto status = Run(1, {kCount}, {{0, {8}}, {8 * kCount, {0}}}, 1, 8 * (kCount + 1));
+  ASSERT_TRUE(status) << status.error().message;
+  std::vector<uint64_t> blocks;
+  for (const Step& step : Told())
+    if (step.what == 'K') blocks.push_back(step.bytes);
+  EXPECT_THAT(blocks, ::testing::ElementsAre(256, 256, 65, 1));
 }
 
 TEST_F(ArraysOnDevice, PlacesAreChecked) {

@@ -84,6 +84,10 @@ class Handler final : public wire::FarmIf {
   void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
   wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request, bool over_arrays = false,
                            bool in_arena = false, const ExecutionWorker* only = nullptr);
+  // The request with the buffers that it names, if it names any: `pack` makes the call that the worker gets.
+  template <typename Request, typename Pack>
+  wire::CallOutcome RunWithBuffers(Session& session, const Request& request, Pack&& pack);
+  wire::CallOutcome RunCall(Session& session, const wire::CallRequest& request);
   std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
   std::shared_ptr<SessionModule> BulkOf(Session& session, SessionModule& module, BulkKey key, int64_t request_id);
   template <typename Request>

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "server/call_buffers.h"
+#include "server/device_places.h"
 #include "server/handler.h"
 #include "server/pack_request.h"
 #include "server/wire_reply.h"
@@ -32,8 +34,31 @@ wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& req
   return outcome;
 }
 
+template <typename Request, typename Pack>
+wire::CallOutcome Handler::RunWithBuffers(Session& session, const Request& request, Pack&& pack) {
+  if (!may_block_) Throw(NoThread(farm_->config().max_threads));
+  uint32_t index = 0;
+  const auto module = FunctionOf(session, request.function_id, &index);
+  const auto& function = module->info->functions[index].declaration;
+  DevicePlaces places(module->info->target, function.symbol);
+  const auto buffers = OrThrow(FindCallBuffers(function, request.frame, request.buffers, session.data(), &places));
+  const auto use = OrThrow(places.Begin(session));
+  return RunOne(session, pack(buffers), false, buffers.in_arena, use ? use->worker.get() : nullptr);
+}
+
+wire::CallOutcome Handler::RunCall(Session& session, const wire::CallRequest& request) {
+  if (request.buffers.empty()) return RunOne(session, request);
+  return RunWithBuffers(session, request, [&](const CallBuffers& buffers) {
+    wire::CallRequest call = request;
+    call.buffers.clear();
+    call.__isset.buffers = false;
+    buffers.StoreArrays(&call.frame, 0);
+    return call;
+  });
+}
+
 void Handler::call(wire::CallReply& reply, const wire::CallRequest& request) {
-  auto outcome = RunOne(*session(), request);
+  auto outcome = RunCall(*session(), request);
   if (outcome.__isset.error) throw outcome.error;
   reply = std::move(outcome.reply);
 }
@@ -52,7 +77,11 @@ void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vecto
       reply.push_back(std::move(full));
       continue;
     }
-    reply.push_back(RunOne(*mine, request));
+    try {
+      reply.push_back(RunCall(*mine, request));
+    } catch (const wire::FarmError& error) {
+      reply.emplace_back().__set_error(error);
+    }
     const auto& last = reply.back().reply;
     bytes += last.result.size() + last.data.size() + last.output.size();
   }
@@ -75,7 +104,10 @@ void Handler::launch(wire::CallReply& reply, const wire::LaunchRequest& request)
   if (declaration.abi != Abi::kKernel)
     Throw(ErrorKind::kInvalidArgument,
           fmt::format("'{}' is no kernel; declare it with abi kernel, or call it", declaration.symbol));
-  auto outcome = RunOne(*mine, OrThrow(PackLaunch(request)));
+  auto outcome = request.buffers.empty() ? RunOne(*mine, OrThrow(PackLaunch(request)))
+                                         : RunWithBuffers(*mine, request, [&](const CallBuffers& buffers) {
+                                             return OrThrow(PackLaunch(request, buffers));
+                                           });
   if (outcome.__isset.error) throw outcome.error;
   reply = std::move(outcome.reply);
 }

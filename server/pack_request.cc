@@ -106,20 +106,26 @@ Status TakeShape(const char* what, const std::vector<int32_t>& sizes, uint32_t o
 
 }  // namespace
 
-Expected<wire::CallRequest> PackLaunch(const wire::LaunchRequest& request) {
+Expected<wire::CallRequest> PackLaunch(const wire::LaunchRequest& request, const CallBuffers& buffers) {
   worker::LaunchHead head{};
   RBC_RETURN_IF_ERROR(TakeShape("grid", request.grid, head.grid));
   RBC_RETURN_IF_ERROR(TakeShape("block", request.block, head.block));
   if (request.shared_bytes < 0)
     return Invalid(fmt::format("{} bytes of shared memory are not possible", request.shared_bytes));
   head.shared_bytes = static_cast<uint32_t>(request.shared_bytes);
-  head.magic = worker::kHeadMagic;
+  const bool with_pointers = !buffers.pointers.empty();
+  head.magic = with_pointers ? worker::kHeadWithPointers : worker::kHeadMagic;
   wire::CallRequest call;
   call.request_id = request.request_id;
   call.function_id = request.function_id;
-  call.frame.reserve(sizeof head + request.frame.size());
+  call.frame.reserve(sizeof head + sizeof(uint64_t) + buffers.pointers.size() * sizeof(worker::LaunchPointer) +
+                     request.frame.size());
   Append(&call.frame, head);
+  if (with_pointers) Append(&call.frame, uint64_t{buffers.pointers.size()});
+  for (const auto& pointer : buffers.pointers) Append(&call.frame, pointer);
+  const size_t before = call.frame.size();
   call.frame += request.frame;
+  buffers.StoreArrays(&call.frame, before);
   if (request.__isset.deadline_ms) call.__set_deadline_ms(request.deadline_ms);
   if (request.profile) call.__set_profile(true);
   if (request.__isset.out_bytes) call.__set_out_bytes(request.out_bytes);

@@ -6,6 +6,7 @@
 
 #include "base/expected.h"
 #include "gen/rbc_types.h"
+#include "server/call_buffers.h"
 #include "targets/target.h"
 
 namespace rbc::server {
@@ -21,6 +22,6 @@ struct PackedMap {
 Expected<PackedMap> PackMap(const FunctionDeclaration& function, const wire::MapRequest& request, uint64_t max_bytes);
 
 // kInvalidArgument: no grid, no block, negative sizes.
-Expected<wire::CallRequest> PackLaunch(const wire::LaunchRequest& request);
+Expected<wire::CallRequest> PackLaunch(const wire::LaunchRequest& request, const CallBuffers& buffers = {});
 
 }  // namespace rbc::server

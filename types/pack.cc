@@ -87,7 +87,7 @@ Expected<Piece> TextPiece(const FrameSlot& slot, const std::string& text) {
 
 Expected<Piece> BufferPiece(const FrameSlot& slot, const Buffer& buffer) {
   if (slot.op == SlotOp::kText) return NoPointer(slot);
-  if (buffer.in_arena) {
+  if (buffer.in_arena && !buffer.in_buffer) {
     return Error(ErrorKind::kInvalidArgument, "an array that stays on the farm is no `" + slot.type.ToString() +
                                                   "`; declare the parameter as an array");
   }
@@ -97,7 +97,7 @@ Expected<Piece> BufferPiece(const FrameSlot& slot, const Buffer& buffer) {
     return Error(ErrorKind::kInvalidArgument, "a buffer of `" + buffer.element.ToString() + "` is no `" +
                                                   slot.type.ToString() + "`; pass a buffer of that type");
   }
-  if (buffer.bytes % slot.element_size != 0 || (buffer.data == nullptr && buffer.bytes != 0)) {
+  if (buffer.bytes % slot.element_size != 0 || (buffer.data == nullptr && buffer.bytes != 0 && !buffer.stays())) {
     return Error(ErrorKind::kInvalidArgument, "a buffer of " + std::to_string(buffer.bytes) + " bytes" +
                                                   (buffer.data == nullptr ? " at null" : "") +
                                                   " is no whole number of `" + wanted.ToString() + "`, which has " +
@@ -108,6 +108,7 @@ Expected<Piece> BufferPiece(const FrameSlot& slot, const Buffer& buffer) {
     return Error(ErrorKind::kInvalidArgument, "an array with gaps between its elements is no `" + slot.type.ToString() +
                                                   "`; pass a contiguous copy, or declare the parameter as an array");
   }
+  if (buffer.stays()) return Piece{&slot, nullptr, 0, false, Direction::kIn, &buffer};
   return Piece{&slot, buffer.data, buffer.bytes, false, buffer.direction, &buffer};
 }
 
@@ -125,13 +126,13 @@ Expected<Piece> ArrayPiece(const FrameSlot& slot, const Value& value) {
     return NoArray(slot, "an array of type `" + TypeOf(value).ToString() + "`");
   }
   const std::optional<uint64_t> bytes = BytesOf(ShapeOf(*buffer, slot.element_size).shape, slot.element_size);
-  if (!bytes || *bytes != buffer->bytes || (buffer->data == nullptr && *bytes != 0 && !buffer->in_arena)) {
+  if (!bytes || *bytes != buffer->bytes || (buffer->data == nullptr && *bytes != 0 && !buffer->stays())) {
     return NoArray(slot, "memory of " + std::to_string(buffer->bytes) + " bytes with another number of elements");
   }
   if (slot.type.contiguous() && !IsContiguous(*buffer, slot.element_size)) {
     return NoArray(slot, "an array with gaps between its elements");
   }
-  if (buffer->in_arena) return Piece{&slot, nullptr, 0, false, Direction::kIn, buffer};
+  if (buffer->stays()) return Piece{&slot, nullptr, 0, false, Direction::kIn, buffer};
   return Piece{&slot, buffer->data, *bytes, false, buffer->direction, buffer};
 }
 
@@ -153,14 +154,21 @@ Expected<Piece> PieceOf(const FrameSlot& slot, const Value& value) {
 void StoreCell(std::string& frame, uint32_t at, FrameCell cell) { std::memcpy(frame.data() + at, &cell, sizeof cell); }
 
 // In the call's memory arrays lie in C order, however they lie at the caller's.
-void StorePlace(const Piece& piece, uint64_t offset, std::string& frame) {
+void StorePlace(const Piece& piece, uint64_t offset, PackedCall* call) {
+  std::string& frame = call->frame;
+  const bool in_buffer = piece.buffer != nullptr && piece.buffer->in_buffer;
+  if (in_buffer) {
+    const auto& [id, at] = *piece.buffer->in_buffer;
+    call->buffers.push_back({piece.slot->offset, id, at});
+  }
+  if (piece.slot->op != SlotOp::kArray && in_buffer) return StoreCell(frame, piece.slot->offset, {kNullOffset, 0});
   if (piece.slot->op != SlotOp::kArray) {
     StoreCell(frame, piece.slot->offset, {static_cast<uint32_t>(offset), static_cast<uint32_t>(piece.bytes)});
     return;
   }
   FrameArray array{offset, ShapeOf(*piece.buffer, piece.slot->element_size).shape, {}};
-  if (piece.buffer->in_arena) {
-    array.where = *piece.buffer->in_arena | kInDataArena;
+  if (piece.buffer->stays()) {
+    array.where = in_buffer ? 0 : *piece.buffer->in_arena | kInDataArena;
     array.strides = piece.buffer->strides;
   } else {
     array.strides = DenseStrides(array.shape, piece.slot->element_size);
@@ -188,7 +196,7 @@ uint64_t PlacePieces(const std::vector<Piece>& pieces, Direction direction, uint
     end = offset + piece.bytes + (piece.text ? 1 : 0);
     if (end > kMaxCallBytes) return end;
     if (!first->has_value()) *first = offset;
-    StorePlace(piece, offset, call->frame);
+    StorePlace(piece, offset, call);
     if (piece.buffer == nullptr || direction == Direction::kIn) continue;
     call->returned.push_back(ReturnedOf(piece, offset));
   }
@@ -275,6 +283,7 @@ Status PackArguments(const FrameLayout& layout, std::span<const Value> values, P
   }
   call->frame.assign(layout.fixed_size(), '\0');
   call->returned.clear();
+  call->buffers.clear();
   call->out_bytes = 0;
   call->return_from = layout.fixed_size();
   std::vector<Piece> pieces;

@@ -28,10 +28,17 @@ struct PackedCall {
     std::vector<int64_t> shape{};
     std::vector<int64_t> strides{};
   };
+  // A parameter that lies in a buffer of the session: its slot says nothing of where.
+  struct InBuffer {
+    uint32_t position = 0;  // of the slot in the frame
+    int64_t id = 0;
+    int64_t offset = 0;
+  };
   std::string frame;         // fixed part, in and inout payload
   uint32_t out_bytes = 0;    // zero bytes that follow `frame` in the call's memory
   uint32_t return_from = 0;  // what is behind this offset comes back; the memory's size if nothing does
   std::vector<Returned> returned;
+  std::vector<InBuffer> buffers;  // in ascending order of position
 
   uint32_t total_bytes() const { return static_cast<uint32_t>(frame.size()) + out_bytes; }
 };

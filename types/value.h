@@ -62,11 +62,20 @@ struct Buffer {
   // An array in the session's data arena: the place of the element with all indices zero. Nothing is sent; `data` is
   // not looked at.
   std::optional<uint64_t> in_arena{};
+  // An array in a buffer of the session that the farm finds by its id: likewise. `offset` is of the element with all
+  // indices zero.
+  struct InBuffer {
+    int64_t id = 0;
+    int64_t offset = 0;
+    friend bool operator==(const InBuffer&, const InBuffer&) = default;
+  };
+  std::optional<InBuffer> in_buffer{};
+  bool stays() const { return in_arena.has_value() || in_buffer.has_value(); }
   bool fits_any_pointer = false;  // bytes that a pointer to anything takes, although the element is known
   // Only the same memory is equal.
   friend bool operator==(const Buffer& a, const Buffer& b) {
     return a.data == b.data && a.bytes == b.bytes && a.direction == b.direction && a.element == b.element &&
-           a.shape == b.shape && a.strides == b.strides && a.in_arena == b.in_arena;
+           a.shape == b.shape && a.strides == b.strides && a.in_arena == b.in_arena && a.in_buffer == b.in_buffer;
   }
 };
 

@@ -20,13 +20,16 @@ Error Invalid(const EntryPoint::Array& array, const std::string& why) {
                "has an array at byte " + std::to_string(array.offset) + " of its frame " + why);
 }
 
-bool IsAligned(const EntryPoint::Array& array, uint64_t address, std::span<const int64_t> shape,
-               std::span<const int64_t> strides) {
-  bool aligned = address % array.alignment == 0;
+bool AreAligned(const EntryPoint::Array& array, std::span<const int64_t> shape, std::span<const int64_t> strides) {
+  bool aligned = true;
   for (size_t d = 0; d < shape.size(); ++d) {
     aligned &= shape[d] <= 1 || strides[d] % static_cast<int64_t>(array.alignment) == 0;
   }
   return aligned;
+}
+
+Error Unaligned(const EntryPoint::Array& array) {
+  return Invalid(array, "whose elements are not aligned to " + std::to_string(array.alignment) + " bytes");
 }
 
 }  // namespace
@@ -37,34 +40,41 @@ void Release(ArrayOwner* owner) {
   std::free(owner);
 }
 
-Status PlaceArray(const EntryPoint::Array& array, const ArraySpaces& spaces) {
+Expected<ArrayForm> ReadArray(const EntryPoint::Array& array, std::span<const uint8_t> memory) {
   if (array.rank == 0 || array.rank > types::kMaxArrayRank || array.element_size == 0 || array.alignment == 0 ||
-      uint64_t{array.offset} + types::FrameArrayBytes(array.rank) > spaces.memory.size()) {
+      uint64_t{array.offset} + types::FrameArrayBytes(array.rank) > memory.size()) {
     return Invalid(array, "of " + std::to_string(array.rank) + " dimensions, which its module cannot have meant");
   }
-  uint8_t* const slot = spaces.memory.data() + array.offset;
-  uint64_t where;
+  const uint8_t* const slot = memory.data() + array.offset;
+  ArrayForm form;
   int64_t numbers[2 * types::kMaxArrayRank];
-  std::memcpy(&where, slot, sizeof where);
-  std::memcpy(numbers, slot + sizeof where, 2 * array.rank * sizeof(int64_t));
+  std::memcpy(&form.where, slot, sizeof form.where);
+  std::memcpy(numbers, slot + sizeof form.where, 2 * array.rank * sizeof(int64_t));
   const std::span<const int64_t> shape(numbers, array.rank), strides(numbers + array.rank, array.rank);
-  const bool in_arena = (where & kInDataArena) != 0;
+  const auto extent = types::ExtentOf(shape, strides, array.element_size);
+  if (!extent) return Invalid(array, "of a shape that no memory has");
+  form.extent = *extent;
+  if (array.contiguous && !types::IsContiguous(shape, strides, array.element_size))
+    return Invalid(array, "with gaps, where the function wants its elements side by side");
+  if (!AreAligned(array, shape, strides)) return Unaligned(array);
+  return form;
+}
+
+Status PlaceArray(const EntryPoint::Array& array, const ArraySpaces& spaces) {
+  RBC_ASSIGN_OR_RETURN(const ArrayForm form, ReadArray(array, spaces.memory));
+  const bool in_arena = (form.where & kInDataArena) != 0;
   if (in_arena && spaces.arena.empty()) return Invalid(array, "in an arena that this worker has not");
   const std::span<uint8_t> space = in_arena ? spaces.arena : spaces.memory;
-  where &= ~kInDataArena;
-  const auto extent = types::ExtentOf(shape, strides, array.element_size);
-  if (!extent || where > space.size() || extent->low < -static_cast<int64_t>(where) ||
-      extent->high > static_cast<int64_t>(space.size() - where)) {
+  uint64_t where = form.where & ~kInDataArena;
+  if (where > space.size() || form.extent.low < -static_cast<int64_t>(where) ||
+      form.extent.high > static_cast<int64_t>(space.size() - where)) {
     return Invalid(array, "whose elements do not all lie in the " + std::to_string(space.size()) + " bytes of " +
                               (in_arena ? "the session's arena" : "the call's memory"));
   }
-  if (array.contiguous && !types::IsContiguous(shape, strides, array.element_size))
-    return Invalid(array, "with gaps, where the function wants its elements side by side");
   const auto address = reinterpret_cast<uint64_t>(space.data()) + where;
-  if (!IsAligned(array, address, shape, strides))
-    return Invalid(array, "whose elements are not aligned to " + std::to_string(array.alignment) + " bytes");
+  if (address % array.alignment != 0) return Unaligned(array);
   where = address - reinterpret_cast<uint64_t>(spaces.memory.data());
-  std::memcpy(slot, &where, sizeof where);
+  std::memcpy(spaces.memory.data() + array.offset, &where, sizeof where);
   return {};
 }
 

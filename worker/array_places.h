@@ -8,6 +8,7 @@
 
 #include "base/expected.h"
 #include "targets/target.h"
+#include "types/array_extent.h"
 
 namespace rbc::worker {
 
@@ -30,6 +31,15 @@ struct ArraySpaces {
   std::span<uint8_t> memory;  // of the call: frame, payload, zero bytes
   std::span<uint8_t> arena;   // the session's data arena; empty: none here
 };
+
+// How an array parameter lies, read from its slot.
+struct ArrayForm {
+  uint64_t where = 0;  // types/array.h
+  types::ArrayExtent extent;
+};
+// kInvalidArgument, as PlaceArray: a slot outside of the memory, an impossible shape, gaps where there may be none, or
+// strides that are not aligned.
+Expected<ArrayForm> ReadArray(const EntryPoint::Array& array, std::span<const uint8_t> memory);
 
 // Checks that all elements of the array parameter lie in the space that its slot names, aligned, and side by side where
 // that is promised; then makes `where` relative to the frame, as entries want it. The slot is the call's own copy.

@@ -88,6 +88,7 @@ Status CheckCells(const LoadedFunction& function, const uint8_t* memory, size_t 
 
 Status CallRunner::TakeHead(const LoadedFunction& function, std::string_view* frame) {
   arrays_.reset();
+  arguments_.Reset();
   if (IsOverRows(function.point.kind) && ArrayCall::IsOne(*frame)) return arrays_.emplace().Take(function, frame);
   const auto short_frame = [&] { return Invalid(function, "has a frame that ends within its head"); };
   const auto no_head = [&] {
@@ -99,8 +100,9 @@ Status CallRunner::TakeHead(const LoadedFunction& function, std::string_view* fr
     LaunchHead head;
     if (frame->size() < sizeof head) return no_head();
     std::memcpy(&head, frame->data(), sizeof head);
-    if (head.magic != kHeadMagic) return no_head();
+    if (head.magic != kHeadMagic && head.magic != kHeadWithPointers) return no_head();
     frame->remove_prefix(sizeof head);
+    if (head.magic == kHeadWithPointers) RBC_RETURN_IF_ERROR(TakePointers(function, frame));
     std::memcpy(shape_.grid, head.grid, sizeof shape_.grid);
     std::memcpy(shape_.block, head.block, sizeof shape_.block);
     shape_.shared_bytes = head.shared_bytes;
@@ -127,11 +129,30 @@ Status CallRunner::TakeHead(const LoadedFunction& function, std::string_view* fr
   return {};
 }
 
-// Code of a GPU sees the call's memory alone.
+Status CallRunner::TakePointers(const LoadedFunction& function, std::string_view* frame) {
+  uint64_t count;
+  if (frame->size() < sizeof count) return Invalid(function, "has a frame that ends within its pointers");
+  std::memcpy(&count, frame->data(), sizeof count);
+  frame->remove_prefix(sizeof count);
+  if (count > frame->size() / sizeof(LaunchPointer))
+    return Invalid(function, "has a frame that ends within its pointers");
+  for (uint64_t i = 0; i < count; ++i) {
+    LaunchPointer pointer;
+    std::memcpy(&pointer, frame->data(), sizeof pointer);
+    frame->remove_prefix(sizeof pointer);
+    if (uint64_t{pointer.position} + sizeof(Cell) > function.point.frame_size)
+      return Invalid(function, "has a pointer behind its parameters");
+    if (Status added = arguments_.Add(pointer); !added) return Invalid(function, added.error().message);
+  }
+  return {};
+}
+
+// On a device those of the arena have been taken away before.
 Status CallRunner::PlaceArrays(const LoadedFunction& function, const Memory& memory) const {
   ArraySpaces spaces{{memory.bytes, memory.size}, {}};
   if (function.entry != nullptr) spaces.arena = DataArena();
   for (const auto& array : function.point.arrays) {
+    if (function.entry == nullptr && (memory.bytes[array.offset + 7] & 0x80) != 0) continue;  // kInDataArena
     if (Status placed = PlaceArray(array, spaces); !placed) return Invalid(function, placed.error().message);
   }
   return {};
@@ -172,9 +193,15 @@ Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::stri
                                  std::to_string(size));
   const size_t result_size = map ? sizeof(uint64_t) : point.result_size;
   const size_t result_room = RoundUp(result_size, 64);
-  const size_t total = result_room + size;
+  if (function.entry == nullptr && !map) {
+    const std::span bytes(reinterpret_cast<const uint8_t*>(frame.data()), frame.size());
+    for (const auto& array : point.arrays)
+      if (Status added = arguments_.Add(array, bytes); !added) return Invalid(function, added.error().message);
+  }
+  const uint64_t room = arguments_.RoomBehind(size);
+  const size_t total = result_room + size + room;
   uint8_t* base = total <= kSmallMemory ? small_memory_ : memory_.Get(total);
-  const Memory memory{base, base + result_room, static_cast<size_t>(size)};
+  const Memory memory{base, base + result_room, static_cast<size_t>(size), room};
   std::memset(memory.result, 0, result_size);
   if (!frame.empty()) std::memcpy(memory.bytes, frame.data(), frame.size());
   if (call.out_bytes != 0) std::memset(memory.bytes + frame.size(), 0, call.out_bytes);
@@ -219,6 +246,25 @@ Expected<int32_t> CallRunner::EnterHostMap(const LoadedFunction& function, const
   return function.entry(frame.data(), memory.result);
 }
 
+Expected<int32_t> CallRunner::EnterOnDevice(const LoadedFunction& function, const Memory& memory, size_t returned_from,
+                                            EntryTimes* times) {
+  const std::span<uint8_t> bytes(memory.bytes, memory.size + memory.room);
+  RBC_RETURN_IF_ERROR(arguments_.Bring(bytes));
+  Invocation invocation;
+  invocation.memory = bytes;
+  invocation.returned_from = std::min(returned_from, memory.size);
+  invocation.result = memory.result;
+  invocation.shape = &shape_;
+  invocation.rows = rows_;
+  invocation.times = times;
+  invocation.pointers = arguments_.pointers();
+  if (function.point.kind == EntryKind::kMap) invocation.columns = columns_;
+  RBC_ASSIGN_OR_RETURN(const int32_t status, function.module->code().Run(function.index, invocation));
+  if (function.point.kind == EntryKind::kMap) std::memcpy(memory.result, &invocation.failed_row, sizeof(uint64_t));
+  RBC_RETURN_IF_ERROR(arguments_.PutBack(bytes));
+  return status;
+}
+
 Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from,
                                     EntryTimes* times) {
   std::unique_lock<std::mutex> lock;
@@ -238,16 +284,8 @@ Expected<int32_t> CallRunner::Enter(const LoadedFunction& function, const Memory
   } else if (function.entry != nullptr) {
     status = function.entry(memory.bytes, memory.result);
   } else {
-    Invocation invocation;
-    invocation.memory = {memory.bytes, memory.size};
-    invocation.returned_from = std::min(returned_from, memory.size);
-    invocation.result = memory.result;
-    invocation.shape = &shape_;
-    invocation.rows = rows_;
-    invocation.times = times;
-    if (function.point.kind == EntryKind::kMap) invocation.columns = columns_;
-    status = function.module->code().Run(function.index, invocation);
-    if (function.point.kind == EntryKind::kMap) std::memcpy(memory.result, &invocation.failed_row, sizeof(uint64_t));
+    status = EnterOnDevice(function, memory, returned_from, times);
+    arguments_.Reset();
   }
   // Devices that tell nothing of their steps are all kernel.
   if (times != nullptr && times->kernel == 0) times->kernel = Nanoseconds() - begin;

@@ -11,6 +11,7 @@
 #include "worker/array_call.h"
 #include "worker/call_context.h"
 #include "worker/call_message.h"
+#include "worker/device_arguments.h"
 #include "worker/function_table.h"
 #include "worker/page_buffer.h"
 
@@ -39,15 +40,19 @@ class CallRunner {
     uint8_t* result;  // aligned to 64
     uint8_t* bytes;   // frame and zero bytes behind it, aligned to 64
     size_t size;
+    size_t room;  // behind it, for arguments in the session's arena
   };
   // The head of the frame of a kernel or a map is taken off it.
   Status TakeHead(const LoadedFunction& function, std::string_view* frame);
+  Status TakePointers(const LoadedFunction& function, std::string_view* frame);
   Expected<Memory> Prepare(const CallView& call, std::string_view frame, const LoadedFunction& function);
   Status PlaceArrays(const LoadedFunction& function, const Memory& memory) const;
   Status CheckColumns(const LoadedFunction& function, const Memory& memory) const;
   Expected<int32_t> Enter(const LoadedFunction& function, const Memory& memory, size_t returned_from,
                           EntryTimes* times);
   Expected<int32_t> EnterArrays(const LoadedFunction& function, uint64_t* failed);
+  Expected<int32_t> EnterOnDevice(const LoadedFunction& function, const Memory& memory, size_t returned_from,
+                                  EntryTimes* times);
   Expected<int32_t> EnterHostMap(const LoadedFunction& function, const Memory& memory);
   // The returned data: `tail`, then what the result points to, whose place it becomes.
   Expected<std::string_view> TakeString(const LoadedFunction& function, const Memory& memory, std::string_view tail);
@@ -65,6 +70,7 @@ class CallRunner {
   uint64_t rows_ = 0;  // of the running map
   std::vector<MapColumn> columns_;
   std::optional<ArrayCall> arrays_;  // of the running call over arrays
+  DeviceArguments arguments_;        // of the running call on a device
   std::string data_;
 };
 

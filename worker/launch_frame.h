@@ -14,9 +14,21 @@ struct LaunchHead {
   uint32_t grid[3];
   uint32_t block[3];
   uint32_t shared_bytes;  // beside the kernel's static ones
-  uint32_t magic;         // kHeadMagic: a plain call of a kernel has no head
+  uint32_t magic;         // kHeadMagic, kHeadWithPointers: a plain call of a kernel has no head
 };
 static_assert(sizeof(LaunchHead) == 32);
+
+// With this magic the head is followed by a count (u64) and so many of these: parameters that are pointers and lie in
+// buffers, whose cells are null. Arrays in buffers say so themselves (FrameArray::where): kInDataArena and a place in
+// the arena or, with kOnDevice too, one on the device (worker/device_frame.h).
+inline constexpr uint32_t kHeadWithPointers = 0x50746f50;  // "PotP"
+struct LaunchPointer {
+  uint64_t place;       // kInDataArena and bytes from its begin, or on the device
+  uint64_t begin, end;  // in the arena: of the buffer, which is brought to the device and back
+  uint32_t position;    // of its cell, in the frame
+  uint32_t reserved;
+};
+static_assert(sizeof(LaunchPointer) == 32);
 
 // Before the memory of a map, and then the columns: the parameters', then the result's unless it is void. The result
 // of such a call is the first failing row, 8 bytes, of meaning with a status other than 0.

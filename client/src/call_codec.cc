@@ -16,8 +16,10 @@ using namespace thrift_binary;
 
 constexpr char kMethod[] = "call";
 constexpr size_t kMethodSize = sizeof kMethod - 1;
-// Everything of the longest request but its frame: length, header, six scalar fields, the frame's head, two stops.
-constexpr size_t kMostOverhead = 4 + 12 + kMethodSize + 3 + 2 * 11 + 3 * 7 + 7 + 4 + 2;
+// Everything of the longest request but its frame and buffers: length, header, six scalar fields, the heads of both,
+// two stops.
+constexpr size_t kMostOverhead = 4 + 12 + kMethodSize + 3 + 2 * 11 + 3 * 7 + 7 + 4 + 8 + 2;
+constexpr size_t kBufferBytes = 7 + 2 * 11 + 1;
 constexpr int kDepth = 16;
 
 char* Put32(char* p, uint32_t value) {
@@ -38,6 +40,17 @@ char* PutField(char* p, Type type, uint8_t id) {
 }
 char* PutI64(char* p, uint8_t id, int64_t value) { return Put64(PutField(p, kI64, id), static_cast<uint64_t>(value)); }
 char* PutI32(char* p, uint8_t id, int32_t value) { return Put32(PutField(p, kI32, id), static_cast<uint32_t>(value)); }
+
+char* PutBuffers(char* p, std::span<const CallBuffer> buffers) {
+  p = PutField(p, kList, 8);
+  *p++ = static_cast<char>(kStruct);
+  p = Put32(p, static_cast<uint32_t>(buffers.size()));
+  for (const CallBuffer& buffer : buffers) {
+    p = PutI64(PutI64(PutI32(p, 1, buffer.position), 2, buffer.buffer), 3, buffer.offset);
+    *p++ = kStop;
+  }
+  return p;
+}
 
 // Walks over a message. After the first read past the end ok() is false and every read gives 0 or an empty view.
 class Cursor {
@@ -223,7 +236,8 @@ Error ReadApplicationException(Cursor& in) {
 }  // namespace
 
 void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out) {
-  if (out.size() < call.frame.size() + kMostOverhead) out.resize(call.frame.size() + kMostOverhead);
+  const size_t most = call.frame.size() + call.buffers.size() * kBufferBytes + kMostOverhead;
+  if (out.size() < most) out.resize(most);
   char* const start = out.data();
   char* p = Put32(start + 4, kVersion | kCall);
   p = Put32(p, kMethodSize);
@@ -242,6 +256,7 @@ void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out) {
     p = PutField(p, kBool, 7);
     *p++ = 1;
   }
+  if (!call.buffers.empty()) p = PutBuffers(p, call.buffers);
   *p++ = kStop;
   *p++ = kStop;
   Put32(start, static_cast<uint32_t>(p - start - 4));

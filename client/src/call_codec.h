@@ -4,12 +4,20 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "base/expected.h"
 
 namespace rbc::client {
+
+// FrameBuffer of thrift/rbc.thrift.
+struct CallBuffer {
+  int32_t position = 0;
+  int64_t buffer = 0;
+  int64_t offset = 0;
+};
 
 // CallRequest of thrift/rbc.thrift. Optional fields are absent where they have the value given here.
 struct CallMessage {
@@ -20,6 +28,7 @@ struct CallMessage {
   int32_t out_bytes = 0;
   int32_t return_from = -1;
   bool profile = false;
+  std::span<const CallBuffer> buffers{};
   uint64_t epoch = 0;  // not sent: of the session that the frame names arrays of; 0: none
   // Not sent: the function that the farm gave for just this frame (ReadyCall), good for one worker; 0: another call.
   int64_t repeats = 0;

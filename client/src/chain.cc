@@ -23,7 +23,8 @@ void SetFunction(wire::ChainStep& step, int64_t id) {
 }
 
 bool WritesInto(const wire::ChainStep& step) {
-  return step.map_arrays.__isset.into || step.reduce_array.__isset.into || step.scan_array.__isset.into;
+  return step.map_arrays.__isset.into || step.reduce_array.__isset.into || step.scan_array.__isset.into ||
+         step.call.__isset.buffers || step.launch.__isset.buffers;
 }
 
 bool Keeps(const wire::ChainStep& step) {

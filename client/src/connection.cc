@@ -77,7 +77,8 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
   if (broken_) return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} broke", peer()));
   if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
   EncodeCall(call, ++sequence_, out_);
-  if (ring_ && Ring::Fits(out_.size()) && ring_use_.IsDirect(call.function_id)) {
+  // Buffers are found by the farm itself.
+  if (ring_ && call.buffers.empty() && Ring::Fits(out_.size()) && ring_use_.IsDirect(call.function_id)) {
     auto answer = CallOverRing(deadline);
     if (!answer || !answer->error || answer->error->may_have_run) return answer;
     // What never began goes to the farm itself, which brings the function or another worker. With another worker

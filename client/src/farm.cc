@@ -40,6 +40,17 @@ int64_t RandomStart() {
   return static_cast<int64_t>((uint64_t{random()} << 32 | random()) >> 2) | 1;
 }
 
+std::vector<wire::FrameBuffer> ToWire(std::span<const CallBuffer> buffers) {
+  std::vector<wire::FrameBuffer> out;
+  for (const CallBuffer& buffer : buffers) {
+    wire::FrameBuffer& wire = out.emplace_back();
+    wire.position = buffer.position;
+    wire.buffer = buffer.buffer;
+    wire.offset = buffer.offset;
+  }
+  return out;
+}
+
 Error MayHaveRun(Error error) {
   error.may_have_run = true;
   error.retry_safe = false;
@@ -640,6 +651,7 @@ Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t 
       request.frame = call.frame;
       if (call.out_bytes > 0) request.__set_out_bytes(call.out_bytes);
       if (call.return_from >= 0) request.__set_return_from(call.return_from);
+      if (!call.buffers.empty()) request.__set_buffers(ToWire(call.buffers));
     }
     if (!requests.empty()) ThisWaiting().request_id = requests.front().request_id;
     auto outcomes = lease->Ask(deadline, [&](wire::FarmClient& client) {

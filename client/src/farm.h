@@ -236,8 +236,9 @@ class Farm : public std::enable_shared_from_this<Farm> {
 
   // Whether bytes go over a network to it, as far as is known here.
   bool IsFar();
-  // Whether the farm of this session can be asked for arrays by digest.
-  bool KnowsRecall(uint64_t epoch);
+  // Whether the farm of this session can be asked for arrays by digest, and finds buffers of calls by their ids.
+  bool KnowsRecall(uint64_t epoch) { return Speaks(epoch, 3); }
+  bool FindsBuffers(uint64_t epoch) { return Speaks(epoch, 4); }
 
   // hello's reply of the current session; says hello if there is none.
   Expected<std::shared_ptr<const wire::HelloReply>> Hello(const Deadline& deadline);
@@ -281,6 +282,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   };
 
   Farm(Endpoint endpoint, FarmOptions options);
+  // Protocol 1.`minor` or later.
+  bool Speaks(uint64_t epoch, int32_t minor);
   Expected<Lease> Acquire(const Deadline& deadline, Module* module = nullptr, Loaded* loaded = nullptr);
   Expected<Lease> Connect(const Deadline& deadline);
   Expected<std::unique_ptr<Connection>> Open(const Address& address, const Deadline& deadline);

@@ -113,10 +113,9 @@ bool Farm::IsFar() {
   return state_->far;
 }
 
-bool Farm::KnowsRecall(uint64_t epoch) {
-  constexpr int32_t kSince = 3;
+bool Farm::Speaks(uint64_t epoch, int32_t minor) {
   const std::lock_guard lock(mutex_);
-  return state_->session != nullptr && state_->epoch == epoch && state_->session->protocol_minor >= kSince;
+  return state_->session != nullptr && state_->epoch == epoch && state_->session->protocol_minor >= minor;
 }
 
 void Farm::TrustPlaces(uint64_t epoch, uint64_t ends, std::span<const int64_t> buffers) {

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 
 #include "client/src/buffer_state.h"
 #include "client/src/core.h"
+#include "client/src/residents.h"
 #include "client/src/symbols.h"
 #include "client/src/value_maker.h"
 #include "thrift/error_wire.h"
@@ -40,40 +42,12 @@ Error BadStatus(const std::string& name, int status) {
   return error;
 }
 
-// Where the arrays of a call lie that stay on the farm.
-class Residents {
- public:
-  Residents(const CallerState& caller, const std::string& target) : caller_(caller), reachable_(target == "host") {}
-
-  // Nothing: on this target it is sent as any memory of this process. kUnsupported: nor can it be. kBufferLost.
-  Expected<bool> Take(const BufferState& buffer, const void* data) {
-    RBC_RETURN_IF_ERROR(buffer.CheckAlive());
-    if (const auto& info = buffer.owned.info; !info.target.empty())
-      return Error(
-          ErrorKind::kUnsupported,
-          fmt::format("buffer {} lies on target \"{}\", and calls take arrays of the farm's own memory; copy it by "
-                      "to_target(\"host\")",
-                      info.id, info.target));
-    if (buffer.core->farm != caller_.core->farm)
-      return Error(ErrorKind::kInvalidArgument, "the array is of another connection to a farm; copy it first");
-    epoch_ = buffer.owned.epoch;
-    if (reachable_ || data != nullptr) return reachable_;
-    return Error(ErrorKind::kUnsupported,
-                 "arrays that stay on the farm are arguments of functions over arrays on target host alone; copy it");
-  }
-  uint64_t epoch() const { return reachable_ ? epoch_ : 0; }
-
- private:
-  const CallerState& caller_;
-  const bool reachable_;
-  uint64_t epoch_ = 0;
-};
-
 // The frame and payload of a typed call that has text or memory among its arguments; types/frame.h has the picture.
 Status PackReferences(const TypedCall& call, Residents& residents, types::PackedCall& packed) {
   packed.frame.assign(call.frame, call.frame_size);
   packed.out_bytes = 0;
   packed.returned.clear();
+  packed.buffers.clear();
   uint64_t end = call.frame_size;
   bool returns = false;
   const auto place = [&](const Reference& r, uint64_t bytes) {
@@ -105,12 +79,12 @@ Status PackReferences(const TypedCall& call, Residents& residents, types::Packed
         continue;
       }
       if (r.buffer != nullptr) {
-        RBC_ASSIGN_OR_RETURN(const bool there, residents.Take(Inside::StateOf(*r.buffer), r.data));
-        const uint64_t where = *Inside::ArrayOf(*r.buffer, {}, {}, r.buffer->offset()).in_arena | types::kInDataArena;
-        if (there) {
-          std::memcpy(packed.frame.data() + r.slot, &where, sizeof where);
-          continue;
-        }
+        const types::Buffer array = Inside::ArrayOf(*r.buffer, {}, {}, r.buffer->offset());
+        RBC_ASSIGN_OR_RETURN(const Residents::Way way, residents.Take(Inside::StateOf(*r.buffer), r.data));
+        if (way == Residents::Way::kById) packed.buffers.push_back({r.slot, r.buffer->id(), r.buffer->offset()});
+        const uint64_t where = way == Residents::Way::kByPlace ? *array.in_arena | types::kInDataArena : 0;
+        std::memcpy(packed.frame.data() + r.slot, &where, sizeof where);
+        if (way != Residents::Way::kCopied) continue;
       }
       if (text && std::memchr(r.data, 0, r.bytes) != nullptr)
         return Error(ErrorKind::kInvalidArgument,
@@ -121,32 +95,11 @@ Status PackReferences(const TypedCall& call, Residents& residents, types::Packed
       if (r.bytes != 0) std::memcpy(packed.frame.data() + end - r.bytes - (text ? 1 : 0), r.data, r.bytes);
     }
   }
+  std::sort(packed.buffers.begin(), packed.buffers.end(),
+            [](const auto& a, const auto& b) { return a.position < b.position; });
   packed.out_bytes = static_cast<uint32_t>(end - packed.frame.size());
   if (!returns) packed.return_from = packed.total_bytes();
   return {};
-}
-
-// The values with the arrays that the target does not reach as memory of this process.
-Expected<std::vector<types::Value>> TakeResidents(std::span<const types::Value> values, Residents& residents) {
-  std::vector<types::Value> out(values.begin(), values.end());
-  for (types::Value& value : out) {
-    const auto* array = value.As<types::Buffer>();
-    if (array == nullptr || !array->in_arena) continue;
-    const auto& state = *static_cast<const BufferState*>(array->owner.get());
-    RBC_ASSIGN_OR_RETURN(const bool there, residents.Take(state, array->data));
-    if (there) continue;
-    types::Buffer here = *array;
-    here.in_arena.reset();
-    value = types::Value(std::move(here));
-  }
-  return out;
-}
-
-bool HasResidents(std::span<const types::Value> values) {
-  return std::any_of(values.begin(), values.end(), [](const types::Value& value) {
-    const auto* array = value.As<types::Buffer>();
-    return array != nullptr && array->in_arena;
-  });
 }
 
 // A row of arguments, packed, and the session that it needs.
@@ -157,20 +110,17 @@ struct PackedRow {
 Expected<PackedRow> PackRow(const CallerState& caller, const Prepared& prepared, const types::FrameLayout& layout,
                             std::span<const types::Value> values) {
   PackedRow out;
-  if (!HasResidents(values)) {
-    RBC_ASSIGN_OR_RETURN(out.call, types::PackArguments(layout, values));
-    return out;
-  }
-  Residents residents(caller, prepared.target);
-  RBC_ASSIGN_OR_RETURN(const auto taken, TakeResidents(values, residents));
-  RBC_ASSIGN_OR_RETURN(out.call, types::PackArguments(layout, taken));
-  out.epoch = residents.epoch();
+  RBC_ASSIGN_OR_RETURN(out.call, PackWithResidents({caller, prepared.target}, layout, values, &out.epoch));
   return out;
 }
 
-client::CallMessage MessageOf(const types::PackedCall& packed) {
+// `buffers` has what the message names by id; it outlives the message.
+client::CallMessage MessageOf(const types::PackedCall& packed, std::vector<client::CallBuffer>* buffers) {
   client::CallMessage message;
   message.frame = packed.frame;
+  for (const auto& buffer : packed.buffers)
+    buffers->push_back({static_cast<int32_t>(buffer.position), buffer.id, buffer.offset});
+  message.buffers = *buffers;
   message.out_bytes = static_cast<int32_t>(packed.out_bytes);
   if (!packed.returned.empty()) message.return_from = static_cast<int32_t>(packed.return_from);
   return message;
@@ -219,10 +169,11 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
   client::CallMessage message;
   message.frame = std::string_view(call.frame, call.frame_size);
   std::optional<types::PackedCall> packed;
+  std::vector<client::CallBuffer> buffers;
   if (!call.references.empty()) {
     Residents residents(caller, prepared->target);
     RBC_RETURN_IF_ERROR(PackReferences(call, residents, packed.emplace()));
-    message = MessageOf(*packed);
+    message = MessageOf(*packed, &buffers);
     message.epoch = residents.epoch();
   }
   RBC_ASSIGN_OR_RETURN(
@@ -259,7 +210,8 @@ Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared,
   const types::PackedCall& packed = row.call;
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
-  client::CallMessage message = MessageOf(packed);
+  std::vector<client::CallBuffer> buffers;
+  client::CallMessage message = MessageOf(packed, &buffers);
   message.profile = profile != nullptr;
   message.epoch = row.epoch;
   RBC_ASSIGN_OR_RETURN(
@@ -280,10 +232,11 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
   std::vector<types::PackedCall> packed;
   packed.reserve(rows.size());
   std::vector<client::CallMessage> messages;
+  std::deque<std::vector<client::CallBuffer>> buffers;
   for (const auto& row : rows) {
     RBC_ASSIGN_OR_RETURN(PackedRow call, PackRow(caller, prepared, overload.layout, row));
     packed.push_back(std::move(call.call));
-    messages.push_back(MessageOf(packed.back()));
+    messages.push_back(MessageOf(packed.back(), &buffers.emplace_back()));
     messages.back().epoch = call.epoch;
   }
   bool is_explicit = false;

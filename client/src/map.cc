@@ -8,6 +8,7 @@
 
 #include "client/src/core.h"
 #include "client/src/interrupt.h"
+#include "client/src/residents.h"
 #include "rbc/function.h"
 #include "types/match.h"
 
@@ -105,7 +106,8 @@ Result<CallResult> Caller::try_launch(const Grid& grid, std::span<const Value> a
     RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(prepared->types, std::span<const types::Value>(values)));
     const detail::Overload& overload = *prepared->overloads[index];
     if (!prepared->declared[index]) return prepared->declared[index].error();
-    RBC_ASSIGN_OR_RETURN(const types::PackedCall packed, types::PackArguments(overload.layout, values));
+    RBC_ASSIGN_OR_RETURN(const types::PackedCall packed,
+                         detail::PackWithResidents({*state_, prepared->target, true}, overload.layout, values));
     bool is_explicit = false;
     const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_, &is_explicit);
     wire::LaunchRequest request;
@@ -115,6 +117,7 @@ Result<CallResult> Caller::try_launch(const Grid& grid, std::span<const Value> a
     request.frame = packed.frame;
     if (packed.out_bytes != 0) request.__set_out_bytes(static_cast<int32_t>(packed.out_bytes));
     if (!packed.returned.empty()) request.__set_return_from(static_cast<int32_t>(packed.return_from));
+    if (!packed.buffers.empty()) request.__set_buffers(detail::BuffersOf(packed));
     const size_t declared = *prepared->declared[index];
     RBC_ASSIGN_OR_RETURN(const wire::CallReply reply,
                          state_->core->farm->AskLoaded(

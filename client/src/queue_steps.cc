@@ -4,6 +4,7 @@
 
 #include "client/src/array_data.h"
 #include "client/src/queue_state.h"
+#include "client/src/residents.h"
 #include "types/match.h"
 #include "types/pack.h"
 
@@ -129,12 +130,14 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Call(const Caller& function, 
   if (!prepared.declared[index]) return prepared.declared[index].error();
   step->chosen.declared = *prepared.declared[index];
   step->chosen.overload = prepared.overloads[index].get();
-  RBC_ASSIGN_OR_RETURN(step->packed, types::PackArguments(step->chosen.overload->layout, values));
+  RBC_ASSIGN_OR_RETURN(step->packed, PackWithResidents({*step->caller, prepared.target, true},
+                                                       step->chosen.overload->layout, values));
   step->values = std::move(arguments);
   const auto fill = [&packed = step->packed](auto& request) {
     request.frame = packed.frame;
     if (packed.out_bytes != 0) request.__set_out_bytes(static_cast<int32_t>(packed.out_bytes));
     if (!packed.returned.empty()) request.__set_return_from(static_cast<int32_t>(packed.return_from));
+    if (!packed.buffers.empty()) request.__set_buffers(BuffersOf(packed));
   };
   if (grid == nullptr) {
     step->request.__isset.call = true;

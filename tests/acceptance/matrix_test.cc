@@ -346,6 +346,25 @@ TEST_P(Matrix, CxxArraysThatStay) {
   EXPECT_EQ(there.to_host<double>(), x);
   const Buffer here = there.to_target("host");
   EXPECT_EQ(here.to_host<double>(), x);
+  // Of kernels, and of functions over arrays; on the GPU also those of the farm's memory.
+  const Buffer numbers = jit.to_device(std::vector<int64_t>{1, 2, 3, 4, 5, 6}, {.target = target()});
+  const auto reverse = jit.function(Source::Ir(Kernels()), "reverse", {"void(int64*)"}, With(CallAbi::kKernel));
+  if (is_host()) {
+    EXPECT_EQ(ErrorOf([&] { reverse.launch({{2}, {3}, 24}, numbers); }).kind, ErrorKind::kUnsupported);
+  } else {
+    reverse.launch({{2}, {3}, 24}, numbers);
+    EXPECT_THAT(numbers.to_host<int64_t>(), ElementsAre(3, 3, 3, 1006, 1006, 1006));
+    const Buffer mine = numbers.to_target("host");
+    reverse.launch({{2}, {3}, 24}, mine);
+    EXPECT_THAT(mine.to_host<int64_t>(), ElementsAre(3, 4, 5, 2006, 2007, 2008));
+  }
+  const auto twice = jit.function(Source::Ir(Arrays()), "twice", {"float64(float64[::1], float64[::1])"});
+  double sum = 0;
+  for (const double value : x) sum += 2 * value;
+  EXPECT_EQ(twice(here, there).as<double>(), sum);
+  EXPECT_EQ(there.to_host<double>()[7], 2 * x[7]);
+  EXPECT_EQ(twice(there.slice(0, 7, 8), there.slice(0, 9, 10)).as<double>(), 4 * x[7]);
+  EXPECT_EQ(there.to_host<double>()[9], 4 * x[7]);
 }
 
 TEST_P(Matrix, CxxScan) {

@@ -96,10 +96,25 @@ TEST(CallCodec, GeneratedCodeReadsOurRequests) {
   EXPECT_EQ(all.out_bytes, 64);
   EXPECT_EQ(all.return_from, 32);
 
+  std::vector<CallBuffer> buffers;
+  for (int32_t i = 0; i < 100; ++i) buffers.push_back({8 * i, int64_t{1} << 40 | i, -i});
+  CallMessage with = FullCall("frame bytes");
+  with.buffers = buffers;
+  std::string().swap(out);
+  EncodeCall(with, 43, out);
+  const wire::CallRequest named = Decoded(out, &sequence);
+  ASSERT_EQ(named.buffers.size(), buffers.size());
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    EXPECT_EQ(named.buffers[i].position, buffers[i].position);
+    EXPECT_EQ(named.buffers[i].buffer, buffers[i].buffer);
+    EXPECT_EQ(named.buffers[i].offset, buffers[i].offset);
+  }
+  EXPECT_EQ(named.return_from, 32);
+
   EncodeCall(CallMessage{.request_id = 1, .function_id = 2, .frame = ""}, -1, out);
   const wire::CallRequest few = Decoded(out, &sequence);
   EXPECT_EQ(sequence, -1);
-  EXPECT_FALSE(few.__isset.deadline_ms || few.__isset.out_bytes || few.__isset.return_from);
+  EXPECT_FALSE(few.__isset.deadline_ms || few.__isset.out_bytes || few.__isset.return_from || few.__isset.buffers);
   EXPECT_EQ(few.frame, "");
 }
 

@@ -223,13 +223,89 @@ def test_they_are_arguments_of_functions_over_arrays(client):
 def test_they_are_arguments_of_functions_over_arrays_on_a_gpu(client):
     f = client("void(float64[:])", target="cuda")(_negate)
     x = np.arange(10.0)
-    there = client.to_device(x)
-    if there.is_shared:  # through this process's memory
+    for target in ("host", "cuda"):  # in the farm's memory, brought to the GPU and back, or there
+        there = client.to_device(x, target=target)
         f(there)
         assert np.array_equal(there.get(), -x)
-    else:
-        with pytest.raises(rbc.UnsupportedFeature, match="host"):
-            f(there)
+        f(there[::-3])
+        assert np.array_equal(there.get()[::-3], x[::-3]) and there.get()[1] == -1
+    dot = client("float64(float64[:], float64[:,:])", target="cuda")(_dot)
+    there = client.to_device(x, target="cuda")
+    assert dot(there, there.reshape(2, 5).T) == dot(x, x.reshape(2, 5).T) == x @ x.reshape(2, 5).T.ravel()
+    assert dot(there, x.reshape(5, 2)) == x @ x
+    with pytest.raises(rbc.InvalidArgument, match="runs on \"host\""):
+        client("void(float64[:])")(_negate)(there)
+    with pytest.raises(rbc.NoMatch):
+        f(client.to_device(np.arange(3), target="cuda"))
+    read = client("float64(float64*)", target="cuda")(lambda data: data[0])
+    with pytest.raises(rbc.UnsupportedFeature, match="declare the parameter as an array"):
+        read(there)
+
+
+def test_kernels_take_them(client):
+    from rbc import cuda
+
+    @client.kernel("void(float64*, float64*, int64)")
+    def twice(out, x, n):
+        for i in range(cuda.grid(1), n, cuda.gridsize(1)):
+            out[i] = 2 * x[i]
+
+    @client.kernel("void(float32[:,:], float32)")
+    def shift(x, by):
+        i, j = cuda.grid(2)
+        if i < x.shape[0] and j < x.shape[1]:
+            x[i, j] += by
+
+    x = np.linspace(0, 1, 1000)
+    there, out = client.to_device(x, target="cuda"), client.empty(1000, target="cuda")
+    twice[4, 64](out, there, 1000)
+    assert np.array_equal(out.get(), 2 * x)
+    twice[4, 64](out, out, 1000)  # in place
+    assert np.array_equal(out.get(), 4 * x)
+    twice[1, 64](out[10:], there[500:], 5)
+    assert np.array_equal(out.get()[9:15], [4 * x[9], *(2 * x[500:505])])
+    here = client.to_device(np.zeros(1000))  # of the farm's memory, there and back
+    twice[4, 64](here, there, 1000)
+    assert np.array_equal(here.get(), 2 * x)
+    mine = np.zeros(1000)
+    twice[4, 64](mine, here, 1000)
+    assert np.array_equal(mine, 4 * x)
+    table = client.to_device(np.arange(12, dtype=np.float32).reshape(3, 4), target="cuda")
+    shift[(1, 1), (4, 4)](table[::2, 1:3].T, 0.5)
+    wanted = np.arange(12, dtype=np.float32).reshape(3, 4)
+    wanted[::2, 1:3] += 0.5
+    assert np.array_equal(table.get(), wanted)
+    with pytest.raises(rbc.NoMatch):
+        twice[1, 1](out, table, 1)
+
+    @client.kernel("void(float64[:])")
+    def positive(x):
+        i = cuda.grid(1)
+        if x[i] < 0:
+            raise ValueError("negative")
+
+    with client.queue() as queue:  # in one message
+        steps = [queue(twice[4, 64], out, there, 1000) for _ in range(5)]
+        fine, bad = queue.launch(positive[1, 8], out), queue.launch(positive[(2,), 4], client.to_device(-x[:8] - 1, target="cuda"))
+        after = queue(twice[4, 64], out, out, 1000)
+    assert [step.result() for step in steps] == [None] * 5 and fine.result() is None and after.result() is None
+    assert np.array_equal(out.get(), 4 * x)
+    with pytest.raises(ValueError, match="negative") as raised:
+        bad.result()
+    assert raised.value.rbc_block[0] in (0, 1)
+    with pytest.raises(rbc.InvalidArgument, match="to_device"):
+        queue.launch(positive[1, 8], x)
+    pinned = client.to_device(x, name="pinned", target="cuda:0")
+    with pytest.raises(rbc.InvalidArgument, match="pinned.*cuda:0"):
+        twice[1, 1](out, pinned, 1)
+
+
+def _dot(x, y):
+    total = 0.0
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            total += x[i * y.shape[1] + j] * y[i, j]
+    return total
 
 
 def _negate(x):

@@ -249,6 +249,12 @@ TEST(Golden, CallMethods) {
   wire::Farm_call_args call;
   call.request = SomeCall();
   Request("call", call);
+  wire::FrameBuffer there;
+  there.position = 16;
+  there.buffer = 77;
+  there.offset = 8;
+  call.request.__set_buffers({there});
+  Check("call_1_4.request", "call", apache::thrift::protocol::T_CALL, call);
   wire::Farm_call_result result;
   Succeed(&result, SomeReply());
   Reply("call", result);
@@ -416,6 +422,12 @@ TEST(Golden, MapsAndLaunches) {
   launch.request.__set_out_bytes(32);
   launch.request.__set_return_from(16);
   Request("launch", launch);
+  wire::FrameBuffer there;
+  there.position = 8;
+  there.buffer = 77;
+  there.offset = 24;
+  launch.request.__set_buffers({there});
+  Check("launch_1_4.request", "launch", apache::thrift::protocol::T_CALL, launch);
   wire::Farm_launch_result launch_result;
   Succeed(&launch_result, SomeReply());
   Reply("launch", launch_result);

@@ -27,20 +27,14 @@ class Kernel(Caller):
         if not isinstance(grid, tuple) or len(grid) not in (2, 3):
             raise InvalidArgument("a launch is k[blocks, threads](...) or k[blocks, threads, shared_bytes](...)")
         blocks, threads = (list(n) if isinstance(n, (tuple, list)) else [n] for n in grid[:2])
-        shared_bytes = grid[2] if len(grid) == 3 else 0
+        return Launch(self, blocks, threads, grid[2] if len(grid) == 3 else 0)
 
-        def launch(*args, **kwargs):
-            args = self._bind(args, kwargs)
-            index = self._match(args)
-            self._prepare_if_needed(index)
-            status = np.zeros(STATUS_WORDS, np.int64)
-            output = self._get(index).launch(blocks, threads, shared_bytes, (*args, status))
-            if output:
-                self._print(output)
-            if status[0] != 0:
-                raise self._exception_of_thread(status.tolist(), index)
-
-        return launch
+    def _ready(self, args, kwargs):
+        """(arguments in their order, number of the signature that takes them), with its code made."""
+        args = self._bind(args, kwargs)
+        index = self._match(args)
+        self._prepare_if_needed(index)
+        return args, index
 
     def _exception_of_thread(self, words, index):
         error = self._exception(words[0], index)
@@ -57,3 +51,19 @@ class Kernel(Caller):
 
     def __call__(self, *args, **kwargs):
         raise InvalidArgument(f"{self.__name__} is a kernel; launch it with {self.__name__}[blocks, threads](...)")
+
+
+class Launch:
+    """k[blocks, threads]: a kernel with its grid, to be called, or queued by rjit.queue()."""
+
+    def __init__(self, kernel, blocks, threads, shared_bytes):
+        self.kernel, self.blocks, self.threads, self.shared_bytes = kernel, blocks, threads, shared_bytes
+
+    def __call__(self, *args, **kwargs):
+        args, index = self.kernel._ready(args, kwargs)
+        status = np.zeros(STATUS_WORDS, np.int64)
+        output = self.kernel._get(index).launch(self.blocks, self.threads, self.shared_bytes, (*args, status))
+        if output:
+            self.kernel._print(output)
+        if status[0] != 0:
+            raise self.kernel._exception_of_thread(status.tolist(), index)

@@ -14,6 +14,7 @@ from ._arrays import choose
 from ._convert import dtype_text
 from ._dtypes import dtype_of
 from ._errors import InvalidArgument
+from ._kernel import STATUS_WORDS, Launch
 from .buffers import DeviceArray
 from .typesystem import Type
 
@@ -80,6 +81,9 @@ class Queued:
         if outcome["output"]:
             self._caller._print(outcome["output"])
         status = outcome["status"]
+        if "words" in outcome:
+            words = outcome["words"]
+            return self._caller._exception_of_thread(words, self._index) if words[0] != 0 else None
         if "value" in outcome:
             return outcome["value"] if status in (0, _NONE) else self._caller._exception(status, self._index)
         if status != 0:
@@ -160,7 +164,10 @@ class Queue:
             self.cancel()
 
     def __call__(self, function, *args, out=None):
-        """The function for each element of arrays, some of which may be handles of this queue; of numbers alone a call."""
+        """The function for each element of arrays, some of which may be handles of this queue; of numbers alone a call;
+        q(k[blocks, threads], x, ...) a launch."""
+        if isinstance(function, Launch):
+            return self.launch(function, *args)
         if out is None and not any(self._is_array(arg) for arg in args):
             return self.call(function, *args)
         return self.map(function, *args, out=out)
@@ -198,6 +205,16 @@ class Queue:
         index = function._match(positional)
         function._prepare_if_needed(index)
         return self._added(function, index, lambda: self._queue.call(function._get(index), positional))
+
+    def launch(self, launch, *args):
+        """q.launch(k[blocks, threads], x, 1000): a kernel over arrays that are on the farm, and numbers."""
+        if any(not isinstance(arg, (numbers.Number, DeviceArray)) for arg in args):
+            raise InvalidArgument("a queued launch takes numbers and arrays that are on the farm; put them there by "
+                                  "to_device, or take a handle's result() first")
+        kernel = launch.kernel
+        args, index = kernel._ready(args, None)
+        return self._added(kernel, index, lambda: self._queue.launch(
+            kernel._get(index), launch.blocks, launch.threads, launch.shared_bytes, args, STATUS_WORDS))
 
     def flush(self):
         """Sends what is queued, and waits for nothing."""

@@ -74,6 +74,10 @@ nb::dict StepObject::Outcome() const {
   out["row"] = failed.array.row;
   out["failed_shape"] = failed.array.shape;
   out["output"] = BytesOf(array_ ? mine.array.output : mine.call.output);
+  if (words_ != nullptr) {
+    out["words"] = *words_;
+    return out;
+  }
   if (!array_) {
     const types::Type result = mine.chosen.overload->type.result();
     out["value"] = mine.call.status == 0 ? ToPython(mine.call.value.inner(), result) : nb::none();
@@ -156,6 +160,22 @@ std::unique_ptr<StepObject> QueueObject::Call(const FunctionObject& function, co
       OrThrow(WithoutGil(farm_, [&] { return queue_.try_call(function.caller(), std::move(values)); })), farm_);
 }
 
+std::unique_ptr<StepObject> QueueObject::Launch(const FunctionObject& kernel, const std::vector<int32_t>& blocks,
+                                                const std::vector<int32_t>& threads, int32_t shared_bytes,
+                                                const nb::tuple& args, size_t words) {
+  Arguments arguments;
+  for (nb::handle argument : args) arguments.Add(argument.ptr());
+  std::vector<Value> values;
+  for (types::Value& value : arguments.TakeValues()) values.emplace_back(std::move(value));
+  const auto kept = std::make_shared<StepObject::Words>(words);
+  values.emplace_back(types::Value(types::Buffer{
+      .data = kept->data(), .bytes = words * sizeof(int64_t), .element = types::Type::Int(64), .owner = kept}));
+  const Grid grid{.blocks = blocks, .threads = threads, .shared_bytes = shared_bytes};
+  return std::make_unique<StepObject>(
+      OrThrow(WithoutGil(farm_, [&] { return queue_.try_launch(kernel.caller(), grid, std::move(values)); })), farm_,
+      kept);
+}
+
 void QueueObject::Wait() {
   nb::gil_scoped_release release;
   queue_.wait();
@@ -180,6 +200,7 @@ void DefineQueue(nb::module_& module) {
            nb::arg("ordered"))
       .def("scan", &QueueObject::Scan, nb::arg("function"), nb::arg("array"), nb::arg("axis").none())
       .def("call", &QueueObject::Call)
+      .def("launch", &QueueObject::Launch)
       .def("flush", &QueueObject::Flush)
       .def("wait", &QueueObject::Wait)
       .def("cancel", &QueueObject::Cancel)

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "client/python/src/farm_object.h"
 
@@ -15,7 +16,10 @@ class StepObject {
  public:
   StepObject(QueuedArray array, std::shared_ptr<client::Farm> farm)
       : array_(std::move(array)), farm_(std::move(farm)) {}
-  StepObject(QueuedCall call, std::shared_ptr<client::Farm> farm) : call_(std::move(call)), farm_(std::move(farm)) {}
+  // `words`: of a launch, what its kernel tells of an exception (rbc/_kernel.py).
+  using Words = std::vector<int64_t>;
+  StepObject(QueuedCall call, std::shared_ptr<client::Farm> farm, std::shared_ptr<const Words> words = nullptr)
+      : call_(std::move(call)), farm_(std::move(farm)), words_(std::move(words)) {}
 
   const std::optional<QueuedArray>& array() const { return array_; }
   uint64_t Number() const;
@@ -24,7 +28,7 @@ class StepObject {
   bool Cancel() const { return step().cancel(); }
   // `callback()` on a thread of the library once it is over; at once if it is. `send`: what is queued goes now.
   void Then(nb::callable callback, bool send) const;
-  // A dict; of an array: buffer, or dtype, shape and data; of a call: value. Always status, row, shape, output, and the
+  // A dict; of an array: buffer, or dtype, shape and data; of a call: value; of a launch: words. Always status, row, shape, output, and the
   // number of the step that status is of. Raises its error. REQUIRES: it is over.
   nb::dict Outcome() const;
   nb::dict Times() const;
@@ -35,6 +39,7 @@ class StepObject {
   std::optional<QueuedArray> array_;
   std::optional<QueuedCall> call_;
   std::shared_ptr<client::Farm> farm_;
+  std::shared_ptr<const Words> words_;
 };
 
 class QueueObject {
@@ -46,6 +51,10 @@ class QueueObject {
                                      bool ordered);
   std::unique_ptr<StepObject> Scan(const FunctionObject& function, nb::handle array, std::optional<int> axis);
   std::unique_ptr<StepObject> Call(const FunctionObject& function, const nb::tuple& args);
+  // The kernel's last argument, so many words, is added here.
+  std::unique_ptr<StepObject> Launch(const FunctionObject& kernel, const std::vector<int32_t>& blocks,
+                                     const std::vector<int32_t>& threads, int32_t shared_bytes, const nb::tuple& args,
+                                     size_t words);
   void Flush() { queue_.flush(); }
   void Wait();
   bool Cancel();

@@ -1,0 +1,301 @@
+// Arrays in the memory of a device, and of the farm, as arguments of kernels and of functions over arrays on a device.
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "rbc/rbc.h"
+#include "tests/harness/farm_test.h"
+
+namespace rbc::harness {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Numbers = std::vector<double>;
+
+constexpr const char* kKernels = R"(
+declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
+declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+declare void @llvm.trap()
+define internal i64 @thread() alwaysinline {
+  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+  %b = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
+  %d = call i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+  %m = mul i32 %b, %d
+  %i = add i32 %m, %t
+  %n = zext i32 %i to i64
+  ret i64 %n
+}
+define void @scale(ptr %x, ptr %y, i64 %n, double %by) {
+  %i = call i64 @thread()
+  %in = icmp ult i64 %i, %n
+  br i1 %in, label %go, label %end
+go:
+  %from = getelementptr inbounds double, ptr %x, i64 %i
+  %to = getelementptr inbounds double, ptr %y, i64 %i
+  %a = load double, ptr %from
+  %b = fmul double %a, %by
+  store double %b, ptr %to
+  br label %end
+end:
+  ret void
+}
+define void @shift(ptr %x, i64 %n, i64 %stride, double %by) {
+  %i = call i64 @thread()
+  %in = icmp ult i64 %i, %n
+  br i1 %in, label %go, label %end
+go:
+  %offset = mul i64 %i, %stride
+  %at = getelementptr inbounds i8, ptr %x, i64 %offset
+  %a = load double, ptr %at
+  %b = fadd double %a, %by
+  store double %b, ptr %at
+  br label %end
+end:
+  ret void
+}
+define void @crash(ptr %x) {
+  call void @llvm.trap()
+  unreachable
+}
+)";
+
+constexpr const char* kFunctions = R"(
+define void @negate(ptr %x, i64 %n) {
+entry:
+  br label %test
+test:
+  %i = phi i64 [0, %entry], [%j, %each]
+  %in = icmp slt i64 %i, %n
+  br i1 %in, label %each, label %end
+each:
+  %at = getelementptr inbounds double, ptr %x, i64 %i
+  %a = load double, ptr %at
+  %b = fneg double %a
+  store double %b, ptr %at
+  %j = add i64 %i, 1
+  br label %test
+end:
+  ret void
+}
+define double @dot(ptr %x, i64 %n, i64 %sx, ptr %y, i64 %m, i64 %sy) {
+entry:
+  br label %test
+test:
+  %i = phi i64 [0, %entry], [%j, %each]
+  %sum = phi double [0.0, %entry], [%next, %each]
+  %in = icmp slt i64 %i, %n
+  br i1 %in, label %each, label %end
+each:
+  %ox = mul i64 %i, %sx
+  %oy = mul i64 %i, %sy
+  %px = getelementptr inbounds i8, ptr %x, i64 %ox
+  %py = getelementptr inbounds i8, ptr %y, i64 %oy
+  %a = load double, ptr %px
+  %b = load double, ptr %py
+  %p = fmul double %a, %b
+  %next = fadd double %sum, %p
+  %j = add i64 %i, 1
+  br label %test
+end:
+  ret double %sum
+}
+define double @first(ptr %x) {
+  %a = load double, ptr %x
+  ret double %a
+}
+)";
+
+Numbers Counting(size_t count, double by = 1) {
+  Numbers out(count);
+  for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(i) * by;
+  return out;
+}
+
+template <typename F>
+Error ErrorOf(F&& action) {
+  try {
+    action();
+  } catch (const Exception& exception) {
+    return exception.error();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {};
+}
+
+// On the simulator or, where RBC_REQUIRE=cuda asks for it, on a GPU.
+class DeviceCalls : public FarmTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  FarmOptions Options() const override {
+    const char* required = std::getenv("RBC_REQUIRE");
+    const bool real = required != nullptr && std::string_view(required) == "cuda";
+    return FarmOptions()
+        .Set("targets.cuda", "simulate", real ? "false" : "true")
+        .Set("targets.cuda", "session_memory", "\"64 MiB\"");
+  }
+  RemoteJIT Jit() {
+    return RemoteJIT(std::string(GetParam()) == "unix" ? farm().unix_address() : farm().tcp_address());
+  }
+  static Caller Kernel(const RemoteJIT& jit, const std::string& name, const std::string& signature,
+                       const std::string& target = "cuda") {
+    return jit.function(Source::Ir(kKernels), name, {signature}, {.target = target, .abi = CallAbi::kKernel});
+  }
+  static Caller Scale(const RemoteJIT& jit, const std::string& target = "cuda") {
+    return Kernel(jit, "scale", "void(float64*, float64*, int64, float64)", target);
+  }
+  static Caller Shift(const RemoteJIT& jit) { return Kernel(jit, "shift", "void(float64[:], float64)"); }
+  static Caller Negate(const RemoteJIT& jit, const std::string& target = "cuda") {
+    return jit.function(Source::Ir(kFunctions), "negate", {"void(float64[::1])"}, {.target = target});
+  }
+  static Caller Dot(const RemoteJIT& jit) {
+    return jit.function(Source::Ir(kFunctions), "dot", {"float64(float64[:], float64[:])"}, {.target = "cuda"});
+  }
+  static Buffer OnCuda(const RemoteJIT& jit, const Numbers& numbers, std::string name = {}) {
+    return jit.to_device(numbers, {.name = std::move(name), .target = "cuda"});
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Over, DeviceCalls, ::testing::Values("unix", "tcp"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(DeviceCalls, KernelsTakeThemWhereTheyLie) {
+  const auto jit = Jit();
+  const auto scale = Scale(jit), shift = Shift(jit);
+  constexpr int64_t kCount = 10'000;
+  const Grid grid{{(kCount + 255) / 256}, {256}, 0};
+  const Buffer x = OnCuda(jit, Counting(kCount)), y = jit.empty<double>({kCount}, {.target = "cuda"});
+  scale.launch(grid, x, y, kCount, 2.0);
+  EXPECT_EQ(y.to_host<double>(), Counting(kCount, 2));
+  scale.launch(grid, y, y, kCount, 0.5);  // in place
+  EXPECT_EQ(y.to_host<double>(), Counting(kCount));
+  scale.launch(grid, x.slice(0, 100, 200), y.slice(0, 0, 100), 100, 1.0);  // views
+  EXPECT_EQ(y.to_host<double>()[0], 100);
+  EXPECT_EQ(y.to_host<double>()[99], 199);
+  EXPECT_EQ(y.to_host<double>()[100], 100);
+  shift.launch(grid, x.slice(0, kCount - 1, -1, -2), 0.5);  // every second, from the last on
+  EXPECT_EQ(x.to_host<double>()[kCount - 1], kCount - 0.5);
+  EXPECT_EQ(x.to_host<double>()[kCount - 2], kCount - 2);
+  EXPECT_EQ(x.to_host<double>()[1], 1.5);
+  // Beside memory of this process, both ways.
+  Numbers here(100);
+  scale.launch(grid, x, here, 100, 2.0);
+  EXPECT_EQ(here[1], 3);
+  scale.launch(grid, std::span<const double>(here), x, 100, 1.0);
+  EXPECT_EQ(x.to_host<double>()[1], 3);
+  EXPECT_EQ(jit.buffers().size(), 2u);
+}
+
+TEST_P(DeviceCalls, ArraysOfTheFarmsMemoryGoThereAndBack) {
+  const auto jit = Jit();
+  const auto scale = Scale(jit);
+  const Grid grid{{4}, {256}, 0};
+  const Buffer here = jit.to_device(Counting(1000)), there = jit.empty<double>({1000}, {.target = "cuda"});
+  scale.launch(grid, here, there, 1000, 3.0);
+  EXPECT_EQ(there.to_host<double>(), Counting(1000, 3));
+  EXPECT_EQ(here.to_host<double>(), Counting(1000));
+  scale.launch(grid, there, here, 1000, 2.0);
+  EXPECT_EQ(here.to_host<double>(), Counting(1000, 6));
+  // Two that share bytes share them on the device.
+  scale.launch(grid, here, here.slice(0, 500, 1000), 500, -1.0);
+  Numbers expected = Counting(1000, 6);
+  for (size_t i = 0; i < 500; ++i) expected[500 + i] = -expected[i];
+  EXPECT_EQ(here.to_host<double>(), expected);
+  Shift(jit).launch(grid, here.slice(0, 7, 10), 0.25);  // of the array itself nothing else moves
+  EXPECT_EQ(here.to_host<double>()[7], 42.25);
+  EXPECT_EQ(here.to_host<double>()[6], 36);
+  EXPECT_EQ(here.to_host<double>()[10], 60);
+  // What they take on the device counts, and is given back.
+  const Buffer large = jit.empty<double>({9 << 20});  // 72 MiB of 64
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(ErrorOf([&] { scale.launch(grid, large, there, 1, 1.0); }).kind, ErrorKind::kResourceExhausted);
+  const Buffer most = jit.empty<double>({6 << 20});  // 48 MiB
+  for (int i = 0; i < 5; ++i) scale.launch(grid, there, most, 1000, 1.0);
+  EXPECT_EQ(most.slice(0, 0, 1000).to_host<double>(), Counting(1000, 3));
+}
+
+TEST_P(DeviceCalls, FunctionsOverArraysTakeThem) {
+  const auto jit = Jit();
+  const auto negate = Negate(jit), dot = Dot(jit);
+  const Buffer x = OnCuda(jit, Counting(100)), y = OnCuda(jit, Numbers(100, 1.0)), here = jit.to_device(Counting(100));
+  negate(x);
+  EXPECT_EQ(x.to_host<double>(), Counting(100, -1));
+  const auto typed = jit.function<void(ArrayView<double>)>(Source::Ir(kFunctions), "negate", {.target = "cuda"});
+  typed(x);
+  EXPECT_EQ(x.to_host<double>(), Counting(100));
+  EXPECT_EQ(dot(x, y).as<double>(), 4950);
+  EXPECT_EQ(dot(x.slice(0, 99, -1, -3), y).as<double>(), 1683);
+  EXPECT_EQ(dot(x, here).as<double>(), 328350) << "an array of the farm's memory is brought there";
+  negate(here);
+  typed(here.slice(0, 50, 100));
+  EXPECT_EQ(here.to_host<double>()[3], -3);
+  EXPECT_EQ(here.to_host<double>()[60], 60);
+  Numbers mine = Counting(100);
+  EXPECT_EQ(dot(x, mine).as<double>(), 328350) << "and one of this process is sent";
+  EXPECT_EQ(dot.call_async(x, y).get().as<double>(), 4950);
+}
+
+TEST_P(DeviceCalls, QueuesLaunchOverThem) {
+  const auto jit = Jit();
+  const auto scale = Scale(jit), dot = Dot(jit);
+  const Buffer x = OnCuda(jit, Counting(1000)), y = jit.empty<double>({1000}, {.target = "cuda"});
+  Queue queue = jit.queue();
+  const Grid grid{{4}, {256}, 0};
+  for (int i = 0; i < 10; ++i) {
+    queue.launch(scale, grid, x, y, 1000, 2.0);
+    queue.launch(scale, grid, y, x, 1000, 0.5);
+  }
+  queue.launch(scale, grid, x, y, 1000, 1.0);
+  auto sum = queue.call(dot, x, y);
+  EXPECT_EQ(sum.get().as<double>(), 332833500);
+  EXPECT_EQ(x.to_host<double>(), Counting(1000));
+}
+
+TEST_P(DeviceCalls, WhatDoesNotFitIsRefusedByName) {
+  const auto jit = Jit();
+  const auto scale = Scale(jit);
+  const Grid grid{{1}, {32}, 0};
+  const Buffer x = OnCuda(jit, Counting(10), "prices");
+  const auto expect = [](const Error& error, ErrorKind kind, const auto& message) {
+    EXPECT_EQ(error.kind, kind) << error.message;
+    EXPECT_THAT(error.message, message);
+  };
+  expect(ErrorOf([&] { Scale(jit, "cuda:0").launch(grid, x, x, 10, 1.0); }), ErrorKind::kInvalidArgument,
+         AllOf(HasSubstr("\"prices\""), HasSubstr("lies on target \"cuda\""), HasSubstr("runs on \"cuda:0\"")));
+  expect(ErrorOf([&] { Negate(jit, "host")(x); }), ErrorKind::kInvalidArgument,
+         AllOf(HasSubstr("\"prices\""), HasSubstr("runs on \"host\""), HasSubstr("to_target")));
+  const Buffer floats = jit.empty<float>({10}, {.target = "cuda"});
+  expect(ErrorOf([&] { scale.launch(grid, x, floats, 10, 1.0); }), ErrorKind::kNoMatch, HasSubstr("float32"));
+  expect(ErrorOf([&] { scale.launch(grid, x.slice(0, 0, 10, 2), x, 5, 1.0); }), ErrorKind::kInvalidArgument,
+         HasSubstr("gaps"));
+  const auto first = jit.function(Source::Ir(kFunctions), "first", {"float64(float64*)"}, {.target = "cuda"});
+  expect(ErrorOf([&] { first(x); }), ErrorKind::kUnsupported, HasSubstr("declare the parameter as an array"));
+  const auto other = Jit();
+  expect(ErrorOf([&] { Scale(other).launch(grid, x, x, 10, 1.0); }), ErrorKind::kInvalidArgument,
+         HasSubstr("another connection"));
+  const Buffer freed = OnCuda(jit, Counting(3));
+  freed.free();
+  EXPECT_EQ(ErrorOf([&] { scale.launch(grid, freed, x, 3, 1.0); }).kind, ErrorKind::kBufferLost);
+  scale.launch(grid, x, x, 10, 2.0);
+  EXPECT_EQ(x.to_host<double>(), Counting(10, 2)) << "nothing of this touched it";
+}
+
+TEST_P(DeviceCalls, AreLostByNameWithTheKernelsFault) {
+  const auto jit = Jit();
+  const Buffer x = OnCuda(jit, Counting(10), "prices"), here = jit.to_device(Counting(10), {.name = "here"});
+  const auto crash = Kernel(jit, "crash", "void(float64*)"), scale = Scale(jit);
+  const Grid grid{{1}, {32}, 0};
+  EXPECT_EQ(ErrorOf([&] { crash.launch(grid, here); }).kind, ErrorKind::kRemoteCrash);
+  EXPECT_EQ(here.to_host<double>(), Counting(10)) << "what was copied there is what it was";
+  const Error lost = ErrorOf([&] { scale.launch(grid, x, x, 10, 1.0); });
+  EXPECT_EQ(lost.kind, ErrorKind::kBufferLost) << lost.message;
+  EXPECT_THAT(lost.message, AllOf(HasSubstr("\"prices\""), HasSubstr("trap")));
+  EXPECT_EQ(ErrorOf([&] { Dot(jit)(x, x); }).kind, ErrorKind::kBufferLost);
+  const Buffer fresh = OnCuda(jit, Counting(10));
+  scale.launch(grid, fresh, here, 10, 2.0);
+  EXPECT_EQ(here.to_host<double>(), Counting(10, 2));
+}
+
+}  // namespace
+}  // namespace rbc::harness

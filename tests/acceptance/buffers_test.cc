@@ -6,13 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <numeric>
 #include <random>
 #include <thread>
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
@@ -21,24 +21,6 @@ using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
-
-Numbers Counting(size_t count) {
-  Numbers out(count);
-  std::iota(out.begin(), out.end(), 0.0);
-  return out;
-}
-
-template <typename F>
-Error ErrorOf(F&& action) {
-  try {
-    action();
-  } catch (const Exception& exception) {
-    return exception.error();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
-}
 
 // Everything that both ways of copying must do.
 class Buffers : public FarmTest, public ::testing::WithParamInterface<const char*> {

@@ -7,29 +7,22 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <numeric>
 #include <thread>
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
+#include "tests/harness/library.h"
 #include "tests/harness/relay.h"
 
 namespace rbc::harness {
 namespace {
 
 using std::chrono::milliseconds;
-using Numbers = std::vector<double>;
 
 constexpr size_t kCount = 1 << 20;
 constexpr uint64_t kBytes = kCount * sizeof(double);
 constexpr uint64_t kSmall = 64 * 1024;  // what requests and answers may have besides
-
-Numbers Counting(size_t count) {
-  Numbers out(count);
-  std::iota(out.begin(), out.end(), 0.0);
-  return out;
-}
 
 class DataPlane : public FarmTest {
  protected:

@@ -7,6 +7,7 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
 
 constexpr const char* kFunctions = R"(
 define double @add(double %a, double %b) {
@@ -27,27 +27,6 @@ define double @trap(double %a) {
 }
 declare void @llvm.trap()
 )";
-
-Numbers Counting(size_t count) {
-  Numbers out(count);
-  std::iota(out.begin(), out.end(), 0.0);
-  return out;
-}
-
-ArrayArgument In(const Buffer& buffer) {
-  return {buffer.dtype(), nullptr, buffer.shape(), buffer.strides(), buffer.id(), buffer.offset()};
-}
-
-template <typename F>
-Error ErrorOf(F&& action) {
-  try {
-    action();
-  } catch (const Exception& exception) {
-    return exception.error();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
-}
 
 // Both ways of copying, on the simulator or, where RBC_REQUIRE=cuda asks for it, on a GPU.
 class DeviceBuffers : public FarmTest, public ::testing::WithParamInterface<const char*> {
@@ -152,24 +131,24 @@ TEST_P(DeviceBuffers, MapsTakeThemWhereTheyLie) {
   const Buffer x = OnCuda(jit, numbers), y = jit.empty<double>({kCount}, {.target = "cuda"});
   const auto check = [&](const ArrayArgument& a, const ArrayArgument& b, const std::function<double(size_t)>& wanted) {
     ArrayMapOptions into;
-    into.out = In(y);
+    into.out = ArrayArgument::Of(y);
     add.map_arrays({a, b}, into);
     const Numbers got = y.to_host<double>();
     for (size_t i = 0; i < kCount; ++i) ASSERT_EQ(got[i], wanted(i)) << i;
   };
-  check(In(x), In(x), [](size_t i) { return 2.0 * i; });
-  check(In(x), ArrayArgument::One(0.5), [](size_t i) { return i + 0.5; });
-  check(In(x), ArrayArgument::Of(numbers), [](size_t i) { return 2.0 * i; });
+  check(ArrayArgument::Of(x), ArrayArgument::Of(x), [](size_t i) { return 2.0 * i; });
+  check(ArrayArgument::Of(x), ArrayArgument::One(0.5), [](size_t i) { return i + 0.5; });
+  check(ArrayArgument::Of(x), ArrayArgument::Of(numbers), [](size_t i) { return 2.0 * i; });
   const Buffer here = jit.to_device(numbers);
-  check(In(here), In(x), [](size_t i) { return 2.0 * i; });
-  check(In(x.slice(0, kCount - 1, -1, -1)), In(x), [](size_t) { return kCount - 1.0; });
+  check(ArrayArgument::Of(here), ArrayArgument::Of(x), [](size_t i) { return 2.0 * i; });
+  check(ArrayArgument::Of(x.slice(0, kCount - 1, -1, -1)), ArrayArgument::Of(x), [](size_t) { return kCount - 1.0; });
   y.copy_from(numbers);
-  check(In(y), In(x), [](size_t i) { return 2.0 * i; });  // in place
+  check(ArrayArgument::Of(y), ArrayArgument::Of(x), [](size_t i) { return 2.0 * i; });  // in place
   // Without `out` the result comes back; a buffer of the farm's own memory takes it too.
-  EXPECT_EQ(add.map_arrays({In(x), ArrayArgument::One(1.0)}).as<double>()[kCount - 1], kCount);
+  EXPECT_EQ(add.map_arrays({ArrayArgument::Of(x), ArrayArgument::One(1.0)}).as<double>()[kCount - 1], kCount);
   ArrayMapOptions into;
-  into.out = In(here);
-  add.map_arrays({In(x), In(x)}, into);
+  into.out = ArrayArgument::Of(here);
+  add.map_arrays({ArrayArgument::Of(x), ArrayArgument::Of(x)}, into);
   EXPECT_EQ(here.to_host<double>()[5], 10);
 }
 
@@ -198,11 +177,11 @@ TEST_P(DeviceBuffers, MapsOfEveryKindGiveWhatHostBuffersGive) {
        [](const Buffer& b) { return b.slice(1, 1, 30); }, false}};  // over its own inputs
   for (const auto& [a, b, out, masked] : cases) {
     ArrayMapOptions options, options_there;
-    options.out = In(out(x));
-    options_there.out = In(out(xd));
+    options.out = ArrayArgument::Of(out(x));
+    options_there.out = ArrayArgument::Of(out(xd));
     if (masked) options.where = options_there.where = where;
-    here.map_arrays({In(a(x)), In(b(x))}, options);
-    there.map_arrays({In(a(xd)), In(b(xd))}, options_there);
+    here.map_arrays({ArrayArgument::Of(a(x)), ArrayArgument::Of(b(x))}, options);
+    there.map_arrays({ArrayArgument::Of(a(xd)), ArrayArgument::Of(b(xd))}, options_there);
     ASSERT_EQ(xd.to_host<double>(), x.to_host<double>());
   }
 }
@@ -211,29 +190,31 @@ TEST_P(DeviceBuffers, ReductionsTakeThemWhereTheyLie) {
   const auto jit = Jit();
   const auto add = Function(jit, "add", "cuda");
   const Buffer x = jit.to_device(std::span<const double>(Counting(60'000)), {200, 300}, {.target = "cuda"});
-  EXPECT_EQ(add.reduce(In(x)).as<double>()[0], 60'000.0 * 59'999 / 2);
-  EXPECT_EQ(add.reduce(In(x.slice(1, 0, 300, 2))).as<double>()[0], 60'000.0 * 59'998 / 4);
+  EXPECT_EQ(add.reduce(ArrayArgument::Of(x)).as<double>()[0], 60'000.0 * 59'999 / 2);
+  EXPECT_EQ(add.reduce(ArrayArgument::Of(x.slice(1, 0, 300, 2))).as<double>()[0], 60'000.0 * 59'998 / 4);
   ArrayReduceOptions options;
   options.axis = 0;
-  const Numbers sums = add.reduce(In(x), options).as<double>();
+  const Numbers sums = add.reduce(ArrayArgument::Of(x), options).as<double>();
   ASSERT_EQ(sums.size(), 300u);
   EXPECT_EQ(sums[7], 200 * 7 + 300.0 * 199 * 200 / 2);
   const Buffer total = jit.empty<double>({}, {.target = "cuda"});
   ArrayReduceOptions into;
-  into.out = In(total);
-  add.reduce(In(x), into);
+  into.out = ArrayArgument::Of(total);
+  add.reduce(ArrayArgument::Of(x), into);
   EXPECT_EQ(total.to_host<double>()[0], 60'000.0 * 59'999 / 2);
 }
 
 TEST_P(DeviceBuffers, AFunctionOfAnotherTargetSaysHowToGetThere) {
   const auto jit = Jit();
   const Buffer x = OnCuda(jit, Counting(10), "prices");
-  const Error error = ErrorOf([&] { Function(jit, "add", "host").map_arrays({In(x), ArrayArgument::One(1.0)}); });
+  const Error error = ErrorOf([&] {
+    Function(jit, "add", "host").map_arrays({ArrayArgument::Of(x), ArrayArgument::One(1.0)});
+  });
   EXPECT_EQ(error.kind, ErrorKind::kInvalidArgument);
   EXPECT_THAT(error.message,
               AllOf(HasSubstr("\"prices\""), HasSubstr("\"cuda\""), HasSubstr("\"host\""), HasSubstr("to_target")));
   EXPECT_EQ(ErrorOf([&] {
-              Function(jit, "add", "cuda:0").map_arrays({In(x), ArrayArgument::One(1.0)});
+              Function(jit, "add", "cuda:0").map_arrays({ArrayArgument::Of(x), ArrayArgument::One(1.0)});
             }).kind,
             ErrorKind::kInvalidArgument);
   EXPECT_EQ(ErrorOf([&] { (void)x.span<double>(); }).kind, ErrorKind::kInvalidArgument);
@@ -261,7 +242,7 @@ TEST_P(DeviceBuffers, AreLostByNameWithTheirWorker) {
   for (const auto& use :
        std::vector<std::function<void()>>{[&] { (void)prices.to_host<double>(); }, [&] { prices.copy_from(here); },
                                           [&] {
-                                            add.map_arrays({In(prices), ArrayArgument::One(1.0)});
+                                            add.map_arrays({ArrayArgument::Of(prices), ArrayArgument::One(1.0)});
                                           },
                                           [&] { prices.to_target("host"); }}) {
     const Error error = ErrorOf(use);
@@ -270,7 +251,7 @@ TEST_P(DeviceBuffers, AreLostByNameWithTheirWorker) {
   }
   EXPECT_EQ(here.to_host<double>(), Counting(10)) << "the farm's own memory survives";
   const Buffer fresh = OnCuda(jit, Counting(10));
-  EXPECT_EQ(add.map_arrays({In(fresh), In(fresh)}).as<double>()[9], 18);
+  EXPECT_EQ(add.map_arrays({ArrayArgument::Of(fresh), ArrayArgument::Of(fresh)}).as<double>()[9], 18);
   EXPECT_EQ(ErrorOf([&] { (void)prices.to_host<double>(); }).kind, ErrorKind::kBufferLost) << "and stays lost";
   prices.free();
   EXPECT_EQ(jit.buffers().size(), 2u);

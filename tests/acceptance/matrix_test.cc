@@ -11,6 +11,7 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 #include "tests/harness/run_program.h"
 
 namespace rbc::harness {
@@ -267,15 +268,6 @@ class Matrix : public FarmTest, public ::testing::WithParamInterface<const char*
     FunctionOptions options;
     options.abi = abi;
     return options;
-  }
-  static Error ErrorOf(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Exception& exception) {
-      return exception.error();
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return {};
   }
 };
 

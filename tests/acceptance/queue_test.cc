@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <numeric>
 #include <thread>
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
@@ -19,7 +19,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
 
 constexpr char kFunctions[] = R"(
 define double @add(double %x, double %y) {
@@ -47,16 +46,6 @@ define i64 @next(i64 %n) {
 }
 @word = private constant i64 0
 )";
-
-Error ErrorOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Exception& exception) {
-    return exception.error();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
-}
 
 struct Where {
   const char* address;

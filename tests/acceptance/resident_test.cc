@@ -7,12 +7,12 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
 
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
 
 constexpr char kSource[] = R"(
 double add(double x, double y) { return x + y; }
@@ -24,23 +24,6 @@ double sum(const char *data, long n, long m, long down, long right) {
   return sum;
 }
 )";
-
-Numbers Counting(size_t count) {
-  Numbers out(count);
-  std::iota(out.begin(), out.end(), 0.0);
-  return out;
-}
-
-template <typename F>
-Error ErrorOf(F&& action) {
-  try {
-    action();
-  } catch (const Exception& exception) {
-    return exception.error();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
-}
 
 class Residents : public FarmTest, public ::testing::WithParamInterface<const char*> {
  protected:

@@ -10,6 +10,7 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 #include "tests/harness/run_program.h"
 
 namespace rbc::harness {
@@ -140,15 +141,6 @@ class GpuFaults : public FarmTest {
   }
   static Function<double(double)> Good(const RemoteJIT& jit) {
     return jit.function<double(double)>(Source::Ir(kFaults), "good");
-  }
-  static Error ErrorOf(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Exception& exception) {
-      return exception.error();
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return {};
   }
   static Error CallFails(const RemoteJIT& jit, const std::string& name) {
     return ErrorOf([&] { jit.function<int64_t(int64_t)>(Source::Ir(kFaults), name)(1); });

@@ -4,18 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <numeric>
 #include <optional>
 #include <set>
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
 
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
 
 constexpr const char* kFunctions = R"(
 define double @add(double %a, double %b) {
@@ -23,16 +22,6 @@ define double @add(double %a, double %b) {
   ret double %c
 }
 )";
-
-Numbers Counting(size_t count, double from) {
-  Numbers out(count);
-  std::iota(out.begin(), out.end(), from);
-  return out;
-}
-
-ArrayArgument In(const Buffer& buffer) {
-  return {buffer.dtype(), nullptr, buffer.shape(), buffer.strides(), buffer.id(), buffer.offset()};
-}
 
 class Spill : public FarmTest {
  protected:
@@ -138,10 +127,10 @@ TEST_F(SimulatedSpill, MapsGoOnWithTheirArrays) {
   const auto theirs = second.function(Source::Ir(kFunctions), "add", {"float64(float64, float64)"});
   for (int turn = 0; turn < 3; ++turn) {
     ArrayMapOptions into, theirs_into;
-    into.out = In(x);
-    theirs_into.out = In(y);
-    add.map_arrays({In(x), ArrayArgument::One(1.0)}, into);
-    theirs.map_arrays({In(y), ArrayArgument::One(2.0)}, theirs_into);
+    into.out = ArrayArgument::Of(x);
+    theirs_into.out = ArrayArgument::Of(y);
+    add.map_arrays({ArrayArgument::Of(x), ArrayArgument::One(1.0)}, into);
+    theirs.map_arrays({ArrayArgument::Of(y), ArrayArgument::One(2.0)}, theirs_into);
     EXPECT_EQ(OnDevices().size(), 1u);
   }
   EXPECT_TRUE(x.to_host<double>() == Counting(1000, 3));

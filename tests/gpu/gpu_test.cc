@@ -14,6 +14,7 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
@@ -142,15 +143,6 @@ class Gpu : public FarmTest {
   }
   static Function<double(double)> Good(const RemoteJIT& jit) {
     return jit.function<double(double)>(Source::Ir(kModule), "good");
-  }
-  static Error ErrorOf(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Exception& exception) {
-      return exception.error();
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return {};
   }
   static Caller Kernel(const RemoteJIT& jit, const std::string& name) {
     FunctionOptions options;

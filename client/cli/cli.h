@@ -37,7 +37,6 @@ struct Arguments {
   Accuracy accuracy = Accuracy::kFast;  // map, reduce, scan
   std::optional<int> axis;              // reduce, scan
   bool ordered = false;                 // reduce
-  bool scan = false;                    // Reduce() scans
 };
 
 // What is left of --timeout; absent without one.
@@ -63,6 +62,7 @@ int Compile(const Arguments& arguments);
 int Call(const Arguments& arguments);
 int Map(const Arguments& arguments);
 int Reduce(const Arguments& arguments);
+int Scan(const Arguments& arguments);
 int Launch(const Arguments& arguments);
 
 // An argument as it is written: a value, [1, 2, 3], or a .npy file for an array or memory, which the value then owns.

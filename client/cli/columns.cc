@@ -103,24 +103,35 @@ Result<ArrayResult> RunMap(const Arguments& a, const Budget& budget, std::string
   return WithoutFailure(limited.try_map_arrays(arguments, options), a.name);
 }
 
-Result<ArrayResult> RunReduction(const Arguments& a, const Budget& budget, std::string* captured) {
+// `run(function, array)` of the command's own function and array.
+template <typename F>
+Result<ArrayResult> OverOneArray(const Arguments& a, const Budget& budget, std::string* captured, F run) {
   RBC_ASSIGN_OR_RETURN(const Npy array, ReadArray(a.values.front()));
   RBC_ASSIGN_OR_RETURN(const ArrayArgument argument, ArgumentOf(array));
   RBC_ASSIGN_OR_RETURN(const Source source, ReadSource(a, budget));
   Progress progress("running " + a.name);
   const auto function = Connect(a, budget, captured, &progress).function(source, a.name, {a.signature}, ToOptions(a));
   const auto limited = function.with_timeout(std::chrono::milliseconds(budget.LeftMs()));
-  if (a.scan) {
-    ArrayScanOptions options;
-    options.axis = a.axis;
-    options.accuracy = a.accuracy;
-    return WithoutFailure(limited.try_scan(argument, options), a.name);
-  }
+  return WithoutFailure(run(limited, argument), a.name);
+}
+
+Result<ArrayResult> RunReduction(const Arguments& a, const Budget& budget, std::string* captured) {
   ArrayReduceOptions options;
   options.axis = a.axis;
   options.ordered = a.ordered;
   options.accuracy = a.accuracy;
-  return WithoutFailure(limited.try_reduce(argument, options), a.name);
+  return OverOneArray(a, budget, captured, [&](const Caller& function, const ArrayArgument& array) {
+    return function.try_reduce(array, options);
+  });
+}
+
+Result<ArrayResult> RunScan(const Arguments& a, const Budget& budget, std::string* captured) {
+  ArrayScanOptions options;
+  options.axis = a.axis;
+  options.accuracy = a.accuracy;
+  return OverOneArray(a, budget, captured, [&](const Caller& function, const ArrayArgument& array) {
+    return function.try_scan(array, options);
+  });
 }
 
 // "2,1" or "64"
@@ -273,6 +284,7 @@ int TellArray(const Arguments& a, Result<ArrayResult> (*run)(const Arguments&, c
 
 int Map(const Arguments& a) { return TellArray(a, RunMap); }
 int Reduce(const Arguments& a) { return TellArray(a, RunReduction); }
+int Scan(const Arguments& a) { return TellArray(a, RunScan); }
 
 int Launch(const Arguments& a) {
   return Guard(a, [&] {

@@ -118,6 +118,95 @@ void AddAccuracy(CLI::App& command, Arguments& a) {
       ->transform(CLI::CheckedTransformer(kNames).description(""));
 }
 
+// A command of `app` that runs `run` and ends with its exit code.
+CLI::App* AddCommand(CLI::App& app, Arguments& a, const char* name, const char* about, int& code,
+                     int (*run)(const Arguments&)) {
+  CLI::App* const command = app.add_subcommand(name, about);
+  AddCommon(*command, a);
+  command->callback([&a, &code, run] {
+    Unmark(a.values);
+    code = run(a);
+  });
+  return command;
+}
+
+void AddFunction(CLI::App& command, Arguments& a) {
+  AddCode(command, a);
+  command.add_option("NAME", a.name, "The function")->required();
+  command.add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
+}
+
+void AddOutput(CLI::App& command, Arguments& a, const char* about) {
+  command.add_option("-o", a.output, about)->type_name("OUT");
+}
+
+void AddCompile(CLI::App& app, Arguments& a, int& code) {
+  CLI::App& compile =
+      *AddCommand(app, a, "compile", "Compile a whole module and write what comes of it", code, &Compile);
+  AddCode(compile, a);
+  compile.add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx, cubin")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"obj", "asm", "ir", "ptx", "cubin"}));
+  compile.add_option("--sm", a.sm, "For which GPU cuda and cuda32 emit: 90 is sm_90; default: the farm's")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(1, 999));
+  AddOutput(
+      compile, a,
+      "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll, .ptx or .cubin at its end, in this "
+      "directory");
+}
+
+void AddCall(CLI::App& app, Arguments& a, int& code) {
+  CLI::App& call = *AddCommand(app, a, "call", "Compile a function and call it", code, &Call);
+  AddFunction(call, a);
+  call.add_option("ARGS", a.values,
+                  "The arguments, one for each parameter; [1, 2, 3] or a .npy file for an array or memory");
+  AddOutput(call, a, "The .npy file to write an array result to; '-' is standard output");
+  call.add_option("--repeat", a.repeat, "Call so often; the last result is printed, with --json the times too")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+  call.footer(kCallFooter);
+}
+
+void AddMap(CLI::App& app, Arguments& a, int& code) {
+  CLI::App& map = *AddCommand(app, a, "map", "Run a function for each element of arrays", code, &Map);
+  AddFunction(map, a);
+  map.add_option("COLUMNS", a.values,
+                 "One for each parameter: a .npy file, or one value; they stretch to one shape as NumPy's do");
+  AddOutput(map, a, "The .npy file to write the results to; '-' is standard output. Default: print them");
+  map.add_option("--where", a.where, "A .npy file of bools: where it is false nothing runs and the result is 0")
+      ->type_name("FILE");
+  AddAccuracy(map, a);
+}
+
+void AddReductions(CLI::App& app, Arguments& a, int& code) {
+  CLI::App& reduce =
+      *AddCommand(app, a, "reduce", "Combine the elements of an array by a function of two values", code, &Reduce);
+  CLI::App& scan = *AddCommand(app, a, "scan",
+                               "Combine the elements of an array one after the other, keeping each step", code, &Scan);
+  for (CLI::App* const command : {&reduce, &scan}) {
+    AddFunction(*command, a);
+    command->add_option("ARRAY", a.values, "A .npy file")->required()->expected(1);
+    command->add_option("--axis", a.axis, "Along this dimension; negative from the end. Default: over all elements")
+        ->type_name("N");
+    AddOutput(*command, a, "The .npy file to write the result to; '-' is standard output");
+    AddAccuracy(*command, a);
+  }
+  reduce.add_flag("--ordered", a.ordered, "Strictly from the first element to the last");
+}
+
+void AddLaunch(CLI::App& app, Arguments& a, int& code) {
+  CLI::App& launch = *AddCommand(app, a, "launch", "Run a kernel over a grid of threads", code, &Launch);
+  AddFunction(launch, a);
+  launch.add_option("ARGS", a.values,
+                    "One for each parameter; [1, 2, 3] or a .npy file for memory, which is printed afterwards");
+  launch.add_option("--grid", a.grid, "Blocks: 1 to 3 numbers, as 2,1")->type_name("X,Y,Z");
+  launch.add_option("--block", a.block, "Threads of a block: 1 to 3 numbers")->type_name("X,Y,Z");
+  launch.add_option("--shared", a.shared_bytes, "Bytes of shared memory for each block, beside the kernel's own")
+      ->type_name("BYTES")
+      ->check(CLI::Range(0, 1 << 30));
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -128,106 +217,14 @@ int Main(int argc, char** argv) {
   Arguments a;
   AddCommon(app, a);
   int code = kOk;
-
-  CLI::App* targets = app.add_subcommand("targets", "List the farm's targets, their processors and devices");
-  AddCommon(*targets, a);
-  targets->callback([&] { code = Targets(a); });
-
-  CLI::App* status =
-      app.add_subcommand("status", "Show what the farm says about itself: sessions, workers, store, sandbox");
-  AddCommon(*status, a);
-  status->callback([&] { code = FarmStatus(a); });
-
-  CLI::App* compile = app.add_subcommand("compile", "Compile a whole module and write what comes of it");
-  AddCommon(*compile, a);
-  AddCode(*compile, a);
-  compile->add_option("--emit", a.emit, "obj (default), asm, ir (optimised), ptx, cubin")
-      ->type_name("KIND")
-      ->check(CLI::IsMember({"obj", "asm", "ir", "ptx", "cubin"}));
-  compile->add_option("--sm", a.sm, "For which GPU cuda and cuda32 emit: 90 is sm_90; default: the farm's")
-      ->type_name("NUMBER")
-      ->check(CLI::Range(1, 999));
-  compile
-      ->add_option(
-          "-o", a.output,
-          "Where to write; '-' is standard output. Default: FILE with .o, .s, .ll, .ptx or .cubin at its end, in this "
-          "directory")
-      ->type_name("OUT");
-  compile->callback([&] { code = Compile(a); });
-
-  CLI::App* call = app.add_subcommand("call", "Compile a function and call it");
-  AddCommon(*call, a);
-  AddCode(*call, a);
-  call->add_option("NAME", a.name, "The function")->required();
-  call->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
-  call->add_option("ARGS", a.values,
-                   "The arguments, one for each parameter; [1, 2, 3] or a .npy file for an array or memory");
-  call->add_option("-o", a.output, "The .npy file to write an array result to; '-' is standard output")
-      ->type_name("OUT");
-  call->add_option("--repeat", a.repeat, "Call so often; the last result is printed, with --json the times too")
-      ->type_name("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
-  call->footer(kCallFooter);
-  call->callback([&] {
-    Unmark(a.values);
-    code = Call(a);
-  });
-
-  CLI::App* map = app.add_subcommand("map", "Run a function for each element of arrays");
-  AddCommon(*map, a);
-  AddCode(*map, a);
-  map->add_option("NAME", a.name, "The function")->required();
-  map->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
-  map->add_option("COLUMNS", a.values,
-                  "One for each parameter: a .npy file, or one value; they stretch to one shape as NumPy's do");
-  map->add_option("-o", a.output, "The .npy file to write the results to; '-' is standard output. Default: print them")
-      ->type_name("OUT");
-  map->add_option("--where", a.where, "A .npy file of bools: where it is false nothing runs and the result is 0")
-      ->type_name("FILE");
-  AddAccuracy(*map, a);
-  map->callback([&] {
-    Unmark(a.values);
-    code = Map(a);
-  });
-
-  for (const bool scan : {false, true}) {
-    CLI::App* reduce = app.add_subcommand(
-        scan ? "scan" : "reduce", scan ? "Combine the elements of an array one after the other, keeping each step"
-                                       : "Combine the elements of an array by a function of two values");
-    AddCommon(*reduce, a);
-    AddCode(*reduce, a);
-    reduce->add_option("NAME", a.name, "The function")->required();
-    reduce->add_option("SIGNATURE", a.signature, "Its type: 'f64(f64,f64)'")->required();
-    reduce->add_option("ARRAY", a.values, "A .npy file")->required()->expected(1);
-    reduce->add_option("--axis", a.axis, "Along this dimension; negative from the end. Default: over all elements")
-        ->type_name("N");
-    if (!scan) reduce->add_flag("--ordered", a.ordered, "Strictly from the first element to the last");
-    reduce->add_option("-o", a.output, "The .npy file to write the result to; '-' is standard output")
-        ->type_name("OUT");
-    AddAccuracy(*reduce, a);
-    reduce->callback([&a, &code, scan] {
-      a.scan = scan;
-      code = Reduce(a);
-    });
-  }
-
-  CLI::App* launch = app.add_subcommand("launch", "Run a kernel over a grid of threads");
-  AddCommon(*launch, a);
-  AddCode(*launch, a);
-  launch->add_option("NAME", a.name, "The kernel")->required();
-  launch->add_option("SIGNATURE", a.signature, "Its type: 'void(float64*, int64)'")->required();
-  launch->add_option("ARGS", a.values,
-                     "One for each parameter; [1, 2, 3] or a .npy file for memory, which is printed afterwards");
-  launch->add_option("--grid", a.grid, "Blocks: 1 to 3 numbers, as 2,1")->type_name("X,Y,Z");
-  launch->add_option("--block", a.block, "Threads of a block: 1 to 3 numbers")->type_name("X,Y,Z");
-  launch->add_option("--shared", a.shared_bytes, "Bytes of shared memory for each block, beside the kernel's own")
-      ->type_name("BYTES")
-      ->check(CLI::Range(0, 1 << 30));
-  launch->callback([&] {
-    Unmark(a.values);
-    code = Launch(a);
-  });
-
+  AddCommand(app, a, "targets", "List the farm's targets, their processors and devices", code, &Targets);
+  AddCommand(app, a, "status", "Show what the farm says about itself: sessions, workers, store, sandbox", code,
+             &FarmStatus);
+  AddCompile(app, a, code);
+  AddCall(app, a, code);
+  AddMap(app, a, code);
+  AddReductions(app, a, code);
+  AddLaunch(app, a, code);
   try {
     app.parse(Marked(argc, argv));
   } catch (const CLI::ParseError& error) {

@@ -352,3 +352,40 @@ def test_those_of_a_device_go_with_its_worker(client):
     with pytest.raises(rbc.BufferLost, match="prices"):
         there.get()
     assert client.to_device(np.arange(3.0), target="cuda").get().tolist() == [0, 1, 2]
+
+
+def test_maps_into_an_array_again_and_again(client):
+    """Asked for once more they take the way of calls (docs/maps.md), and nobody can tell."""
+
+    @client("float64(float64, float64)")
+    def divide(x, y):
+        if y < 0:
+            raise ValueError("negative")
+        return x / y
+
+    numbers = np.arange(500.0)
+    x, y, z = client.to_device(numbers), client.to_device(numbers), client.empty(500)
+    for i in range(30):
+        y.set(np.full(500, i + 1.0))
+        assert divide(x, y, out=z) is z
+        assert np.array_equal(z.get(), numbers / (i + 1))
+        divide(x, 0.5 + i, out=z)
+        assert np.array_equal(z.get(), numbers / (0.5 + i))
+    bad = np.ones(500)
+    bad[77] = -1
+    y.set(bad)
+    with pytest.raises(ValueError, match="negative") as caught:
+        divide(x, y, out=z)
+    assert caught.value.rbc_row == 77
+    y.free()
+    with pytest.raises(rbc.BufferLost):
+        divide(x, y, out=z)
+
+
+def test_a_client_may_share_no_memory(client):
+    host, _, port = client.address.rpartition(":")
+    where = (client.address,) if client.address.startswith("unix:") else (host, int(port))
+    apart = rbc.RemoteJIT(*where, direct=False)
+    there = apart.to_device(np.arange(10))
+    assert not there.is_shared and np.array_equal(there.get(), np.arange(10))
+    apart.close()

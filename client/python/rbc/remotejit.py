@@ -94,15 +94,16 @@ class RemoteJIT:
     timeout    seconds that a request may take, waiting included
     target     where functions run unless they say otherwise
     debug      compile functions with debug information
+    direct     False: share no memory with a farm on this machine; all goes over the socket
 
     Opens no connection. Thread-safe; a forked child starts with a session of its own.
     """
 
     def __init__(self, host=_LOCALHOST, port=11530, *, unix=None, tls=None, token=None, namespace=None, timeout=None,
-                 connect_timeout=10.0, target="host", debug=False):
+                 connect_timeout=10.0, target="host", debug=False, direct=True):
         self._settings = dict(token=token or "", namespace=namespace or "", **_tls_files(tls),
                               timeout_ms=_milliseconds("timeout", timeout or 0),
-                              connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout))
+                              connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout), direct=bool(direct))
         self.default_target = target
         self._debug = debug
         self._may_move = host is _LOCALHOST or (host == "localhost" and port == 11530)

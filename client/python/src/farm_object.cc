@@ -109,12 +109,13 @@ void FunctionObject::Publish(const std::string& name, double expires_s) const {
 
 FarmObject::FarmObject(const std::string& address, int64_t timeout_ms, int64_t connect_timeout_ms,
                        const std::string& token, const std::string& name_space, const std::string& ca,
-                       const std::string& certificate, const std::string& key)
+                       const std::string& certificate, const std::string& key, bool direct)
     : rjit_(MakeRemoteJit(address, [&] {
         RemoteJIT::Options options = MakeOptions(timeout_ms, connect_timeout_ms, token, name_space);
         options.ca = ca;
         options.certificate = certificate;
         options.key = key;
+        options.direct = direct;
         return options;
       }())) {}
 
@@ -219,9 +220,10 @@ void DefineFarm(nb::module_& module) {
       .def("publish", &FunctionObject::Publish, nb::arg("name"), nb::arg("expires_s") = 0.0);
   nb::class_<FarmObject>(module, "Farm")
       .def(nb::init<const std::string&, int64_t, int64_t, const std::string&, const std::string&, const std::string&,
-                    const std::string&, const std::string&>(),
+                    const std::string&, const std::string&, bool>(),
            nb::arg("address"), nb::arg("timeout_ms") = 0, nb::arg("connect_timeout_ms") = 10'000, nb::arg("token") = "",
-           nb::arg("namespace") = "", nb::arg("ca") = "", nb::arg("certificate") = "", nb::arg("key") = "")
+           nb::arg("namespace") = "", nb::arg("ca") = "", nb::arg("certificate") = "", nb::arg("key") = "",
+           nb::arg("direct") = true)
       .def("targets", &FarmObject::Targets)
       .def("status", &FarmObject::Status)
       .def("close", &FarmObject::Close)

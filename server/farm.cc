@@ -17,6 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kHousekeeping{200};
+constexpr milliseconds kGathering{50};  // of these, at most
 
 LoopOptions LoopOptionsOf(const FarmConfig& config) {
   LoopOptions options;
@@ -117,6 +118,7 @@ void Farm::Housekeep() {
     sessions_.Expire();
     if (tick % 25 == 0) names_.Expire();
     if (tick % 5 == 0) TrimData();
+    if (config_.data_huge_pages) GatherPages();
     // Nobody waits for a compile whose client has gone. Calls go on: the client may ask for their outcome.
     for (const uint64_t connection : loop_.GoneWhileServed())
       for (const auto& session : sessions_.All()) session->CancelOf(connection);
@@ -126,6 +128,11 @@ void Farm::Housekeep() {
 
 void Farm::TrimData() const {
   for (const auto& session : sessions_.All()) session->data().Trim();
+}
+
+void Farm::GatherPages() const {
+  const auto until = std::chrono::steady_clock::now() + kGathering;
+  for (const auto& session : sessions_.All()) session->data().GatherPages(until);
 }
 
 int64_t Farm::uptime_ms() const {

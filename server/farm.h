@@ -86,6 +86,7 @@ class Farm final : public Service {
   bool AllIdle() const;
   bool FreeADevice() const;
   void TrimData() const;
+  void GatherPages() const;
   void Housekeep();
 
   const FarmConfig config_;

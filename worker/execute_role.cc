@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error_serial.h"
+#include "base/huge_pages.h"
 #include "base/scheduling.h"
 #include "cuda/simulator/engine.h"
 #include "worker/bulk_pool.h"
@@ -223,7 +224,7 @@ class ExecuteRole {
   bool MapDataArena(uint64_t size) {
     const UniqueFd fd = std::move(receiver_.fds()[0]);
     if (!fd || !DataArena().empty()) return false;
-    void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    void* const memory = MapForHugePages(fd.get(), size);
     if (memory != MAP_FAILED) DataArena() = {static_cast<uint8_t*>(memory), size};
     return SendPacket(kWorkerControlFd, MessageType::kDataArenaMapped,
                       DataArenaMappedBody{memory == MAP_FAILED ? 1u : 0u, 0});

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/huge_pages.h"
 #include "base/platform.h"
 
 namespace rbc::client {
@@ -15,7 +16,7 @@ namespace rbc::client {
 Expected<std::shared_ptr<const ArenaMap>> ArenaMap::Map(UniqueFd fd, uint64_t size) {
   if (!fd || size == 0 || size > (uint64_t{1} << 46))
     return Error(ErrorKind::kProtocolMismatch, fmt::format("the farm shares arrays of {} bytes without memory", size));
-  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  void* const memory = MapForHugePages(fd.get(), size);
   if (memory == MAP_FAILED)
     return Error(ErrorKind::kResourceExhausted,
                  fmt::format("the farm's arrays, {} bytes, cannot be mapped: {}", size, std::strerror(errno)));

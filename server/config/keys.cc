@@ -129,6 +129,9 @@ std::vector<ConfigKey> WorkerKeys() {
       Size("data", "max_bytes", &C::data_max_bytes, 0, 1ull << 50,
            "Arrays of all sessions together. 0: half of this machine's memory."),
       Number("data", "max_buffers", &C::data_max_buffers, 1, 1'000'000, "Buffers of one session."),
+      {"data", "huge_pages", FlagKey{&C::data_huge_pages},
+       "Bring the pages of arrays of 4 MiB and more together into huge ones, where the kernel does that (6.1 and "
+       "later)."},
       Number("compile", "workers", &C::compile_workers, 1, 1024, "Compiles that run at once."),
       Number("compile", "jobs_per_worker", &C::jobs_per_worker, 1, 1'000'000,
              "Compiles before a compile worker is replaced."),

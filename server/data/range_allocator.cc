@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/huge_pages.h"
+
 namespace rbc::server {
 namespace {
 
 uint64_t UnitOf(uint64_t bytes) {
   return bytes < RangeAllocator::kPage ? RangeAllocator::kSmall : RangeAllocator::kPage;
 }
+uint64_t AlignmentOf(uint64_t bytes) { return bytes < RangeAllocator::kLarge ? UnitOf(bytes) : kHugePage; }
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
 }  // namespace
@@ -21,7 +24,7 @@ std::optional<Range> RangeAllocator::Take(uint64_t bytes) {
   const uint64_t size = Rounded(bytes);
   for (auto it = free_.begin(); it != free_.end(); ++it) {
     const uint64_t begin = it->first, end = it->first + it->second;
-    const uint64_t offset = RoundUp(begin, UnitOf(bytes));
+    const uint64_t offset = RoundUp(begin, AlignmentOf(bytes));
     if (offset > end || end - offset < size) continue;
     free_.erase(it);
     if (offset != begin) free_[begin] = offset - begin;

@@ -13,11 +13,13 @@ struct Range {
   uint64_t size = 0;
 };
 
-// Hands out ranges, first fit: below a page in cache lines, from a page on in whole pages. Not thread-safe.
+// Hands out ranges, first fit: below a page in cache lines, from a page on in whole pages, from kLarge on at the begin
+// of a huge page. Not thread-safe.
 class RangeAllocator {
  public:
   static constexpr uint64_t kSmall = 64;
   static constexpr uint64_t kPage = 4096;
+  static constexpr uint64_t kLarge = 4 << 20;
 
   explicit RangeAllocator(uint64_t size) { free_[0] = size; }
 

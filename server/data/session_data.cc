@@ -173,6 +173,14 @@ std::vector<std::shared_ptr<const Buffer>> SessionData::All() const {
   return out;
 }
 
+std::vector<std::shared_ptr<const Buffer>> SessionData::Large() const {
+  std::vector<std::shared_ptr<const Buffer>> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, buffer] : buffers_)
+    if (buffer->device() == nullptr && buffer->bytes() >= RangeAllocator::kLarge) out.push_back(buffer);
+  return out;
+}
+
 Expected<ResolvedArray> SessionData::Resolve(const wire::ArrayRef& array) const {
   if (!array.__isset.buffer)
     return Error(ErrorKind::kInvalidArgument, "the array names no buffer; give one of this session");

@@ -10,6 +10,7 @@
 
 #include "gen/rbc_types.h"
 #include "server/data/buffer.h"
+#include "server/data/page_gatherer.h"
 #include "server/data/seen_arrays.h"
 #include "types/type.h"
 
@@ -53,11 +54,14 @@ class SessionData {
   uint64_t used() const;
   size_t buffers() const;
   void Trim();
+  // Huge pages for large arrays. The housekeeper's thread alone.
+  void GatherPages(PageGatherer::Clock::time_point until) { gatherer_.Run(Large(), until); }
   // Drops all of it; later requests get kUnknownSession.
   void End();
 
  private:
-  Expected<std::shared_ptr<SessionArena>> ArenaLocked();  // REQUIRES: mutex_ held
+  Expected<std::shared_ptr<SessionArena>> ArenaLocked();     // REQUIRES: mutex_ held
+  std::vector<std::shared_ptr<const Buffer>> Large() const;  // those of whole huge pages in the arena
   bool DropSpare();
   Status CheckCountLocked() const;  // REQUIRES: mutex_ held
   Error Lost(uint64_t id) const;    // REQUIRES: mutex_ held
@@ -70,6 +74,7 @@ class SessionData {
   std::shared_ptr<SessionArena> arena_;
   std::map<uint64_t, std::shared_ptr<const Buffer>> buffers_;
   SeenArrays seen_;
+  PageGatherer gatherer_;
   static constexpr size_t kMostLost = 1024;
   std::map<uint64_t, std::string> lost_;  // why; of the latest
 };

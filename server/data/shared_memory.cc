@@ -10,6 +10,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/huge_pages.h"
+
 namespace rbc::server {
 namespace {
 
@@ -25,7 +27,7 @@ Expected<SharedMemory> SharedMemory::Create(const char* name, size_t size) {
   if (!memory.fd_ || ftruncate(memory.fd(), static_cast<off_t>(size)) != 0) return SystemError("memfd_create");
   if (fcntl(memory.fd(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return SystemError("F_ADD_SEALS");
-  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory.fd(), 0);
+  void* data = MapForHugePages(memory.fd(), size, MAP_NORESERVE);
   if (data == MAP_FAILED) return SystemError("mmap");
   memory.data_ = data;
   memory.size_ = size;

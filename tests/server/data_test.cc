@@ -5,10 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <random>
+#include <thread>
 
 #include "base/array_digest.h"
+#include "base/huge_pages.h"
 #include "server/data/range_allocator.h"
+#include "server/data/session_data.h"
 #include "tests/server/farm_fixture.h"
 
 namespace rbc::server::testing {
@@ -392,6 +399,64 @@ TEST(SessionDataTest, ResolveChecksEveryElement) {
   EXPECT_TRUE(data.Free(buffer->id()));
   EXPECT_EQ(data.Resolve(array).error().kind, ErrorKind::kBufferLost);
   EXPECT_EQ(data.used(), used) << "what somebody works on keeps its place";
+}
+
+// Bytes of this process that are mapped as huge pages of shared memory.
+uint64_t MappedHuge() {
+  std::ifstream maps("/proc/self/smaps");
+  uint64_t kib = 0, sum = 0;
+  for (std::string line; std::getline(maps, line);)
+    if (std::sscanf(line.c_str(), "ShmemPmdMapped: %lu kB", &kib) == 1) sum += kib * 1024;
+  return sum;
+}
+
+// Whether this kernel brings pages of shared memory together.
+bool KernelGathers() {
+  auto memory = SharedMemory::Create("probe", 2 * kHugePage);
+  if (!memory) return false;
+  std::memset(memory->data(), 1, kHugePage);
+  return madvise(memory->data(), kHugePage, 25 /* MADV_COLLAPSE */) == 0;
+}
+
+// What is there stays, whoever writes meanwhile; what nobody has written is left alone until somebody does.
+TEST(PageGathererTest, LargeArraysComeToLieInHugePages) {
+  if (!KernelGathers()) GTEST_SKIP() << "this kernel makes no huge pages of shared memory";
+  DataTotals totals;
+  SessionData data({}, totals, 1);
+  constexpr uint64_t kBytes = 9 << 20;  // four whole huge pages, and some more
+  const BufferSpec spec{"", "uint8", {static_cast<int64_t>(kBytes)}, false};
+  const auto early = *data.Create(spec), late = *data.Create(spec), small = *data.Create({"", "uint8", {100}, false});
+  std::memset(early->data(), 3, kBytes);
+  const auto gather = [&] { data.GatherPages(PageGatherer::Clock::now() + std::chrono::seconds(10)); };
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (uint8_t value = 0; !stop; ++value)
+      for (uint64_t at = 5; at < kBytes; at += 4096) early->data()[at] = static_cast<char>(value);
+    for (uint64_t at = 5; at < kBytes; at += 4096) early->data()[at] = 77;
+  });
+  const auto touch = [](const Buffer& buffer) {
+    for (uint64_t at = 0; at < kBytes; at += 4096) {
+      volatile char* const byte = buffer.data() + at;
+      *byte = static_cast<char>(*byte);
+    }
+  };
+  const auto until = PageGatherer::Clock::now() + std::chrono::seconds(30);
+  while (MappedHuge() < 4 * kHugePage && PageGatherer::Clock::now() < until) {
+    gather();
+    touch(*early);
+  }
+  stop = true;
+  writer.join();
+  EXPECT_EQ(early->offset() % kHugePage, 0u);
+  EXPECT_EQ(MappedHuge(), 4 * kHugePage);
+  for (uint64_t at = 0; at < kBytes; ++at) ASSERT_EQ(early->data()[at], at % 4096 == 5 ? 77 : 3) << at;
+  std::memset(late->data(), 4, kBytes);
+  while (MappedHuge() < 8 * kHugePage && PageGatherer::Clock::now() < until) {
+    gather();
+    touch(*late);
+  }
+  EXPECT_EQ(MappedHuge(), 8 * kHugePage);
+  EXPECT_EQ(late->data()[kBytes - 1], 4);
 }
 
 // Against a map of what is taken.

@@ -176,6 +176,37 @@ void MeasureCalls(const Bare& bare, const RemoteJIT& jit) {
   Report("call through the farm / with copies", "us", ours, floor, 1.3, true);
 }
 
+// ---- Launches ----------------------------------------------------------------------------------------------------
+
+constexpr char kOne[] = "define ptx_kernel void @one(ptr %x) {\n  store double 1.5, ptr %x\n  ret void\n}\n";
+
+// Of a kernel whose array stays on the GPU, and of two in one chain.
+void MeasureLaunches(const Bare& bare, const RemoteJIT& jit) {
+  const CUfunction nothing = bare.Load(kNothing, "nothing");
+  std::string none;
+  const auto launch = [&] {
+    bare.Launch(nothing, 1, 1, none);
+    bare.Wait();
+  };
+  const Buffer array = jit.empty<double>({1000}, {.target = "cuda"});
+  const auto one = jit.function(Source::Ir(kOne), "one", {"void(float64*)"}, {.abi = CallAbi::kKernel});
+  const auto [ours, floor] = ByTurns(
+      bare.dry(), 500, [&] { one.launch({}, array); }, launch);
+  if (array.slice(0, 0, 1).to_host<double>()[0] != 1.5 && !bare.dry()) Die("the farm's kernel writes nothing");
+  Report("launch over a resident array / launch", "us", ours, floor, 1.3, true);
+  Queue queue = jit.queue();
+  const auto [chained, many] = ByTurns(
+      bare.dry(), 20,
+      [&] {
+        for (int i = 0; i < 50; ++i) queue.launch(one, {}, array);
+        queue.wait();
+      },
+      [&] {
+        for (int i = 0; i < 50; ++i) launch();
+      });
+  Report("50 launches in a chain / 50 launches", "us", chained, many, 1.3, true);
+}
+
 // ---- Code --------------------------------------------------------------------------------------------------------
 
 struct Columns {
@@ -290,6 +321,10 @@ class Addition {
     into_.out = In(z_);
   }
   void Run() const { add_.map_arrays({In(x_), In(y_)}, into_); }
+  void Sum() const {
+    const double sum = add_.reduce(In(x_)).as<double>()[0];
+    if (sum != 1.5 * static_cast<double>(x_.size()) && !dry_) Die("the farm's reduction adds wrong");
+  }
   void CheckResult() const {
     for (const size_t row : {size_t{0}, z_.bytes() / 16, z_.bytes() / 8 - 1})
       if (Part(z_, row, 1).to_host<double>()[0] != 3.5 && !dry_) Die("the farm's map adds wrong");
@@ -323,6 +358,9 @@ void MeasureResident(const Bare& bare, const RemoteJIT& jit) {
   const auto [ours, floor] = ByTurns(
       bare.dry(), 20, [&] { addition.Run(); }, copy);
   addition.CheckResult();
+  const auto [sums, read] = ByTurns(
+      bare.dry(), 20, [&] { addition.Sum(); }, copy);
+  Report("resident sum / copy on the GPU", "MB/s", Moved(1, bytes) / sums, Moved(2, bytes) / read, 0.9, false);
   Report("resident add / copy on the GPU", "MB/s", Moved(3, bytes) / ours, Moved(2, bytes) / floor, 0.9, false);
   bare.Free(from);
   bare.Free(to);
@@ -358,6 +396,7 @@ int Run(const std::string& folder, const std::string& driver, bool dry) {
   const RemoteJIT jit(farm.unix_address(), std::move(jit_options));
   const Bare bare(driver, dry);
   MeasureCalls(bare, jit);
+  MeasureLaunches(bare, jit);
   MeasureResident(bare, jit);
   MeasureHostArrays(bare, jit);
   MeasureCode<double>(bare, folder);

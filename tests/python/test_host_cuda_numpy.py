@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import rbc
+
 EXAMPLES = int(os.environ.get("RBC_RANDOM_ARRAYS", "15"))
 some = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -155,6 +157,60 @@ def test_maths(both, name, dtype):
             wanted = numpys(x.astype("float64")).astype(dtype) if dtype == "float32" else numpys(x)
         for each in functions:
             near(each(x), wanted, ulps)
+
+    check()
+
+
+@pytest.mark.parametrize("name, dtype", [("subtract", "int32"), ("multiply", "float64"), ("copysign", "float64")])
+def test_arrays_that_stay_on_the_gpu(both, simulated, name, dtype):
+    function, numpys, _ = EXACT[name]
+    there = both(name, function, f"{dtype}({dtype}, {dtype})")[1]
+
+    @some
+    @given(pairs(dtype))
+    def check(arrays):
+        a, b = arrays
+        left, right = (simulated.to_device(x, target="cuda") for x in (a, b))
+        with np.errstate(all="ignore"):
+            wanted = np.asarray(numpys(a, b)).astype(dtype)
+            wanted_back = np.asarray(numpys(a[..., ::-1], b) if a.ndim else wanted).astype(dtype)
+        for x, y in ((left, right), (left, b), (a, right)):
+            result = there(x, y)
+            same(result.get() if isinstance(result, rbc.DeviceArray) else result, wanted)
+        if a.ndim:
+            result = there(left[..., ::-1], right)
+            same(result.get() if isinstance(result, rbc.DeviceArray) else result, wanted_back)
+        out = simulated.empty(wanted.shape, dtype, target="cuda")
+        assert there(left, right, out=out) is out
+        same(out.get(), wanted)
+        same(left.get(), a)
+
+    check()
+    assert not [each for each in simulated.buffers if each["target"] == "cuda"], "all of them are given back"
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32"])
+def test_reductions_of_arrays_that_stay_on_the_gpu(both, simulated, dtype):
+    there = both("largest", EXACT["largest"][0], f"{dtype}({dtype}, {dtype})")[1]
+    first, last = both("first", lambda a, b: a, f"{dtype}({dtype}, {dtype})")[1], both("last", lambda a, b: b, f"{dtype}({dtype}, {dtype})")[1]
+    add = both("add", EXACT["add"][0], f"{dtype}({dtype}, {dtype})")[1]
+
+    @some
+    @given(st.data())
+    def check(data):
+        finite = st.integers(-1000, 1000)
+        array = data.draw(cubes(dtype, finite.map(np.dtype(dtype).type) if dtype == "int64" else finite.map(float), min_side=1))
+        if data.draw(st.booleans()):  # more than a block of threads takes
+            array = np.resize(array, (data.draw(st.integers(16_000, 70_000)),))
+        axis = data.draw(st.sampled_from([None, *range(array.ndim)]))
+        resident = simulated.to_device(array, target="cuda")
+        for view, same_view in ((resident, array), (resident[::-1], array[::-1]), (resident.T, array.T)):
+            assert np.array_equal(there.reduce(view, axis=axis), same_view.max(axis=axis))
+        assert first.reduce(resident, axis=None) == array.ravel()[0], "in their order"
+        assert last.reduce(resident, axis=None) == array.ravel()[-1]
+        assert np.array_equal(add.reduce(resident, axis=axis), add.reduce(array, axis=axis)), "the same bits as of one sent"
+        if axis is not None:
+            assert np.array_equal(there.accumulate(resident, axis=axis), np.maximum.accumulate(array, axis=axis))
 
     check()
 

@@ -41,12 +41,23 @@ class FakeDevice : public FarmTest {
                                      "\n  ret i64 %r\n}\ndefine i64 @g(i64 %x, i64 %y) {\n  %r = add i64 %x, %y\n" +
                                      "  %s = add i64 %r, " + number + "\n  ret i64 %s\n}\n");
     const std::vector<int64_t> x(elements);
-    const auto f = jit.function(source, "f", {"int64(int64)"});
+    auto f = jit.function(source, "f", {"int64(int64)"});
     f(1);
     f.map_arrays({ArrayArgument::Of(x)});
     const auto g = jit.function(source, "g", {"int64(int64, int64)"});
     g.reduce(ArrayArgument::Of(x));
     g.scan(ArrayArgument::Of(x));
+    // The same where they lie, by a kernel too, with one of the farm's memory beside them.
+    const Buffer there = jit.to_device(x, {.target = "cuda"}), here = jit.to_device(x);
+    f.as<int64_t(int64_t)>().map_into(there, there);
+    g.reduce(ArrayArgument::Of(there));
+    g.scan(ArrayArgument::Of(there));
+    FunctionOptions options;
+    options.abi = CallAbi::kKernel;
+    jit.function(Source::Ir("define ptx_kernel void @k" + number + "(ptr %x, ptr %y) {\n  ret void\n}\n"), "k" + number,
+                 {"void(int64*, int64*)"}, options)
+        .launch({}, there, here);
+    (void)there.to_target("cuda:0");
   }
 
   static constexpr size_t kMost = 20'000;  // elements

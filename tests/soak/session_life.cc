@@ -95,7 +95,7 @@ int SessionLife::Live() {
   std::vector<void (SessionLife::*)()> deeds = {&SessionLife::Call,         &SessionLife::Map,  &SessionLife::MapArrays,
                                                 &SessionLife::Reduce,       &SessionLife::Scan, &SessionLife::Buffers,
                                                 &SessionLife::ArrayFunction};
-  if (gpu_) deeds.push_back(&SessionLife::Kernel);
+  if (gpu_) deeds.insert(deeds.end(), {&SessionLife::Kernel, &SessionLife::Residents});
   if (random_() % 4 == 0) deeds.push_back(&SessionLife::Crash);
   if (random_() % 16 == 0) deeds.push_back(&SessionLife::Overrun);
   std::shuffle(deeds.begin(), deeds.end(), random_);
@@ -181,6 +181,37 @@ void SessionLife::Kernel() {
   for (int64_t i = 0; i < 64; ++i) data[static_cast<size_t>(i)] = i * factor_;
   Named("reverse", "void(int64*)", CallAbi::kKernel).launch({{1}, {64}, 0}, data);
   for (int64_t i = 0; i < 64; ++i) Expect(data[static_cast<size_t>(i)] == (63 - i) * factor_);
+}
+
+// Arrays of the GPU's memory through every kind of request; a fault loses them, by name.
+void SessionLife::Residents() {
+  const auto x = Numbers(60'000);
+  const auto count = static_cast<int64_t>(x.size());
+  const Buffer in = jit_.to_device(x, {.name = "in", .target = "cuda"}),
+               out = jit_.empty<int64_t>({count}, {.target = "cuda"});
+  Named("scale", "int64(int64)").as<int64_t(int64_t)>().map_into(out, in);
+  const int64_t sum = std::accumulate(x.begin(), x.end(), int64_t{0}) * factor_;
+  Expect(Named("sum", "int64(int64, int64)").reduce(ArrayArgument::Of(out)).as<int64_t>().at(0) == sum);
+  Expect(Named("last", "int64(int64, int64)").reduce(ArrayArgument::Of(in)).as<int64_t>().at(0) == x.back());
+  Expect(Named("scale_all", "int64(int64[:])")(in.slice(0, count - 1, -1, -1)).as<int64_t>() == sum);
+  Expect(in.to_host<int64_t>() == out.to_host<int64_t>());
+  if (count >= 64) {
+    const Buffer here = out.slice(0, count - 64, count).to_target("host");
+    const auto reverse = Named("reverse", "void(int64*)", CallAbi::kKernel);
+    reverse.launch({{1}, {64}, 0}, out.slice(0, count - 64, count));
+    reverse.launch({{1}, {64}, 0}, here);  // brought there and back
+    Expect(here.to_host<int64_t>() == out.slice(0, count - 64, count).to_host<int64_t>());
+    for (int64_t i = 0; i < 64; ++i) Expect(here.span<int64_t>()[static_cast<size_t>(i)] == x[count - 1 - i] * factor_);
+  }
+  if (random_() % 4 != 0) return;
+  Crash();
+  try {
+    (void)in.to_host<int64_t>();
+    Expect(false);
+  } catch (const Exception& exception) {
+    Expect(exception.kind() == ErrorKind::kBufferLost);
+    Expect(exception.error().message.find("\"in\"") != std::string::npos);
+  }
 }
 
 void SessionLife::Crash() {

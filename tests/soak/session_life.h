@@ -27,6 +27,7 @@ class SessionLife {
   void Buffers();
   void ArrayFunction();
   void Kernel();
+  void Residents();
   void Crash();
   void Overrun();
 

@@ -215,12 +215,12 @@ struct DevicePointer {
 
 // One use of an entry. Cells and columns lie in `memory` and were checked.
 struct Invocation {
-  std::span<uint8_t> memory;         // of the call, aligned to 64: frame, payload, zero bytes
-  size_t sent = SIZE_MAX;            // bytes of `memory` before here go to the device
-  size_t returned_from = 0;          // bytes of `memory` from here on go back to the client
-  uint8_t* result = nullptr;         // EntryPoint::result_size bytes, aligned to 64
-  const GridShape* shape = nullptr;  // kKernel
-  uint64_t rows = 0;                 // kMap, kReduce; kScan: segments, each scanned by itself
+  std::span<uint8_t> memory;                // of the call, aligned to 64: frame, payload, zero bytes
+  size_t sent = SIZE_MAX;                   // bytes of `memory` before here go to the device
+  size_t returned_from = 0;                 // bytes of `memory` from here on go back to the client
+  uint8_t* result = nullptr;                // EntryPoint::result_size bytes, aligned to 64
+  const GridShape* shape = nullptr;         // kKernel
+  uint64_t rows = 0;                        // kMap, kReduce; kScan: segments, each scanned by itself
   std::span<const DevicePointer> pointers;  // kCall (arrays), kKernel
   // kMap: the parameters', then the result's unless it is void. kReduce: the input; with a second one each block of
   // threads has `run` rows a thread and gives its value there. kScan: input, output, which may be one, and optionally

@@ -130,8 +130,8 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Call(const Caller& function, 
   if (!prepared.declared[index]) return prepared.declared[index].error();
   step->chosen.declared = *prepared.declared[index];
   step->chosen.overload = prepared.overloads[index].get();
-  RBC_ASSIGN_OR_RETURN(step->packed, PackWithResidents({*step->caller, prepared.target, true},
-                                                       step->chosen.overload->layout, values));
+  RBC_ASSIGN_OR_RETURN(
+      step->packed, PackWithResidents({*step->caller, prepared.target, true}, step->chosen.overload->layout, values));
   step->values = std::move(arguments);
   const auto fill = [&packed = step->packed](auto& request) {
     request.frame = packed.frame;

@@ -287,11 +287,37 @@ TEST(CudaKernels, ReductionsOfAnyLength) {
     const cuda::ReduceParameters parameters = {rows,
                                                reinterpret_cast<uint64_t>(&outcome),
                                                {reinterpret_cast<uint64_t>(data.data()), 8},
-                                               reinterpret_cast<uint64_t>(partials)};
+                                               reinterpret_cast<uint64_t>(partials),
+                                               0};
     auto run = Launch(module, 0, &parameters, {.blocks = kBlocks, .threads = cuda::kReduceThreads});
     ASSERT_TRUE(run) << Message(run);
     EXPECT_EQ(*std::max_element(partials, partials + kBlocks), *std::max_element(data.begin(), data.end())) << rows;
     EXPECT_EQ(outcome, cuda::kAllRowsFine);
+  }
+}
+
+// With a run given, a block of threads has so many elements, however many blocks there are: the same value.
+TEST(CudaKernels, ReductionsByBlocksOfOneSize) {
+  constexpr uint64_t kRun = 3, kOfBlock = kRun * cuda::kReduceThreads, kRows = 5 * kOfBlock - 200;
+  const std::string_view last = "define i64 @last(i64 %a, i64 %b) {\n  ret i64 %b\n}\n";
+  CompileOptions options;
+  options.entry = EntryKind::kReduce;
+  Simulated module(last, {{"last", "int64(int64, int64)"}}, options);
+  ASSERT_TRUE(module.ok());
+  std::vector<int64_t> data(kRows);
+  std::iota(data.begin(), data.end(), 1);
+  for (const uint32_t blocks : {1u, 3u, 5u}) {
+    std::vector<int64_t> values(blocks, -1);
+    uint64_t outcome = cuda::kAllRowsFine;
+    const cuda::ReduceParameters parameters = {std::min<uint64_t>(kRows, blocks * kOfBlock),
+                                               reinterpret_cast<uint64_t>(&outcome),
+                                               {reinterpret_cast<uint64_t>(data.data()), 8},
+                                               reinterpret_cast<uint64_t>(values.data()),
+                                               kRun};
+    auto run = Launch(module, 0, &parameters, {.blocks = blocks, .threads = cuda::kReduceThreads});
+    ASSERT_TRUE(run) << Message(run);
+    for (uint32_t i = 0; i < blocks; ++i)
+      EXPECT_EQ(values[i], static_cast<int64_t>(std::min((i + 1) * kOfBlock, kRows))) << i << " of " << blocks;
   }
 }
 

@@ -92,6 +92,40 @@ TEST(CudaLibrary, MultipliesAndDividesComplexNumbers) {
   EXPECT_NEAR(std::abs(result - (a * b + a / b)), 0, 1e-14);
 }
 
+// No GPU has an instruction for it, and there is no library to call: it is made of shifts and subtractions in place.
+TEST(CudaLibrary, DividesNumbersOf128Bits) {
+  const std::string_view ir = R"(
+define void @f(ptr %x, ptr %y, ptr %out) {
+  %a = load i128, ptr %x
+  %b = load i128, ptr %y
+  %q = sdiv i128 %a, %b
+  %r = urem i128 %a, %b
+  store i128 %q, ptr %out
+  %second = getelementptr i128, ptr %out, i64 1
+  store i128 %r, ptr %second
+  ret void
+}
+)";
+  const std::vector<FunctionDeclaration> declarations = {{"f", "void(int128*, int128*, int128*)", Abi::kKernel}};
+  __extension__ typedef __int128 Wide;
+  __extension__ typedef unsigned __int128 WideUnsigned;
+  const Wide large = (Wide{0x1234567890abcdef} << 64) + 0x1234567;
+  for (const uint8_t level : {0, 2}) {
+    CompileOptions options;
+    options.opt_level = level;
+    ExpectAssembles(ir, declarations, options);
+    Simulated module(ir, declarations, options);
+    ASSERT_TRUE(module.ok());
+    for (const auto& [a, b] : {std::pair<Wide, Wide>{large, 12345}, {-large, 987654321987654321}, {large, large - 1}}) {
+      alignas(16) Wide out[2] = {};
+      const void* parameters[] = {&a, &b, out};
+      module.Launch(0, parameters);
+      EXPECT_TRUE(out[0] == a / b) << int{level};
+      EXPECT_TRUE(static_cast<WideUnsigned>(out[1]) == static_cast<WideUnsigned>(a) % static_cast<WideUnsigned>(b));
+    }
+  }
+}
+
 TEST(CudaLibrary, HasComplexFunctions) {
   const auto ir = FromC(R"(
 double cabs(double _Complex), carg(double _Complex);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <functional>
 #include <set>
 #include <sstream>
 
@@ -213,6 +214,53 @@ TEST_F(ArraysOnDevice, ReductionsOfHostArraysHaveTheSameBlocks) {
   for (const Step& step : Told())
     if (step.what == 'K') blocks.push_back(step.bytes);
   EXPECT_THAT(blocks, ::testing::ElementsAre(256, 256, 65, 1));
+}
+
+// What a session maps and reduces again and again asks the driver for no memory: of arrays that are there, of small
+// ones that are sent, and of large ones in pieces.
+TEST_F(ArraysOnDevice, WarmRequestsAllocateNothing) {
+  constexpr int64_t kCount = 100'000, kLarge = 4 << 20;
+  for (const uint64_t slot : {uint64_t{1}, kSlot}) MakeBuffer(static_cast<uint32_t>(slot), kCount);
+  const auto calls = Fake<long (*)(const char*)>("fake_cuda_calls");
+  const struct {
+    const char* what;
+    std::function<Expected<int32_t>()> run;
+    long most;  // driver calls in all
+  } requests[] = {{"a map of what is there",
+                   [&] {
+                     return Run(0, {kCount},
+                                {{DevicePlace(1, 0), {8}}, {DevicePlace(1, 0), {8}}, {DevicePlace(kSlot, 0), {8}}}, 0,
+                                0);
+                   },
+                   8},
+                  {"a map of a few rows",
+                   [&] {
+                     return Run(0, {10}, {{0, {8}}, {80, {8}}, {160, {8}}}, 0, 240);
+                   },
+                   8},
+                  {"a map in pieces",
+                   [&] {
+                     return Run(0, {kLarge}, {{0, {8}}, {8 * kLarge, {8}}, {16 * kLarge, {8}}}, 0, 24 * kLarge);
+                   },
+                   100},
+                  {"a reduction of what is there",
+                   [&] {
+                     return Run(1, {kCount}, {{DevicePlace(1, 0), {8}}, {0, {0}}}, 1, 8);
+                   },
+                   16},
+                  {"a reduction of what is sent",
+                   [&] {
+                     return Run(1, {kCount}, {{0, {8}}, {8 * kCount, {0}}}, 1, 8 * (kCount + 1));
+                   },
+                   16}};
+  for (const auto& request : requests) ASSERT_TRUE(request.run()) << request.what;
+  for (const auto& request : requests) {
+    Fake<void (*)(const char*, int, long)>("fake_cuda_fail")("", 0, 1);  // counts from here on
+    ASSERT_TRUE(request.run());
+    for (const char* function : {"cuMemAlloc", "cuMemFree", "cuMemHostAlloc", "cuMemFreeHost", "cuStreamCreate"})
+      EXPECT_EQ(calls(function), 0) << request.what << ": " << function;
+    EXPECT_LE(calls(""), request.most) << request.what;
+  }
 }
 
 TEST_F(ArraysOnDevice, PlacesAreChecked) {

@@ -28,8 +28,8 @@ class StepObject {
   bool Cancel() const { return step().cancel(); }
   // `callback()` on a thread of the library once it is over; at once if it is. `send`: what is queued goes now.
   void Then(nb::callable callback, bool send) const;
-  // A dict; of an array: buffer, or dtype, shape and data; of a call: value; of a launch: words. Always status, row, shape, output, and the
-  // number of the step that status is of. Raises its error. REQUIRES: it is over.
+  // A dict; of an array: buffer, or dtype, shape and data; of a call: value; of a launch: words. Always status, row,
+  // shape, output, and the number of the step that status is of. Raises its error. REQUIRES: it is over.
   nb::dict Outcome() const;
   nb::dict Times() const;
 

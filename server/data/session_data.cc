@@ -190,13 +190,15 @@ Expected<ResolvedArray> SessionData::Resolve(const wire::ArrayRef& array) const 
   RBC_ASSIGN_OR_RETURN(const auto element, types::ElementLayout(out.type));
   RBC_ASSIGN_OR_RETURN(const auto extent, types::ExtentOf(array.shape, array.strides, element.size));
   RBC_RETURN_IF_ERROR(CheckAlignment(*out.buffer, array, element.alignment));
-  const __int128 first = static_cast<__int128>(array.offset) + extent.low;
-  const __int128 last = static_cast<__int128>(array.offset) + extent.high;
+  // A view without elements may begin anywhere: behind its buffer too.
+  const int64_t begin = extent.elements == 0 && array.offset > 0 ? 0 : array.offset;
+  const __int128 first = static_cast<__int128>(begin) + extent.low;
+  const __int128 last = static_cast<__int128>(begin) + extent.high;
   if (array.offset < 0 || first < 0 || last > static_cast<__int128>(out.buffer->bytes()))
     return Error(ErrorKind::kInvalidArgument,
                  fmt::format("an array of {} elements at offset {} reaches beyond buffer {} of {} bytes",
                              extent.elements, array.offset, out.buffer->id(), out.buffer->bytes()));
-  out.offset = static_cast<uint64_t>(array.offset) + (out.buffer->device() == nullptr ? out.buffer->offset() : 0);
+  out.offset = static_cast<uint64_t>(begin) + (out.buffer->device() == nullptr ? out.buffer->offset() : 0);
   out.element_size = element.size;
   out.elements = extent.elements;
   return out;

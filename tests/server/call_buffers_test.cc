@@ -125,6 +125,7 @@ TEST_F(CallBuffersTest, WhatDoesNotFitIsRefused) {
     EXPECT_THAT(Why(kernel_, {At(16, there, offset)}), StartsWith("InvalidArgument"));
   }
   EXPECT_EQ(Why(kernel_, {At(8, there, 80)}), "fine");
+  EXPECT_EQ(Why(kernel_, {At(16, there, 800)}, Frame(0, -8)), "fine") << "without elements it needs no memory";
   EXPECT_THAT(Why(kernel_, {At(16, there, 8)}), HasSubstr("reaches beyond"));
   EXPECT_THAT(Why(kernel_, {At(16, there)}, Frame(11)), HasSubstr("reaches beyond"));
   EXPECT_THAT(Why(kernel_, {At(16, there)}, Frame(2, -8)), HasSubstr("reaches beyond"));

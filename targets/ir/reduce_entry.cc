@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "targets/ir/bulk_entry.h"
@@ -12,6 +16,7 @@ namespace rbc::ir {
 namespace {
 
 constexpr uint64_t kLanes = 64;
+constexpr uint64_t kMostRuns = 4;       // that a whole leaf is read as, side by side
 constexpr uint64_t kLevels = 48;        // of the tree over leaves: more than rows can be
 constexpr uint64_t kMostGathered = 16;  // bytes of a row that is brought together for a vector leaf
 
@@ -140,11 +145,57 @@ class Leaf {
     DropUnreached(failed);
   }
 
-  // Lane i has the rows i, i + 64, ...; then halves of the lanes are combined.
   void InLanes(const VectorCombine& combine) {
+    auto* data = Gathered();
+    const uint64_t runs = std::min(kMostRuns, size_);
+    if (runs > 1) {
+      auto* whole = Block("whole");
+      auto* part = Block("part");
+      builder_.CreateCondBr(builder_.CreateICmpEQ(rows_, builder_.getInt64(kReduceLeaf)), whole, part);
+      builder_.SetInsertPoint(whole);
+      FoldLanes(combine, InRuns(combine, data, runs));
+      builder_.SetInsertPoint(part);
+    }
+    FoldLanes(combine, InSteps(combine, data));
+  }
+
+  // Of a whole leaf, as so many runs of rows: lane i of a run has its rows i, i + 64 / runs, ... Memory is read in
+  // several pages at once, which processors fetch sooner than page after page.
+  llvm::Value* InRuns(const VectorCombine& combine, llvm::Value* data, uint64_t runs) {
+    const uint64_t lanes = kLanes / runs, length = kReduceLeaf / runs;
+    auto* vector = llvm::FixedVectorType::get(combine.type, lanes);
+    llvm::IRBuilder<> top(&leaf_->getEntryBlock(), leaf_->getEntryBlock().begin());
+    const auto load = [&](uint64_t run, llvm::Value* row) {
+      auto* place =
+          builder_.CreateInBoundsGEP(combine.type, data, builder_.CreateAdd(row, builder_.getInt64(run * length)));
+      return builder_.CreateAlignedLoad(vector, place, llvm::Align(match_.result.alignment));
+    };
+    std::vector<llvm::Value*> sums;
+    for (uint64_t run = 0; run < runs; ++run) {
+      sums.push_back(top.CreateAlloca(vector));
+      builder_.CreateStore(load(run, builder_.getInt64(0)), sums.back());
+    }
+    EmitLoop(builder_, builder_.getInt64(lanes), builder_.getInt64(length), lanes, [&](llvm::Value* row) {
+      for (uint64_t run = 0; run < runs; ++run)
+        builder_.CreateStore(combine.make(builder_, builder_.CreateLoad(vector, sums[run]), load(run, row)), sums[run]);
+    });
+    std::vector<llvm::Value*> parts;
+    for (llvm::Value* sum : sums) parts.push_back(builder_.CreateLoad(vector, sum));
+    for (uint64_t width = lanes; parts.size() > 1; width *= 2) {
+      std::vector<int> all(2 * width);
+      std::iota(all.begin(), all.end(), 0);
+      std::vector<llvm::Value*> wider;
+      for (size_t i = 0; i < parts.size(); i += 2)
+        wider.push_back(builder_.CreateShuffleVector(parts[i], parts[i + 1], all));
+      parts.swap(wider);
+    }
+    return parts[0];
+  }
+
+  // Lane i has the rows i, i + 64, ...
+  llvm::Value* InSteps(const VectorCombine& combine, llvm::Value* data) {
     auto* element = combine.type;
     auto* vector = llvm::FixedVectorType::get(element, kLanes);
-    auto* data = Gathered();
     auto* whole = builder_.CreateAnd(rows_, ~(kLanes - 1));
     llvm::IRBuilder<> top(&leaf_->getEntryBlock(), leaf_->getEntryBlock().begin());
     auto* sum = top.CreateAlloca(vector);
@@ -161,9 +212,10 @@ class Leaf {
     auto* place = builder_.CreateInBoundsGEP(element, data, whole);
     auto* before = builder_.CreateLoad(vector, sum);
     auto* rest = builder_.CreateMaskedLoad(vector, place, llvm::Align(match_.result.alignment), mask, before);
-    FoldLanes(combine, builder_.CreateSelect(mask, combine.make(builder_, before, rest), before));
+    return builder_.CreateSelect(mask, combine.make(builder_, before, rest), before);
   }
 
+  // Halves of the lanes are combined until one is left.
   void FoldLanes(const VectorCombine& combine, llvm::Value* lanes) {
     for (uint64_t half = kLanes / 2; half != 0; half /= 2) {
       std::vector<int> low, high;

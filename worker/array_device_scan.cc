@@ -34,12 +34,13 @@ class DeviceScan {
         most_(std::max<uint64_t>(1, kPieceBytes / in_.size)) {}
 
   Expected<int32_t> Run() {
+    RBC_ASSIGN_OR_RETURN(unused_, scratch_.Get(in_.size));
+    if (in_.device != 0) return Resident();
     const uint64_t piece = length_ < most_ ? most_ / length_ * length_ : most_;
     carry_ = (std::min(piece, call_.elements()) * in_.size + kAlignment - 1) / kAlignment * kAlignment;
     const uint64_t size = carry_ + in_.size;
     RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(size));
     memory_ = {memory, size};
-    RBC_ASSIGN_OR_RETURN(unused_, scratch_.Get(in_.size));
     for (uint64_t first = 0; first < call_.elements();) {
       const uint64_t left = call_.elements() - first, of_segment = length_ - first % length_;
       const uint64_t count = std::min(piece, length_ < most_ ? left : of_segment);
@@ -50,6 +51,48 @@ class DeviceScan {
   }
 
  private:
+  // Where it lies, in the same pieces; the result there too or, behind the value so far, in the call's memory.
+  Expected<int32_t> Resident() {
+    const auto size = static_cast<int64_t>(in_.size);
+    const int64_t step = in_.strides.empty() ? 0 : in_.strides.back();
+    const int64_t out_step = out_.strides.empty() ? 0 : out_.strides.back();
+    const bool out_there = out_.device != 0;
+    const auto element = [](const ArrayOperand& operand, int64_t stride, uint64_t number) {
+      return MapColumn{0, stride, operand.size, operand.device + number * static_cast<uint64_t>(stride)};
+    };
+    const uint64_t room = (in_.size + kAlignment - 1) / kAlignment * kAlignment;
+    if (!out_there) {
+      RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(room + std::min(most_, length_) * in_.size));
+      memory_ = {memory, room + std::min(most_, length_) * in_.size};
+    }
+    for (uint64_t first = 0; first < length_; first += most_) {
+      const uint64_t count = std::min(most_, length_ - first);
+      std::array columns = {element(in_, step, first), MapColumn{room, size, in_.size}, MapColumn{0, 0, in_.size}};
+      if (out_there) {
+        columns[1] = element(out_, out_step, first);
+        columns[2] = element(out_, out_step, first - (first != 0));
+      }
+      Invocation invocation;
+      if (!out_there) invocation.memory = memory_.first(room + count * in_.size);
+      invocation.sent = invocation.returned_from = out_there ? 0 : room;
+      invocation.columns = std::span(columns).first(first != 0 ? 3 : 2);
+      invocation.length = count;
+      RBC_RETURN_IF_ERROR(Launch(invocation));
+      if (out_there) continue;
+      std::memcpy(memory_.data(), memory_.data() + room + (count - 1) * in_.size, in_.size);
+      Scatter(memory_.data() + room, call_.shape(), out_.strides, in_.size, first, count, out_.data);
+    }
+    return status_;
+  }
+
+  Status Launch(Invocation& invocation) {
+    invocation.result = unused_;
+    invocation.rows = std::max<uint64_t>(invocation.rows, 1);
+    RBC_ASSIGN_OR_RETURN(const int32_t status, function_.module->code().Run(function_.index, invocation));
+    if (status_ == 0) status_ = status;
+    return {};
+  }
+
   Status Piece(uint64_t first, uint64_t count) {
     Gather(in_.data, call_.shape(), in_.strides, in_.size, first, count, memory_.data());
     const bool goes_on = first % length_ != 0;
@@ -58,13 +101,11 @@ class DeviceScan {
                                 MapColumn{carry_, 0, in_.size}};
     Invocation invocation;
     invocation.memory = memory_;
-    invocation.result = unused_;
     invocation.length = std::min(length_, count);
     invocation.rows = count / invocation.length;
     invocation.in_order = call_.ordered();
     invocation.columns = std::span(columns).first(goes_on ? 3 : 2);
-    RBC_ASSIGN_OR_RETURN(const int32_t status, function_.module->code().Run(function_.index, invocation));
-    if (status_ == 0) status_ = status;
+    RBC_RETURN_IF_ERROR(Launch(invocation));
     std::memcpy(memory_.data() + carry_, memory_.data() + (count - 1) * in_.size, in_.size);
     Take(first, count);
     return {};

@@ -10,8 +10,10 @@
 namespace rbc::worker {
 namespace {
 
-// Of launches over one row each, where the dimensions of an array cannot be walked over as one.
+// Of launches over one row each, where the dimensions of an array cannot be walked over as one; of long rows any
+// number.
 constexpr uint64_t kMostLaunches = 64;
+constexpr uint64_t kLongRow = 16 * 1024;
 
 bool IsResident(const ArrayOperand& operand) { return operand.device != 0; }
 
@@ -27,9 +29,8 @@ bool IsAligned(const ArrayOperand& operand) {
   return all % std::max<uint64_t>(alignment, 1) == 0;
 }
 
-bool MapTakes(const ArrayCall& call) {
-  const uint64_t inner = call.shape().empty() ? 1 : static_cast<uint64_t>(call.shape().back());
-  if (call.mask() != nullptr || call.elements() / inner > kMostLaunches) return false;
+// Whether inputs that stay lie exactly where the result does or apart from it.
+bool AreApart(const ArrayCall& call) {
   const ArrayOperand* const result = call.result();
   if (result == nullptr || !IsResident(*result)) return true;
   const ByteRange written = call.RangeOf(*result);
@@ -41,10 +42,22 @@ bool MapTakes(const ArrayCall& call) {
   });
 }
 
-bool ReductionTakes(const ArrayCall& call) {
+bool MapTakes(const ArrayCall& call) {
+  const uint64_t inner = call.shape().empty() ? 1 : static_cast<uint64_t>(call.shape().back());
+  return call.mask() == nullptr && call.elements() / inner <= kMostLaunches && AreApart(call);
+}
+
+// One walk over the input, and over the result where that stays too.
+bool ScanTakes(const ArrayCall& call) {
   const ArrayOperand& input = call.columns()[0];
-  return call.outer().empty() && call.inner().size() <= 1 && call.elements() <= kMaxRowsOfLaunch &&
-         input.strides.size() == call.inner().size();
+  return IsResident(input) && IsAligned(input) && IsAligned(*call.result()) && !call.ordered() &&
+         call.outer().empty() && call.inner().size() <= 1 && AreApart(call);
+}
+
+bool ReductionTakes(const ArrayCall& call) {
+  if (call.inner().size() > 1) return false;
+  const uint64_t length = call.inner().empty() ? 1 : static_cast<uint64_t>(call.inner()[0]);
+  return call.elements() / length <= kMostLaunches || length >= kLongRow;
 }
 
 // Whether the entry takes the operand where it lies.
@@ -55,6 +68,8 @@ bool Stays(const LoadedFunction& function, const ArrayCall& call, const ArrayOpe
       return MapTakes(call);
     case EntryKind::kReduce:
       return &operand == &call.columns()[0] && ReductionTakes(call);
+    case EntryKind::kScan:
+      return ScanTakes(call);
     default:
       return false;
   }

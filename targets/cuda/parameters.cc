@@ -85,7 +85,7 @@ Expected<std::string> PackScan(const Invocation& invocation, const DeviceAddress
       columns.size() > 3)
     return Error(ErrorKind::kInvalidArgument, fmt::format("a scan of {} times {} elements is larger than {}; split it",
                                                           invocation.rows, invocation.length, kMaxRowsPerLaunch));
-  const auto at = [&](size_t i) { return Column{addresses.memory + columns[i].offset, columns[i].stride}; };
+  const auto at = [&](size_t i) { return ColumnOf(columns[i], addresses); };
   return Bytes(ScanParameters{invocation.rows, invocation.length, addresses.outcome, at(0), at(1),
                               columns.size() == 3 ? at(2).data : 0});
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "rbc/rbc.h"
@@ -197,11 +198,53 @@ TEST_P(DeviceBuffers, ReductionsTakeThemWhereTheyLie) {
   const Numbers sums = add.reduce(ArrayArgument::Of(x), options).as<double>();
   ASSERT_EQ(sums.size(), 300u);
   EXPECT_EQ(sums[7], 200 * 7 + 300.0 * 199 * 200 / 2);
+  // Rows where they lie, and columns: to the bit what an array that is sent gives.
+  Numbers values(3 * 40'000);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = std::sqrt(static_cast<double>(i));
+  const Buffer table = jit.to_device(std::span<const double>(values), {3, 40'000}, {.target = "cuda"});
+  const ArrayArgument sent = ArrayArgument::Of(std::span<const double>(values), {3, 40'000});
+  for (const int axis : {0, 1}) {
+    options.axis = axis;
+    const Numbers got = add.reduce(ArrayArgument::Of(table), options).as<double>();
+    EXPECT_TRUE(got == add.reduce(sent, options).as<double>()) << axis;
+    EXPECT_NEAR(got[0],
+                axis == 0 ? std::sqrt(40'000.0) + std::sqrt(80'000.0)
+                          : std::accumulate(values.begin(), values.begin() + 40'000, 0.0),
+                1e-6);
+  }
+  EXPECT_TRUE(add.reduce(ArrayArgument::Of(table.transpose()), options).as<double>() ==
+              add.reduce(ArrayArgument::Of(table), {.axis = 0}).as<double>());
+  EXPECT_EQ(add.reduce(ArrayArgument::Of(table)).as<double>(), add.reduce(sent).as<double>());
   const Buffer total = jit.empty<double>({}, {.target = "cuda"});
   ArrayReduceOptions into;
   into.out = ArrayArgument::Of(total);
   add.reduce(ArrayArgument::Of(x), into);
   EXPECT_EQ(total.to_host<double>()[0], 60'000.0 * 59'999 / 2);
+}
+
+TEST_P(DeviceBuffers, ScansTakeThemWhereTheyLie) {
+  const auto jit = Jit();
+  const auto add = Function(jit, "add", "cuda");
+  Numbers values(5 << 20);  // in two pieces
+  for (size_t i = 0; i < values.size(); ++i) values[i] = std::sqrt(static_cast<double>(i));
+  const Numbers wanted = add.scan(ArrayArgument::Of(values)).as<double>();
+  const Buffer x = OnCuda(jit, values), y = jit.empty<double>({5 << 20}, {.target = "cuda"});
+  ArrayScanOptions into;
+  into.out = ArrayArgument::Of(y);
+  add.scan(ArrayArgument::Of(x), into);
+  EXPECT_TRUE(y.to_host<double>() == wanted) << "the same bits as of one that is sent";
+  EXPECT_TRUE(add.scan(ArrayArgument::Of(x)).as<double>() == wanted);
+  into.out = ArrayArgument::Of(x);
+  add.scan(ArrayArgument::Of(x), into);
+  EXPECT_TRUE(x.to_host<double>() == wanted) << "in place";
+  const Buffer z = OnCuda(jit, Counting(1000));
+  EXPECT_EQ(add.scan(ArrayArgument::Of(z.slice(0, 999, -1, -3))).as<double>()[1], 999 + 996);
+  into.out = ArrayArgument::Of(z.slice(0, 1, 501));
+  add.scan(ArrayArgument::Of(z.slice(0, 0, 500)), into);  // over its own input
+  const Numbers shifted = z.to_host<double>();
+  EXPECT_EQ(shifted[0], 0);
+  EXPECT_EQ(shifted[500], 499.0 * 500 / 2);
+  EXPECT_EQ(shifted[501], 501);
 }
 
 TEST_P(DeviceBuffers, AFunctionOfAnotherTargetSaysHowToGetThere) {

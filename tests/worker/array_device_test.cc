@@ -41,7 +41,7 @@ class ArraysOnDevice : public ::testing::Test {
     buffers_ = std::make_unique<DeviceBuffers>(*device_);
     BuffersOnDevice() = buffers_.get();
     LoadBlob blob;
-    blob.artifact.code = ".visible .entry map()\n.visible .entry reduce()\n";
+    blob.artifact.code = ".visible .entry map()\n.visible .entry reduce()\n.visible .entry scan()\n";
     blob.artifact.format = CodeFormat::kPtx;
     EntryPoint map;
     map.symbol = "map";
@@ -52,9 +52,12 @@ class ArraysOnDevice : public ::testing::Test {
     reduce.symbol = "reduce";
     reduce.kind = EntryKind::kReduce;
     reduce.result_size = 8;
-    blob.artifact.entries = {map, reduce};
-    blob.function_ids = {1, 2};
-    blob.names = {"map", "reduce"};
+    EntryPoint scan = reduce;
+    scan.symbol = "scan";
+    scan.kind = EntryKind::kScan;
+    blob.artifact.entries = {map, reduce, scan};
+    blob.function_ids = {1, 2, 3};
+    blob.names = {"map", "reduce", "scan"};
     auto module = ModuleInstance::Make(1, std::move(blob), *device_);
     ASSERT_TRUE(module) << module.error().message;
     module_ = *std::move(module);
@@ -203,6 +206,46 @@ TEST_F(ArraysOnDevice, ArraysThatAreThereDoNotMove) {
   EXPECT_THAT(blocks, ::testing::ElementsAre(kCount / 16384, 1)) << "the whole grid, then one block over its values";
   EXPECT_LE(BytesOf(steps, 'H'), 8 * kCount / 16384 + 256);
   EXPECT_LE(BytesOf(steps, 'D'), 8 * kCount / 16384 + 256);
+}
+
+// Along an axis, as they lie: a column is a row with gaps.
+TEST_F(ArraysOnDevice, RowsThatAreThereDoNotMove) {
+  constexpr int64_t kRows = 3, kLength = 40'000;
+  MakeBuffer(1, kRows * kLength);
+  struct {
+    std::vector<int64_t> strides;
+  } const cases[] = {{{8 * kLength, 8}}, {{8, 8 * kRows}}};
+  for (const auto& [strides] : cases) {
+    const auto status = Run(1, {kRows, kLength}, {{DevicePlace(1, 0), strides}, {0, {8, 0}}}, 1, 8 * kRows);
+    ASSERT_TRUE(status) << status.error().message;
+    const auto steps = Told();
+    std::vector<uint64_t> blocks;
+    for (const Step& step : steps)
+      if (step.what == 'K') blocks.push_back(step.bytes);
+    EXPECT_THAT(blocks, ::testing::ElementsAre(3, 1, 3, 1, 3, 1));
+    EXPECT_LE(BytesOf(steps, 'H'), 1024u);
+    EXPECT_LE(BytesOf(steps, 'D'), 1024u);
+  }
+}
+
+TEST_F(ArraysOnDevice, ScansGoOverThemWhereTheyLie) {
+  constexpr int64_t kCount = 5 << 20;  // 40 MiB: in two pieces
+  for (uint32_t slot : {1u, 2u}) MakeBuffer(slot, kCount);
+  auto status = Run(2, {kCount}, {{DevicePlace(1, 0), {8}}, {DevicePlace(2, 0), {8}}}, 1, 0);
+  ASSERT_TRUE(status) << status.error().message;
+  auto steps = Told();
+  EXPECT_EQ(std::count_if(steps.begin(), steps.end(), [](const Step& s) { return s.what == 'K'; }), 2);
+  EXPECT_LE(BytesOf(steps, 'H') + BytesOf(steps, 'D'), 1024u);
+  // In place, backwards; and with the result here.
+  ASSERT_TRUE(Run(2, {100}, {{DevicePlace(1, 792), {-8}}, {DevicePlace(1, 792), {-8}}}, 1, 0));
+  EXPECT_LE(BytesOf(Told(), 'H'), 256u);
+  ASSERT_TRUE(Run(2, {kCount}, {{DevicePlace(1, 0), {8}}, {0, {8}}}, 1, 8 * kCount));
+  steps = Told();
+  EXPECT_LE(BytesOf(steps, 'H'), 1024u);
+  EXPECT_GE(BytesOf(steps, 'D'), uint64_t{8 * kCount});
+  // Over its own input, shifted: by way of the worker.
+  ASSERT_TRUE(Run(2, {100}, {{DevicePlace(1, 0), {8}}, {DevicePlace(1, 8), {8}}}, 1, 0));
+  EXPECT_GE(BytesOf(Told(), 'H'), 800u);
 }
 
 // The same elements meet, wherever they lie: in pieces of host arrays the same blocks have the same elements.

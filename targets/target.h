@@ -145,8 +145,9 @@ struct EntryPoint {
 //            leaves by pairs as a binary counter carries: the tree over n leaves is that over the largest power of two
 //            below n and that over the rest. A leaf of a sum, product, minimum, maximum or bitwise operation of a
 //            number takes rows in 64 lanes, a whole leaf of numbers of 2 bytes and more as 2 or 4 runs side by side;
-//            any other function has them one after the other, as they lie, and needs only be associative. With a word other than 0 each row is a leaf: values of runs of 2^k leaves each (the
-//            last may be shorter), reduced apart, become the value of the whole with the same bits.
+//            any other function has them one after the other, as they lie, and needs only be associative. With a word
+//            other than 0 each row is a leaf: values of runs of 2^k leaves each (the last may be shorter), reduced
+//            apart, become the value of the whole with the same bits.
 //   kScan    columns: input, result. The word is 0 or a pointer to the value of all that came before. Row i of the
 //            result is the value of the rows up to and with i, one after the other. `result`: the failing row (u64).
 inline constexpr uint64_t kReduceLeaf = 8192;

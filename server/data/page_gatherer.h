@@ -12,8 +12,8 @@
 
 namespace rbc::server {
 
-// A loop over two arrays in huge pages takes two thirds of the time (docs/benchmarks.md). The content stays, whoever
-// reads or writes meanwhile. Where the kernel does not do it, nothing happens. One thread's.
+// Loops over them wait less for the tables of pages. The content stays, whoever reads or writes meanwhile. Where the
+// kernel does not do it, nothing happens. One thread's.
 class PageGatherer {
  public:
   using Clock = std::chrono::steady_clock;

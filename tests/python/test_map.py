@@ -83,3 +83,30 @@ def test_calls_on_every_target(any_target, capsys):
     with pytest.raises(ValueError, match="negative"):
         f(-1.0, 1)
     assert f.target() == target
+
+
+def test_what_elements_print_is_shown(any_target, capsys):
+    rjit, target = any_target
+
+    @rjit("int64(int64, int64)", target=target)
+    def talk(a, b):
+        print("a is", a)
+        return a + b
+
+    assert np.array_equal(talk(np.arange(5), 1), np.arange(1, 6))
+    assert sorted(capsys.readouterr().out.splitlines()) == [f"a is {i}" for i in range(5)]
+    assert talk.reduce(np.arange(5)) == 10
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    with rjit.queue() as q:
+        sums = q(talk, np.arange(2), 1)
+    assert np.array_equal(sums.get(), [1, 2])
+    assert sorted(capsys.readouterr().out.splitlines()) == ["a is 0", "a is 1"]
+
+    @rjit("int64(int64)", target=target)
+    def stop(n):
+        print("before", n)
+        return 7 // (n - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        stop(np.arange(5))
+    assert "before 3" in capsys.readouterr().out.splitlines()

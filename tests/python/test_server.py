@@ -213,3 +213,45 @@ def test_what_takes_long_says_so(rjit, monkeypatch):
         with rbc._progress.of("lowering f"):
             time.sleep(0.5)
     assert "lowering f (0 s)" in shown.getvalue()
+
+
+# An ssh that forwards a socket of this machine to another one of it, as `-L local:remote` asks.
+_SSH = '''#!{python}
+import os, socket, sys, threading
+local, remote = sys.argv[sys.argv.index("-L") + 1].split(":")
+assert sys.argv[-2:] == ["me@box", "cat"], sys.argv
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(local)
+listener.listen()
+def pump(a, b):
+    while data := a.recv(65536):
+        b.sendall(data)
+    b.shutdown(socket.SHUT_WR)
+def serve():
+    while True:
+        near, _ = listener.accept()
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(remote)
+        for ends in ((near, far), (far, near)):
+            threading.Thread(target=pump, args=ends, daemon=True).start()
+threading.Thread(target=serve, daemon=True).start()
+while line := os.read(0, 4096):
+    os.write(1, line)
+'''
+
+
+def test_a_farm_behind_ssh(tmp_path, monkeypatch):
+    ssh = tmp_path / "ssh"
+    ssh.write_text(_SSH.replace("{python}", sys.executable))
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with rbc.RemoteJIT().start_server(background=True, port="unix") as near:
+        far = rbc.RemoteJIT(f"ssh://me@box{near.address.removeprefix('unix:')}")
+        add = far("float64(float64, float64)")(lambda x, y: x + y)
+        assert add(1.5, 2.0) == 3.5
+        x = np.arange(1000.0)
+        there = far.to_device(x)
+        assert not there.is_shared and np.array_equal(add(there, 1.0).get(), x + 1)
+        far.close()
+    with pytest.raises(rbc.InvalidArgument, match="leave tls out"):
+        rbc.RemoteJIT("ssh://me@box", tls=True)

@@ -36,6 +36,8 @@ class FarmChannel final : public ChannelHost {
     return ChannelMemory{data, std::move(buffer)};
   }
 
+  bool Packs() const override { return farm_.config().data_compression; }
+
   bool Ended() const override { return connection_.session->ended(); }
 
  private:

@@ -42,7 +42,20 @@ constexpr char kCallFooter[] =
     "memory\n"
     "behind a pointer, null. Text that starts with '-' stands behind --, which ends the options.";
 
+void AddCompress(CLI::App& app, Arguments& a) {
+  using Saving = RemoteJIT::Saving;
+  static const std::map<std::string, Saving> kNames = {
+      {"auto", Saving::kAuto}, {"on", Saving::kOn}, {"off", Saving::kOff}};
+  app.add_option(
+         "--compress", a.compress,
+         "Arrays on their way to a farm on another machine: auto (default, where the line is slow enough for it "
+         "to gain), on, off; also RBC_COMPRESS")
+      ->type_name("WHEN")
+      ->transform(CLI::CheckedTransformer(kNames).description(""));
+}
+
 void AddCommon(CLI::App& app, Arguments& a) {
+  AddCompress(app, a);
   app.add_option("--farm", a.farm, "The farm's address")->type_name("ADDR");
   app.add_option("--ca", a.ca, "For tls://: the CAs whose certificates are believed, in PEM; default: the system's")
       ->type_name("FILE");

@@ -6,7 +6,7 @@ include(GNUInstallDirs)
 # Thrift's own static library is not made for shared ones: librbc needs libthrift at run time, and no header of it.
 add_library(rbc_shared SHARED $<TARGET_OBJECTS:rbc_client_objects>)
 add_library(rbc::rbc ALIAS rbc_shared)
-target_link_libraries(rbc_shared PRIVATE rbc_types rbc_thrift rbc_base OpenSSL::SSL Threads::Threads)
+target_link_libraries(rbc_shared PRIVATE rbc_types rbc_packing rbc_thrift rbc_base OpenSSL::SSL Threads::Threads)
 target_link_options(rbc_shared PRIVATE -Wl,--exclude-libs,ALL $<$<STREQUAL:${RBC_SANITIZER},>:-Wl,-z,defs>)
 target_include_directories(rbc_shared INTERFACE $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

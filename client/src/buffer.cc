@@ -49,6 +49,11 @@ class Progress {
   client::Clock::time_point next_ = client::Clock::now() + kPause;
 };
 
+client::BulkChannel::Place PlaceIn(const detail::BufferState& state, int64_t offset) {
+  const auto element = types::ElementLayout(*types::Type::Parse(state.owned.info.dtype))->size;
+  return {state.owned.info.id, static_cast<uint64_t>(offset), static_cast<uint32_t>(element)};
+}
+
 // A run of a view after the other; an array without gaps is one run.
 Status Upload(const detail::BufferState& state, int64_t offset, const client::Runs& runs, const char* from,
               uint64_t bytes) {
@@ -64,10 +69,10 @@ Status Upload(const detail::BufferState& state, int64_t offset, const client::Ru
     Progress progress(core, bytes);
     Status status;
     const char* next = from;
+    auto there = PlaceIn(state, offset);
     client::ForEachRun(runs, [&](int64_t place) {
-      if (status)
-        status = channel.Put(state.owned.info.id, static_cast<uint64_t>(offset + place), next, runs.bytes,
-                             [&](uint64_t moved) { progress.Moved(moved); });
+      there.offset = static_cast<uint64_t>(offset + place);
+      if (status) status = channel.Put(there, next, runs.bytes, [&](uint64_t moved) { progress.Moved(moved); });
       next += runs.bytes;
     });
     if (status) status = channel.AwaitPuts();
@@ -84,7 +89,7 @@ Status Download(const detail::BufferState& state, int64_t offset, const types::A
   const auto around = dense ? nullptr : std::make_unique_for_overwrite<char[]>(span);
   RBC_RETURN_IF_ERROR(core.farm->CopyIn(state.owned.epoch, core.DeadlineOf(0), [&](client::BulkChannel& channel) {
     Progress progress(core, dense ? bytes : span);
-    return channel.Get(state.owned.info.id, static_cast<uint64_t>(offset + extent.low), dense ? to : around.get(), span,
+    return channel.Get(PlaceIn(state, offset + extent.low), dense ? to : around.get(), span,
                        [&](uint64_t moved) { progress.Moved(moved); });
   }));
   if (!dense) client::Gather(to, around.get() - extent.low, runs);

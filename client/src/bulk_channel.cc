@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint64_t kChunk = 256 * 1024;
 constexpr uint64_t kMostError = 64 * 1024;
+constexpr uint64_t kLeastPacked = 4096;  // smaller transfers gain nothing
 
 }  // namespace
 
@@ -66,15 +67,20 @@ Status BulkChannel::Send(const char* from, uint64_t bytes, bool more, const Move
   while (bytes != 0) {
     const ssize_t sent = SendSome(from, std::min(bytes, kChunk), more);
     if (sent > 0) {
+      pacer_.Sent(static_cast<uint64_t>(sent));
       from += sent;
       bytes -= static_cast<uint64_t>(sent);
       if (moved != nullptr) (*moved)(static_cast<uint64_t>(sent));
       continue;
     }
     // A farm that refuses what comes says why and then takes no more.
-    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return {};
+    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+      refused_ = true;
+      return {};
+    }
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
       return Lost("broke while data was sent", errno);
+    pacer_.Full(Pacer::Clock::now());
     const bool for_read = tls_ != nullptr && tls_->write_wants_read();
     RBC_RETURN_IF_ERROR(Wait(for_read ? POLLIN : POLLOUT | POLLIN, Deadline::AfterMs(patience_ms_)));
     // An answer meanwhile is to an earlier put, or the refusal of this one.
@@ -108,18 +114,20 @@ Status BulkChannel::Expect(uint64_t request, ChannelType type, uint64_t length) 
                     header.length <= (header.type == kChannelError ? kMostError : length);
   if (ours && header.type == type && header.length == length && header.request_id == request) return {};
   uint32_t kind = 0, size = 0;
-  if (!ours || header.type != kChannelError || header.length < 8)
-    return Error(
-        ErrorKind::kProtocolMismatch,
-        fmt::format("the farm at {} answers a data request with something else; update the older side", peer_));
+  if (!ours || header.type != kChannelError || header.length < 8) return NotAnAnswer();
   std::string body(header.length, '\0');
   RBC_RETURN_IF_ERROR(Receive(body.data(), body.size(), nullptr));
   std::memcpy(&kind, body.data(), sizeof kind);
   std::memcpy(&size, body.data() + 4, sizeof size);
   Error error(ErrorKindFromNumber(static_cast<int32_t>(kind)), body.substr(8, size));
   error.role = "daemon";
-  broken_ = type != kChannelData || header.request_id != request;
+  broken_ = (type != kChannelData && type != kChannelPackedData) || header.request_id != request;
   return error;
+}
+
+Error BulkChannel::NotAnAnswer() const {
+  return {ErrorKind::kProtocolMismatch,
+          fmt::format("the farm at {} answers a data request with something else; update the older side", peer_)};
 }
 
 template <typename Body>
@@ -131,23 +139,58 @@ Status BulkChannel::Ask(ChannelType type, const Body& body, uint64_t data_bytes)
   return Send(bytes, sizeof bytes, data_bytes != 0, nullptr);
 }
 
-Status BulkChannel::Attach(int64_t session, std::string_view secret, std::string_view token) {
+Status BulkChannel::Attach(int64_t session, std::string_view secret, std::string_view token, Packing packing) {
   ChannelAttachBody body{static_cast<uint64_t>(session), {}};
   std::memcpy(body.secret, secret.data(), std::min(secret.size(), sizeof body.secret));
   broken_ = true;
-  RBC_RETURN_IF_ERROR(Ask(kChannelAttach, body, token.size()));
+  const bool packs = packing != Packing::kNone;
+  RBC_RETURN_IF_ERROR(Ask(packs ? kChannelAttachPacking : kChannelAttach, body, token.size()));
   RBC_RETURN_IF_ERROR(Send(token.data(), token.size(), false, nullptr));
-  RBC_RETURN_IF_ERROR(Expect(request_, kChannelDone, 0));
+  if (packs) {
+    ChannelAttachedBody attached{};
+    RBC_RETURN_IF_ERROR(Expect(request_, kChannelAttached, sizeof attached));
+    RBC_RETURN_IF_ERROR(Receive(reinterpret_cast<char*>(&attached), sizeof attached, nullptr));
+    if ((attached.codings & 1U << kPieceZstd) != 0) packing_ = packing;
+  } else {
+    RBC_RETURN_IF_ERROR(Expect(request_, kChannelDone, 0));
+  }
   broken_ = false;
   return {};
 }
 
-Status BulkChannel::Put(int64_t buffer, uint64_t offset, const char* from, uint64_t bytes, const MovedBytes& moved) {
+Status BulkChannel::Put(const Place& place, const char* from, uint64_t bytes, const MovedBytes& moved) {
   broken_ = true;  // until its answer is here
   ++awaited_;
-  RBC_RETURN_IF_ERROR(Ask(kChannelPut, ChannelPutBody{static_cast<uint64_t>(buffer), offset}, bytes));
-  RBC_RETURN_IF_ERROR(Send(from, bytes, false, &moved));
+  const auto buffer = static_cast<uint64_t>(place.buffer);
+  if (packing_ == Packing::kNone || bytes < kLeastPacked) {
+    RBC_RETURN_IF_ERROR(Ask(kChannelPut, ChannelPutBody{buffer, place.offset}, bytes));
+    RBC_RETURN_IF_ERROR(Send(from, bytes, false, &moved));
+  } else {
+    RBC_RETURN_IF_ERROR(Ask(kChannelPackedPut, ChannelPackedPutBody{buffer, place.offset, bytes}, 0));
+    RBC_RETURN_IF_ERROR(SendPieces(from, bytes, place.element, moved));
+  }
   return awaited_ < kMostAhead ? Status() : AwaitPuts();
+}
+
+Status BulkChannel::SendPieces(const char* from, uint64_t bytes, uint32_t element, const MovedBytes& moved) {
+  const MovedBytes counted_here = [](uint64_t) {};
+  pacer_.Begin(packing_ == Packing::kAlways);
+  while (bytes != 0 && !refused_) {
+    const uint64_t size = std::min<uint64_t>(bytes, kMostPiece);
+    const bool more = size != bytes;
+    piece_.clear();
+    if (pacer_.Add({from, size}, element, &packer_, &piece_)) {
+      RBC_RETURN_IF_ERROR(Send(piece_.data(), piece_.size(), more, &counted_here));
+      moved(size);
+    } else {
+      AppendPlainHead(size, &piece_);
+      RBC_RETURN_IF_ERROR(Send(piece_.data(), piece_.size(), true, &counted_here));
+      RBC_RETURN_IF_ERROR(Send(from, size, more, &moved));
+    }
+    from += size;
+    bytes -= size;
+  }
+  return {};
 }
 
 Status BulkChannel::AwaitOldest() {
@@ -163,13 +206,48 @@ Status BulkChannel::AwaitPuts() {
   return {};
 }
 
-Status BulkChannel::Get(int64_t buffer, uint64_t offset, char* to, uint64_t bytes, const MovedBytes& moved) {
+Status BulkChannel::Get(const Place& place, char* to, uint64_t bytes, const MovedBytes& moved) {
   broken_ = true;
-  RBC_RETURN_IF_ERROR(Ask(kChannelGet, ChannelGetBody{static_cast<uint64_t>(buffer), offset, bytes}, 0));
-  RBC_RETURN_IF_ERROR(Expect(request_, kChannelData, bytes));
-  RBC_RETURN_IF_ERROR(Receive(to, bytes, &moved));
+  const auto buffer = static_cast<uint64_t>(place.buffer);
+  if (packing_ == Packing::kNone || bytes < kLeastPacked) {
+    RBC_RETURN_IF_ERROR(Ask(kChannelGet, ChannelGetBody{buffer, place.offset, bytes}, 0));
+    RBC_RETURN_IF_ERROR(Expect(request_, kChannelData, bytes));
+    RBC_RETURN_IF_ERROR(Receive(to, bytes, &moved));
+  } else {
+    const ChannelPackedGetBody body{buffer, place.offset, bytes, place.element, packing_ == Packing::kAlways ? 1U : 0U};
+    RBC_RETURN_IF_ERROR(Ask(kChannelPackedGet, body, 0));
+    ChannelPackedDataBody answer{};
+    RBC_RETURN_IF_ERROR(Expect(request_, kChannelPackedData, sizeof answer));
+    RBC_RETURN_IF_ERROR(Receive(reinterpret_cast<char*>(&answer), sizeof answer, nullptr));
+    if (answer.bytes != bytes) return NotAnAnswer();
+    RBC_RETURN_IF_ERROR(ReceivePieces(to, bytes, moved));
+  }
   broken_ = false;
   return {};
+}
+
+Status BulkChannel::ReceivePieces(char* to, uint64_t bytes, const MovedBytes& moved) {
+  while (bytes != 0) {
+    ChannelPiece head{};
+    RBC_RETURN_IF_ERROR(Receive(reinterpret_cast<char*>(&head), sizeof head, nullptr));
+    if (!CheckPiece(head, bytes)) return NotAnAnswer();
+    if (head.coding == kPiecePlain) {
+      RBC_RETURN_IF_ERROR(Receive(to, head.bytes, &moved));
+    } else {
+      RBC_RETURN_IF_ERROR(ReceivePiece(head, to));
+      moved(head.bytes);
+    }
+    to += head.bytes;
+    bytes -= head.bytes;
+  }
+  return {};
+}
+
+Status BulkChannel::ReceivePiece(const ChannelPiece& head, char* to) {
+  piece_.resize(head.packed);
+  RBC_RETURN_IF_ERROR(Receive(piece_.data(), piece_.size(), nullptr));
+  const Status unpacked = packer_.Unpack(head, piece_.data(), to);
+  return unpacked || unpacked.error().kind == ErrorKind::kResourceExhausted ? unpacked : Status(NotAnAnswer());
 }
 
 }  // namespace rbc::client

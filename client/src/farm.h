@@ -78,8 +78,9 @@ struct OwnedBuffer {
 
 struct FarmOptions {
   int64_t connect_timeout_ms = 10'000;
-  bool direct = true;            // calls through shared memory where the farm is behind a Unix socket
-  int64_t timeout_ms = 120'000;  // of a request that has none of its own: the farm's limits and some air
+  bool direct = true;                // calls through shared memory where the farm is behind a Unix socket
+  Packing packing = Packing::kNone;  // of arrays over raw channels
+  int64_t timeout_ms = 120'000;      // of a request that has none of its own: the farm's limits and some air
 };
 
 // Counts the forks that led to this process.
@@ -315,6 +316,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   void FlushFrees(Lease& lease);
   static Error SessionGone();
   Expected<std::unique_ptr<BulkChannel>> BulkOf(uint64_t epoch, const Deadline& deadline);
+  // Of a new raw channel. REQUIRES: mutex_.
+  Packing PackingOf(const wire::HelloReply& session) const;
   void TakeBulk(std::unique_ptr<BulkChannel> channel);
   // Null where the farm shares none with this process.
   Expected<std::shared_ptr<const ArenaMap>> ArenaOf(Lease& lease, const Deadline& deadline);

@@ -74,14 +74,16 @@ Expected<std::unique_ptr<BulkChannel>> Farm::BulkOf(uint64_t epoch, const Deadli
   RBC_ASSIGN_OR_RETURN(const Address near, Near(deadline));
   RBC_ASSIGN_OR_RETURN(Socket socket, OpenSocket(near, deadline.AtMostMs(options_.connect_timeout_ms)));
   std::unique_ptr<BulkChannel> channel;
+  Packing packing;
   {
     const std::lock_guard lock(mutex_);
     state_->open.push_back(socket.fd.get());
     channel = std::make_unique<BulkChannel>(std::move(socket.fd), std::move(socket.tls), endpoint_.address.text,
                                             deadline.GivenMs());
     channel->epoch = epoch;
+    packing = PackingOf(*session);
   }
-  Status attached = channel->Attach(session->session_id, session->secret, endpoint_.token);
+  Status attached = channel->Attach(session->session_id, session->secret, endpoint_.token, packing);
   if (attached) return channel;
   TakeBulk(std::move(channel));
   if (attached.error().kind == ErrorKind::kUnknownSession) {
@@ -89,6 +91,13 @@ Expected<std::unique_ptr<BulkChannel>> Farm::BulkOf(uint64_t epoch, const Deadli
     return SessionGone();
   }
   return std::move(attached).error();
+}
+
+Packing Farm::PackingOf(const wire::HelloReply& session) const {
+  constexpr int32_t kSince = 4;
+  if (session.protocol_minor < kSince || endpoint_.address.kind == Address::Kind::kUnix) return Packing::kNone;
+  if (options_.packing == Packing::kWhereFaster && !state_->far) return Packing::kNone;
+  return options_.packing;
 }
 
 // Closes what is broken or too much; under the mutex, as Drop does.

@@ -10,15 +10,15 @@
 
 namespace rbc::client {
 
-Expected<RemoteJIT::Saving> RecallChoice(RemoteJIT::Saving option) {
+Expected<RemoteJIT::Saving> SavingChoice(RemoteJIT::Saving option, const char* variable) {
   using Saving = RemoteJIT::Saving;
-  const char* const text = std::getenv("RBC_RECALL");
+  const char* const text = std::getenv(variable);
   if (option != Saving::kAuto || text == nullptr || *text == 0) return option;
   const std::string_view word = text;
   if (word == "auto") return Saving::kAuto;
   if (word == "on") return Saving::kOn;
   if (word == "off") return Saving::kOff;
-  return Error(ErrorKind::kInvalidArgument, fmt::format("RBC_RECALL is '{}'; set it to on, off or auto", word));
+  return Error(ErrorKind::kInvalidArgument, fmt::format("{} is '{}'; set it to on, off or auto", variable, word));
 }
 
 bool WouldRecall(RemoteJIT::Saving choice, bool far, uint64_t bytes) {

@@ -10,6 +10,14 @@
 #include "thrift/error_wire.h"
 
 namespace rbc {
+namespace {
+
+client::Packing PackingOf(RemoteJIT::Saving choice) {
+  if (choice == RemoteJIT::Saving::kOff) return client::Packing::kNone;
+  return choice == RemoteJIT::Saving::kOn ? client::Packing::kAlways : client::Packing::kWhereFaster;
+}
+
+}  // namespace
 
 RemoteJIT::RemoteJIT(std::string_view address) : RemoteJIT(address, Options()) {}
 
@@ -25,8 +33,9 @@ RemoteJIT::RemoteJIT(std::string_view address, Options options) : core_(std::mak
   client::FarmOptions farm_options;
   if (options.connect_timeout.count() > 0) farm_options.connect_timeout_ms = options.connect_timeout.count();
   farm_options.direct = options.direct;
+  farm_options.packing = PackingOf(ValueOrThrow(client::SavingChoice(options.compress, "RBC_COMPRESS")));
   core_->options = std::move(options);
-  core_->options.recall = ValueOrThrow(client::RecallChoice(core_->options.recall));
+  core_->options.recall = ValueOrThrow(client::SavingChoice(core_->options.recall, "RBC_RECALL"));
   core_->farm = client::Farm::Create(std::move(endpoint), farm_options);
 }
 

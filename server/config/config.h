@@ -79,6 +79,7 @@ struct FarmConfig {
   uint64_t data_max_bytes = 0;  // half of this machine's memory
   uint64_t data_max_buffers = 16'384;
   bool data_huge_pages = true;
+  bool data_compression = true;
   // [compile]
   uint64_t compile_workers = 2;
   uint64_t jobs_per_worker = 500;

@@ -132,6 +132,8 @@ std::vector<ConfigKey> WorkerKeys() {
       {"data", "huge_pages", FlagKey{&C::data_huge_pages},
        "Bring the pages of arrays of 4 MiB and more together into huge ones, where the kernel does that (6.1 and "
        "later)."},
+      {"data", "compression", FlagKey{&C::data_compression},
+       "Take and send arrays packed (zstd), for clients on slow lines that ask for it."},
       Number("compile", "workers", &C::compile_workers, 1, 1024, "Compiles that run at once."),
       Number("compile", "jobs_per_worker", &C::jobs_per_worker, 1, 1'000'000,
              "Compiles before a compile worker is replaced."),

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <string_view>
@@ -11,6 +12,11 @@
 #include "thrift/tls_stream.h"
 
 namespace rbc::server {
+
+// Whether a result of the functions below means: later.
+inline bool IsAgain(ssize_t result) {
+  return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
 
 // A view of a connection, for one turn of the thread that serves it.
 struct ChannelSocket {

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 namespace rbc::server {
@@ -14,25 +13,30 @@ namespace {
 constexpr size_t kChunk = 256 * 1024;           // the fastest on TCP, of what was tried
 constexpr uint64_t kTurn = uint64_t{64} << 20;  // bytes before another connection may have the thread
 
-bool IsAgain(ssize_t result) { return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR); }
-
 // The least of a body that comes before data; 0: no request is of that type.
 size_t FixedBytes(uint16_t type) {
   switch (type) {
     case kChannelAttach:
+    case kChannelAttachPacking:
       return sizeof(ChannelAttachBody);
     case kChannelPut:
       return sizeof(ChannelPutBody);
     case kChannelGet:
       return sizeof(ChannelGetBody);
+    case kChannelPackedPut:
+      return sizeof(ChannelPackedPutBody);
+    case kChannelPackedGet:
+      return sizeof(ChannelPackedGetBody);
     default:
       return 0;
   }
 }
 
+bool IsAttach(uint16_t type) { return type == kChannelAttach || type == kChannelAttachPacking; }
+
 // All of it: an attach has a token behind.
 uint64_t BytesBeforeData(const ChannelHeader& header) {
-  return header.type == kChannelAttach ? header.length : FixedBytes(header.type);
+  return IsAttach(header.type) ? header.length : FixedBytes(header.type);
 }
 
 // Whether the header is that of a request, so far as that can be told without its body.
@@ -40,7 +44,7 @@ bool IsRequest(const ChannelHeader& header) {
   return std::memcmp(header.magic, kChannelMagic.data(), sizeof header.magic) == 0 &&
          header.version == kChannelVersion && FixedBytes(header.type) != 0 &&
          header.length >= FixedBytes(header.type) &&
-         (header.type != kChannelAttach || header.length <= sizeof(ChannelAttachBody) + kMostChannelToken);
+         (!IsAttach(header.type) || header.length <= sizeof(ChannelAttachBody) + kMostChannelToken);
 }
 
 template <typename T>
@@ -54,16 +58,17 @@ T BodyOf(const std::string& head) {
 
 RawChannel::Wait RawChannel::Run(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved) {
   const uint64_t begin = *moved;
+  unpacked_ = 0;
   for (;;) {
     const bool writes = !out_.empty() || (sending_ && left_ != 0);
     if (!writes && refused_) return Wait::kRefused;
     if (attached_ && host.Ended()) return Wait::kEnd;
-    if (*moved - begin > kTurn && !socket.HasUnread()) return writes ? Wait::kWritable : Wait::kReadable;
+    if (*moved - begin + unpacked_ > kTurn && !socket.HasUnread()) return writes ? Wait::kWritable : Wait::kReadable;
     Step step;
     if (!out_.empty()) {
       step = WriteOut(socket, moved);
     } else if (left_ != 0) {
-      step = sending_ ? WriteBody(socket, moved) : ReadBody(socket, moved);
+      step = MoveBody(socket, host, moved);
     } else {
       step = ReadHead(socket, host, moved);
     }
@@ -122,65 +127,103 @@ Status RawChannel::HandleAttach(const ChannelHeader& header, ChannelHost& host) 
 
 void RawChannel::Handle(const ChannelHeader& header, ChannelHost& host) {
   request_id_ = header.request_id;
-  if (header.type != kChannelAttach) {
+  if (!IsAttach(header.type)) {
     HandleTransfer(header, host);
   } else if (const auto status = HandleAttach(header, host); status) {
     attached_ = true;
-    Answer(kChannelDone);
+    if (header.type == kChannelAttach) {
+      Answer(kChannelDone);
+    } else {
+      AnswerWith(kChannelAttached, ChannelAttachedBody{host.Packs() ? kCodings : 1U << kPiecePlain, 0});
+    }
   } else {
     Fail(status.error(), true);
   }
   head_.clear();
 }
 
-void RawChannel::HandleTransfer(const ChannelHeader& header, ChannelHost& host) {
-  const bool put = header.type == kChannelPut;
-  const auto body = BodyOf<ChannelPutBody>(head_);
-  const uint64_t bytes = put ? header.length - sizeof body : BodyOf<ChannelGetBody>(head_).bytes;
-  if (!put && header.length != sizeof(ChannelGetBody))
-    return Fail(Error(ErrorKind::kInvalidArgument, "a get of a raw channel has a body of 24 bytes"), true);
-  if (!attached_) return Fail(Error(ErrorKind::kUnknownSession, "this channel has no session; attach it first"), true);
-  auto memory = host.Memory(body.buffer, body.offset, bytes);
-  // After a refused put comes data that has no place: the channel ends.
-  if (!memory) return Fail(memory.error(), put);
-  memory_ = *std::move(memory);
-  left_ = bytes;
-  sending_ = !put;
-  if (!put) Answer(kChannelData, bytes);
-  if (put && bytes == 0) Answer(kChannelDone);
+RawChannel::Transfer RawChannel::TransferOf(const ChannelHeader& header) const {
+  switch (header.type) {
+    case kChannelPut: {
+      const auto body = BodyOf<ChannelPutBody>(head_);
+      return {body.buffer, body.offset, header.length - sizeof body};
+    }
+    case kChannelGet: {
+      const auto body = BodyOf<ChannelGetBody>(head_);
+      return {.buffer = body.buffer, .offset = body.offset, .bytes = body.bytes, .sending = true};
+    }
+    case kChannelPackedPut: {
+      const auto body = BodyOf<ChannelPackedPutBody>(head_);
+      return {.buffer = body.buffer, .offset = body.offset, .bytes = body.bytes, .packed = true};
+    }
+    default: {
+      const auto body = BodyOf<ChannelPackedGetBody>(head_);
+      return {body.buffer, body.offset, body.bytes, true, true, body.element, body.always != 0};
+    }
+  }
 }
 
-RawChannel::Step RawChannel::ReadBody(const ChannelSocket& socket, uint64_t* moved) {
-  const size_t wanted = std::min<uint64_t>(left_, kChunk);
+void RawChannel::HandleTransfer(const ChannelHeader& header, ChannelHost& host) {
+  if (header.type != kChannelPut && header.length != FixedBytes(header.type))
+    return Fail(Error(ErrorKind::kInvalidArgument, fmt::format("a request of type {} of a raw channel has {} bytes",
+                                                               header.type, FixedBytes(header.type))),
+                true);
+  if (!attached_) return Fail(Error(ErrorKind::kUnknownSession, "this channel has no session; attach it first"), true);
+  const Transfer transfer = TransferOf(header);
+  auto memory = host.Memory(transfer.buffer, transfer.offset, transfer.bytes);
+  // After a refused put comes data that has no place: the channel ends.
+  if (!memory) return Fail(memory.error(), !transfer.sending);
+  memory_ = *std::move(memory);
+  left_ = transfer.bytes;
+  sending_ = transfer.sending;
+  packed_ = transfer.packed;
+  element_ = transfer.element;
+  if (packed_) pacer_.Begin(transfer.always);
+  if (sending_ && packed_) AnswerWith(kChannelPackedData, ChannelPackedDataBody{left_});
+  if (sending_ && !packed_) Answer(kChannelData, left_);
+  if (left_ == 0) Advance(0);
+}
+
+RawChannel::Step RawChannel::MoveBody(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved) {
+  if (packed_) return sending_ ? WritePieces(socket, host, moved) : ReadPieces(socket, host, moved);
+  return sending_ ? WritePlain(socket, left_, moved) : ReadPlain(socket, left_, moved);
+}
+
+// So much of the transfer is done.
+void RawChannel::Advance(uint64_t bytes) {
+  left_ -= bytes;
+  memory_.data += bytes;
+  if (left_ != 0) return;
+  memory_ = {};
+  if (!sending_) Answer(kChannelDone);
+}
+
+RawChannel::Step RawChannel::ReadPlain(const ChannelSocket& socket, uint64_t most, uint64_t* moved) {
+  const size_t wanted = std::min<uint64_t>(most, kChunk);
   const bool early = !Early().empty();
   const ssize_t got = Read(socket, memory_.data, wanted);
   if (IsAgain(got)) return Step::kWait;
   if (got <= 0) return Step::kEnd;
-  memory_.data += got;
-  left_ -= static_cast<uint64_t>(got);
   *moved += static_cast<uint64_t>(got);
-  if (left_ == 0) {
-    memory_ = {};
-    Answer(kChannelDone);
-  }
+  plain_left_ -= std::min(plain_left_, static_cast<uint64_t>(got));
+  Advance(static_cast<uint64_t>(got));
   // Less than asked for: the peer is slower than we are, and does not keep a thread.
   return static_cast<size_t>(got) < wanted && !early ? Step::kWait : Step::kMore;
 }
 
-RawChannel::Step RawChannel::WriteBody(const ChannelSocket& socket, uint64_t* moved) {
-  const size_t wanted = std::min<uint64_t>(left_, kChunk);
-  const ssize_t sent = socket.Send({memory_.data, wanted}, false);
+RawChannel::Step RawChannel::WritePlain(const ChannelSocket& socket, uint64_t most, uint64_t* moved) {
+  const size_t wanted = std::min<uint64_t>(most, kChunk);
+  const ssize_t sent = SendSome(socket, {memory_.data, wanted}, most != left_);
   if (IsAgain(sent)) return Step::kWait;
   if (sent <= 0) return Step::kEnd;
-  memory_.data += sent;
-  left_ -= static_cast<uint64_t>(sent);
   *moved += static_cast<uint64_t>(sent);
-  if (left_ == 0) memory_ = {};
+  plain_left_ -= std::min(plain_left_, static_cast<uint64_t>(sent));
+  Advance(static_cast<uint64_t>(sent));
   return static_cast<size_t>(sent) < wanted ? Step::kWait : Step::kMore;
 }
 
 RawChannel::Step RawChannel::WriteOut(const ChannelSocket& socket, uint64_t* moved) {
-  const ssize_t sent = socket.Send(std::string_view(out_).substr(out_sent_), sending_ && left_ != 0);
+  const ssize_t sent = SendSome(socket, std::string_view(out_).substr(out_sent_), sending_ && left_ != 0);
   if (IsAgain(sent)) return Step::kWait;
   if (sent <= 0) return Step::kEnd;
   *moved += static_cast<uint64_t>(sent);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/expected.h"
+#include "packing/pacer.h"
 #include "server/net/channel.h"
 #include "server/net/channel_socket.h"
 
@@ -29,6 +30,8 @@ class ChannelHost {
   virtual Status Attach(uint64_t session, std::string_view secret, const std::string& token) = 0;
   // kBufferLost, kInvalidArgument, kUnknownSession.
   virtual Expected<ChannelMemory> Memory(uint64_t buffer, uint64_t offset, uint64_t bytes) = 0;
+  // Whether packed pieces are taken and sent.
+  virtual bool Packs() const = 0;
   // The session is over: nobody wants the rest.
   virtual bool Ended() const = 0;
 };
@@ -55,14 +58,34 @@ class RawChannel {
 
  private:
   enum class Step : uint8_t { kMore, kWait, kEnd };
+  // What a request asks for.
+  struct Transfer {
+    uint64_t buffer = 0, offset = 0, bytes = 0;
+    bool sending = false, packed = false;
+    uint32_t element = 1;
+    bool always = false;  // packed, whatever the line
+  };
+  Transfer TransferOf(const ChannelHeader& header) const;
   Step ReadHead(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved);
-  Step ReadBody(const ChannelSocket& socket, uint64_t* moved);
-  Step WriteBody(const ChannelSocket& socket, uint64_t* moved);
+  Step ReadPieces(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved);
+  Step WritePieces(const ChannelSocket& socket, const ChannelHost& host, uint64_t* moved);
+  Status TakePiece(const ChannelHost& host);
   Step WriteOut(const ChannelSocket& socket, uint64_t* moved);
   Status HandleAttach(const ChannelHeader& header, ChannelHost& host) const;
   void Handle(const ChannelHeader& header, ChannelHost& host);
   void HandleTransfer(const ChannelHeader& header, ChannelHost& host);
+  Step MoveBody(const ChannelSocket& socket, ChannelHost& host, uint64_t* moved);
+  // `most`: of the array.
+  Step ReadPlain(const ChannelSocket& socket, uint64_t most, uint64_t* moved);
+  Step WritePlain(const ChannelSocket& socket, uint64_t most, uint64_t* moved);
+  ssize_t SendSome(const ChannelSocket& socket, std::string_view bytes, bool more);
+  void Advance(uint64_t bytes);
   void Answer(ChannelType type, uint64_t bytes = 0);
+  template <typename Body>
+  void AnswerWith(ChannelType type, const Body& body) {
+    Answer(type, sizeof body);
+    out_.append(reinterpret_cast<const char*>(&body), sizeof body);
+  }
   void Fail(const Error& error, bool for_good);
   ssize_t Read(const ChannelSocket& socket, char* to, size_t bytes);
 
@@ -77,6 +100,13 @@ class RawChannel {
   bool sending_ = false;     // the transfer goes to the peer
   uint64_t left_ = 0;        // of it
   ChannelMemory memory_;     // where it goes on
+  // Of a packed transfer.
+  bool packed_ = false;
+  uint32_t element_ = 1;
+  std::string piece_;        // in arrival: head and bytes, as far as they are here
+  uint64_t plain_left_ = 0;  // of a plain piece, which goes straight between socket and memory
+  uint64_t unpacked_ = 0;    // bytes of arrays that cost this turn of the thread
+  Pacer pacer_;
   bool attached_ = false;
   bool refused_ = false;
 };

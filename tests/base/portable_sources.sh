@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: Apache-2.0
 set -u
 cd "$1" || exit 1
-files=$(find client types thrift base -name '*.cc' -o -name '*.h' | grep -v -e '^base/platform\.' -e '^base/scheduling\.h')
+files=$(find client types thrift packing base -name '*.cc' -o -name '*.h' | grep -v -e '^base/platform\.' -e '^base/scheduling\.h')
 words='#include <(linux/|sys/(epoll|eventfd|prctl|random|sendfile|signalfd|syscall|timerfd)\.h|[a-z]*mmintrin\.h|immintrin\.h|sched\.h>.*cpu)'
 words+='|\b(memfd_create|eventfd|epoll_[a-z]+|futex|pipe2|accept4|prctl|sched_[gs]etaffinity|sched_getcpu|syscall)\('
 words+='|\b(SOCK_CLOEXEC|SOCK_NONBLOCK|MSG_NOSIGNAL|MSG_MORE|MSG_CMSG_CLOEXEC|MADV_[A-Z]+|MAP_NORESERVE|SO_PEERCRED)\b'

@@ -115,6 +115,31 @@ constexpr Row kRows[] = {
      .goal = 1.05,
      .in_1cpu = false,
      .in_2cpu = true},
+    // Over a line of 20 MB/s, packed where that is faster; what does not pack costs next to nothing more.
+    {.name = "8 MiB to farm, slow line, prices / raw stream",
+     .ours = "slow_to_prices",
+     .floor = "slow_stream",
+     .goal = 0.6,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "8 MiB from farm, slow line, prices / raw stream",
+     .ours = "slow_from_prices",
+     .floor = "slow_stream",
+     .goal = 0.6,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "8 MiB to farm, slow line, random walk / raw stream",
+     .ours = "slow_to_walk",
+     .floor = "slow_stream",
+     .goal = 0.9,
+     .in_1cpu = false,
+     .in_2cpu = true},
+    {.name = "8 MiB to farm, slow line, noise / raw stream",
+     .ours = "slow_to_noise",
+     .floor = "slow_stream",
+     .goal = 1.05,
+     .in_1cpu = false,
+     .in_2cpu = true},
     // Goal 12, x + y in the session's arena by librbc; the same generated loop on one thread of this process.
     {.name = "map of 10 M rows / the loop itself", .ours = "map_farm_10m", .floor = "map_loop_10m", .goal = 1.01},
     {.name = "map of 1,000 rows / the loop and two calls",
@@ -173,10 +198,11 @@ struct Options {
 
 std::optional<Sample> RunSource(std::string_view name, const Work& work) {
   if (const Floor* floor = FindFloor(name)) return Run(*floor, work.mode, work.calls);
-  for (const auto sources : {FarmSources(), ClientSources(), BulkSources(), MapSources(), InProcessSources(),
-                             PeerSources(), GrpcSources()}) {
+  for (const auto sources : {FarmSources(), ClientSources(), BulkSources(), SlowLineSources(), MapSources(),
+                             InProcessSources(), PeerSources(), GrpcSources()}) {
     const bool of_farm = sources.data() == FarmSources().data() || sources.data() == ClientSources().data() ||
-                         sources.data() == BulkSources().data() || sources.data() == MapSources().data();
+                         sources.data() == BulkSources().data() || sources.data() == SlowLineSources().data() ||
+                         sources.data() == MapSources().data();
     for (const Source& source : sources) {
       if (source.name != name) continue;
       if (!(of_farm ? PinFarm(work.mode) : PinTo(0))) return Sample{.error = "this process cannot be pinned to CPU 0"};

@@ -31,6 +31,8 @@ std::span<const Source> FarmSources();
 std::span<const Source> ClientSources();
 // Arrays to and from the farm, and raw streams of as many bytes (bulk_sources.cc).
 std::span<const Source> BulkSources();
+// Arrays over a slow line (slow_line_sources.cc).
+std::span<const Source> SlowLineSources();
 // Maps through the farm, and their loops without one (map_sources.cc).
 std::span<const Source> MapSources();
 // The host target without a farm (inprocess_source.cc).

@@ -1,4 +1,4 @@
-// A network between client and farm: loopback TCP that counts what passes and can be cut.
+// A network between client and farm: loopback TCP that counts what passes, can be slow and can be cut.
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/harness/relay.h"
 
@@ -7,13 +7,16 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace rbc::harness {
 namespace {
 
 constexpr size_t kBuffer = 256 * 1024;
-constexpr int kPauseMs = 20;
+constexpr int kPauseMs = 20, kSlowPauseMs = 1;
+constexpr double kBurst = 0.01;  // seconds of a slow line's rate
+constexpr int kSlowQueue = 64 * 1024;
 
 sockaddr_in Loopback(uint16_t port) {
   sockaddr_in address{};
@@ -23,12 +26,28 @@ sockaddr_in Loopback(uint16_t port) {
   return address;
 }
 
-UniqueFd NewSocket() { return UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+UniqueFd NewSocket(bool slow) {
+  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  for (const int queue : {SO_RCVBUF, SO_SNDBUF})
+    if (slow) setsockopt(fd.get(), SOL_SOCKET, queue, &kSlowQueue, sizeof kSlowQueue);
+  return fd;
+}
 
 }  // namespace
 
-Relay::Relay(const std::string& farm)
-    : farm_port_(static_cast<uint16_t>(std::stoi(farm.substr(farm.rfind(':') + 1)))), listener_(NewSocket()) {
+size_t Relay::Allowance::Now() {
+  if (rate == 0) return kBuffer;
+  const auto now = std::chrono::steady_clock::now();
+  const double most = static_cast<double>(rate) * kBurst;
+  bytes = std::min(most, bytes + static_cast<double>(rate) * std::chrono::duration<double>(now - last).count());
+  last = now;
+  return std::min(kBuffer, static_cast<size_t>(bytes));
+}
+
+Relay::Relay(const std::string& farm, uint64_t bytes_per_second)
+    : farm_port_(static_cast<uint16_t>(std::stoi(farm.substr(farm.rfind(':') + 1)))),
+      rate_(bytes_per_second),
+      listener_(NewSocket(rate_ != 0)) {
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
@@ -47,7 +66,7 @@ Relay::~Relay() {
 void Relay::Accept() {
   UniqueFd client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!client || cut_) return;
-  UniqueFd farm = NewSocket();
+  UniqueFd farm = NewSocket(rate_ != 0);
   const sockaddr_in address = Loopback(farm_port_);
   if (connect(farm.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return;
   const int on = 1;
@@ -56,9 +75,12 @@ void Relay::Accept() {
 }
 
 // False: one side is done, and so is the pair.
-bool Relay::Pass(int from, int to, std::atomic<uint64_t>& count, std::vector<char>& buffer) {
-  const ssize_t got = recv(from, buffer.data(), buffer.size(), 0);
+bool Relay::Pass(int from, int to, std::atomic<uint64_t>& count, Allowance& allowance, std::vector<char>& buffer) {
+  const size_t most = allowance.Now();
+  if (most == 0) return true;
+  const ssize_t got = recv(from, buffer.data(), most, 0);
   if (got <= 0) return false;
+  allowance.bytes -= static_cast<double>(got);
   count += static_cast<uint64_t>(got);
   for (ssize_t done = 0; done < got;) {
     const ssize_t sent = send(to, buffer.data() + done, static_cast<size_t>(got - done), MSG_NOSIGNAL);
@@ -70,21 +92,22 @@ bool Relay::Pass(int from, int to, std::atomic<uint64_t>& count, std::vector<cha
 
 void Relay::Run() {
   std::vector<char> buffer(kBuffer);
+  Allowance up{.rate = rate_}, down{.rate = rate_};
   while (!stop_) {
     if (cut_) pairs_.clear();
     std::vector<pollfd> ready = {{listener_.get(), POLLIN, 0}};
     for (const Pair& pair : pairs_) {
-      ready.push_back({pair.client.get(), POLLIN, 0});
-      ready.push_back({pair.farm.get(), POLLIN, 0});
+      ready.push_back({pair.client.get(), static_cast<short>(up.Now() != 0 ? POLLIN : 0), 0});
+      ready.push_back({pair.farm.get(), static_cast<short>(down.Now() != 0 ? POLLIN : 0), 0});
     }
-    if (poll(ready.data(), ready.size(), kPauseMs) <= 0) continue;
+    if (poll(ready.data(), ready.size(), rate_ == 0 ? kPauseMs : kSlowPauseMs) <= 0) continue;
     const size_t pairs = pairs_.size();
     std::vector<bool> over(pairs, false);
     for (size_t i = 0; i < pairs; ++i) {
       const Pair& pair = pairs_[i];
-      if (ready[1 + 2 * i].revents != 0) over[i] = !Pass(pair.client.get(), pair.farm.get(), to_farm_, buffer);
+      if (ready[1 + 2 * i].revents != 0) over[i] = !Pass(pair.client.get(), pair.farm.get(), to_farm_, up, buffer);
       if (ready[2 + 2 * i].revents != 0 && !over[i])
-        over[i] = !Pass(pair.farm.get(), pair.client.get(), from_farm_, buffer);
+        over[i] = !Pass(pair.farm.get(), pair.client.get(), from_farm_, down, buffer);
     }
     for (size_t i = pairs; i-- > 0;)
       if (over[i]) pairs_.erase(pairs_.begin() + static_cast<std::ptrdiff_t>(i));

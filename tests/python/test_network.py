@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import rbc
@@ -28,6 +29,7 @@ class Network:
         self.port = self._listener.getsockname()[1]
         self._pairs, self._lock = [], threading.Lock()
         self.cut, self.frozen, self._ended = False, False, False
+        self.passed = 0
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
@@ -54,6 +56,7 @@ class Network:
     def _pass(self, end, other):
         try:
             data = end.recv(65536)
+            self.passed += len(data)
             if data:
                 other.sendall(data)
                 return
@@ -92,6 +95,23 @@ def test_after_a_cut_the_session_goes_on(network, farm):
     rjit.close()
 
 
+@pytest.mark.parametrize("compress, packed", [("on", True), ("off", False), ("auto", False)])
+def test_arrays_are_packed_on_the_way(network, compress, packed):
+    rjit = rbc.RemoteJIT("127.0.0.1", network.port, timeout=20, compress=compress)
+    x = np.arange(1 << 20, dtype="float64")
+    before = network.passed
+    there = rjit.to_device(x)
+    assert (there.get() == x).all()
+    moved = network.passed - before
+    assert moved < x.nbytes / 5 if packed else moved >= 2 * x.nbytes
+    rjit.close()
+
+
+def test_compress_is_one_of_three():
+    with pytest.raises(ValueError, match="compress is 'perhaps'; there are auto, on and off"):
+        rbc.RemoteJIT("127.0.0.1", 1, compress="perhaps")
+
+
 def test_a_silent_network_is_waited_for(network):
     rjit = rbc.RemoteJIT("127.0.0.1", network.port, timeout=20)
     f = rjit("int64(int64)")(lambda x: x + 1)
@@ -126,8 +146,6 @@ def test_waiting_leaves_other_threads_running(rjit):
 def test_ctrl_c_stops_a_map(rjit):
     import os
     import signal
-
-    import numpy as np
 
     @rjit("int64(int64)")
     def forever(x):

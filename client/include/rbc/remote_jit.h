@@ -82,6 +82,9 @@ class RBC_API RemoteJIT {
     // Large arrays that the session has had already are not sent again: their digest is. kAuto takes RBC_RECALL (on,
     // off, auto), and spares farms on this machine.
     Saving recall = Saving::kAuto;
+    // Arrays travel packed (zstd) where the farm takes that, never through a Unix socket. kAuto takes RBC_COMPRESS (on,
+    // off, auto), spares farms on this machine, and packs while the line is measured to be slow enough for it to gain.
+    Saving compress = Saving::kAuto;
     // How far a long copy to or from the farm is, in bytes; some times a second, on the thread that copies.
     std::function<void(uint64_t done, uint64_t total)> on_progress;
     // What functions print. Default: this program's standard output. On any thread that calls.

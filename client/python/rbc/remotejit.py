@@ -95,13 +95,15 @@ class RemoteJIT:
     target     where functions run unless they say otherwise
     debug      compile functions with debug information
     direct     False: share no memory with a farm on this machine; all goes over the socket
+    compress   arrays on their way to a farm on another machine: "auto" where the line is measured to be slow enough
+               for it to gain, "on", "off"; "auto" takes the environment's RBC_COMPRESS
 
     Opens no connection. Thread-safe; a forked child starts with a session of its own.
     """
 
     def __init__(self, host=_LOCALHOST, port=11530, *, unix=None, tls=None, token=None, namespace=None, timeout=None,
-                 connect_timeout=10.0, target="host", debug=False, direct=True):
-        self._settings = dict(token=token or "", namespace=namespace or "", **_tls_files(tls),
+                 connect_timeout=10.0, target="host", debug=False, direct=True, compress="auto"):
+        self._settings = dict(token=token or "", namespace=namespace or "", compress=compress, **_tls_files(tls),
                               timeout_ms=_milliseconds("timeout", timeout or 0),
                               connect_timeout_ms=_milliseconds("connect_timeout", connect_timeout), direct=bool(direct))
         self.default_target = target

@@ -30,6 +30,13 @@ RemoteJIT::Options MakeOptions(int64_t timeout_ms, int64_t connect_timeout_ms, c
   return options;
 }
 
+RemoteJIT::Saving SavingOf(const std::string& name) {
+  if (name == "auto") return RemoteJIT::Saving::kAuto;
+  if (name == "on") return RemoteJIT::Saving::kOn;
+  if (name == "off") return RemoteJIT::Saving::kOff;
+  throw nb::value_error(("compress is '" + name + "'; there are auto, on and off").c_str());
+}
+
 RemoteJIT MakeRemoteJit(const std::string& address, RemoteJIT::Options options) {
   try {
     return RemoteJIT(address, std::move(options));
@@ -109,13 +116,14 @@ void FunctionObject::Publish(const std::string& name, double expires_s) const {
 
 FarmObject::FarmObject(const std::string& address, int64_t timeout_ms, int64_t connect_timeout_ms,
                        const std::string& token, const std::string& name_space, const std::string& ca,
-                       const std::string& certificate, const std::string& key, bool direct)
+                       const std::string& certificate, const std::string& key, bool direct, const std::string& compress)
     : rjit_(MakeRemoteJit(address, [&] {
         RemoteJIT::Options options = MakeOptions(timeout_ms, connect_timeout_ms, token, name_space);
         options.ca = ca;
         options.certificate = certificate;
         options.key = key;
         options.direct = direct;
+        options.compress = SavingOf(compress);
         return options;
       }())) {}
 
@@ -220,10 +228,10 @@ void DefineFarm(nb::module_& module) {
       .def("publish", &FunctionObject::Publish, nb::arg("name"), nb::arg("expires_s") = 0.0);
   nb::class_<FarmObject>(module, "Farm")
       .def(nb::init<const std::string&, int64_t, int64_t, const std::string&, const std::string&, const std::string&,
-                    const std::string&, const std::string&, bool>(),
+                    const std::string&, const std::string&, bool, const std::string&>(),
            nb::arg("address"), nb::arg("timeout_ms") = 0, nb::arg("connect_timeout_ms") = 10'000, nb::arg("token") = "",
            nb::arg("namespace") = "", nb::arg("ca") = "", nb::arg("certificate") = "", nb::arg("key") = "",
-           nb::arg("direct") = true)
+           nb::arg("direct") = true, nb::arg("compress") = "auto")
       .def("targets", &FarmObject::Targets)
       .def("status", &FarmObject::Status)
       .def("close", &FarmObject::Close)

@@ -61,7 +61,7 @@ class FarmObject {
  public:
   FarmObject(const std::string& address, int64_t timeout_ms, int64_t connect_timeout_ms, const std::string& token,
              const std::string& name_space, const std::string& ca, const std::string& certificate,
-             const std::string& key, bool direct);
+             const std::string& key, bool direct, const std::string& compress);
   nb::list Targets() const;
   std::string Status() const;
   void Close() const;

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,8 @@ namespace rbc::server {
 namespace {
 
 using nlohmann::json;
+
+constexpr size_t kMostArrays = 64;  // of a session that are shown
 
 json Targets(const Backend& backend) {
   json out = json::array();
@@ -80,6 +83,24 @@ json Sandbox(const Backend& backend, const std::vector<WorkerStatus>& workers) {
   return out;
 }
 
+// The largest ones. Their names are their owners' alone.
+json Arrays(const Session& session, const Peer& viewer) {
+  auto all = session.data().All();
+  const auto shown = std::min(all.size(), kMostArrays);
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(shown), all.end(),
+                    [](const auto& a, const auto& b) { return a->bytes() > b->bytes(); });
+  all.resize(shown);
+  json out = json::array();
+  for (const auto& buffer : all)
+    out.push_back({{"id", buffer->id()},
+                   {"name", session.domain() == viewer.domain ? buffer->spec().name : ""},
+                   {"dtype", buffer->spec().dtype},
+                   {"shape", buffer->spec().shape},
+                   {"bytes", buffer->bytes()},
+                   {"target", buffer->device() == nullptr ? "host" : buffer->device()->target()}});
+  return out;
+}
+
 json Sessions(SessionTable& table, const Peer& viewer) {
   json out = json::array();
   for (const auto& s : table.All()) {
@@ -93,6 +114,7 @@ json Sessions(SessionTable& table, const Peer& viewer) {
                    {"workers", s->workers()},
                    {"buffers", s->data().buffers()},
                    {"data_bytes", s->data().used()},
+                   {"arrays", Arrays(*s, viewer)},
                    {"calls", s->calls()}});
   }
   return out;
@@ -124,11 +146,13 @@ json Pool(const PoolCounters& c) {
           {"queued", c.queued},           {"running", c.running}};
 }
 
-json Data(const DataTotals& totals, uint64_t limit) {
+json Data(const DataTotals& totals, const FarmConfig& config) {
   return {{"bytes", totals.bytes.load()},
           {"buffers", totals.buffers.load()},
           {"spare_bytes", totals.spare.load()},
-          {"max_bytes", limit}};
+          {"max_bytes", config.data_max_bytes},
+          {"session_bytes", config.data_session_bytes},
+          {"max_buffers", config.data_max_buffers}};
 }
 
 json Highlights(const FarmConfig& c) {
@@ -162,7 +186,7 @@ std::string StatusJson(Farm& farm, const Peer& viewer) {
                     {"connections", Connections(farm.loop_counters())},
                     {"store", Store(farm.store().counters(), farm.config().store_bytes)},
                     {"compile", Pool(farm.backend().compiles().counters())},
-                    {"data", Data(farm.session_host().data, farm.config().data_max_bytes)},
+                    {"data", Data(farm.session_host().data, farm.config())},
                     {"names", {{"published", farm.names().size()}, {"bytes", farm.names().bytes()}}},
                     {"config", Highlights(farm.config())}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -21,6 +21,7 @@ struct Arguments {
   std::string farm;
   std::string token, ca, certificate, key;  // empty: as the library chooses
   bool json = false;
+  RemoteJIT::Saving compress = RemoteJIT::Saving::kAuto;
   double timeout_s = 0;  // of the whole request, this program's own work included; 0: the farm's limits
   std::string target;    // empty: host
   std::string abi;       // empty: by the file
@@ -58,6 +59,7 @@ int Main(int argc, char** argv);
 // The commands; each returns an exit code and prints its own result.
 int Targets(const Arguments& arguments);
 int FarmStatus(const Arguments& arguments);
+int Buffers(const Arguments& arguments);
 int Compile(const Arguments& arguments);
 int Call(const Arguments& arguments);
 int Map(const Arguments& arguments);
@@ -69,6 +71,10 @@ int Launch(const Arguments& arguments);
 Result<Value> ReadArgument(const types::Type& type, const std::string& text);
 // The bytes of a .npy file of an array result. kInvalidArgument: the value is no array.
 Result<std::string> ArrayFile(const Value& value);
+
+// What the farm's status says about arrays: JSON, and that as text for people.
+Result<std::string> BuffersJson(const std::string& status);
+void PrintBuffers(const std::string& buffers);
 
 // `error: KIND: message` on stderr with diagnostics, or the error object on stdout. kFailed.
 int Fail(const Arguments& arguments, const Error& error);

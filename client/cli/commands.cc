@@ -1,4 +1,4 @@
-// The four commands.
+// The commands, but for those over arrays.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 #include <unistd.h>
@@ -178,6 +178,7 @@ RemoteJIT Connect(const Arguments& a, const Budget& budget, std::string* capture
   options.ca = a.ca;
   options.certificate = a.certificate;
   options.key = a.key;
+  options.compress = a.compress;
   options.timeout = std::chrono::milliseconds(budget.LeftMs());
   options.on_output = [captured](std::string_view text) {
     if (captured != nullptr) captured->append(text);
@@ -376,6 +377,21 @@ int FarmStatus(const Arguments& a) {
       return Fail(
           a, Error(ErrorKind::kProtocolMismatch, "the farm's status is no JSON; update the older of the two sides"));
     PrintJson(json);
+    return kOk;
+  });
+}
+
+int Buffers(const Arguments& a) {
+  return Guarded(a, [&] {
+    const Budget budget(a.timeout_s);
+    const auto status = Connect(a, budget, nullptr, nullptr).try_status();
+    if (!status) return Fail(a, status.error());
+    const auto buffers = BuffersJson(*status);
+    if (!buffers) return Fail(a, buffers.error());
+    if (a.json)
+      std::cout << *buffers << std::endl;
+    else
+      PrintBuffers(*buffers);
     return kOk;
   });
 }

@@ -233,6 +233,7 @@ int Main(int argc, char** argv) {
   AddCommand(app, a, "targets", "List the farm's targets, their processors and devices", code, &Targets);
   AddCommand(app, a, "status", "Show what the farm says about itself: sessions, workers, store, sandbox", code,
              &FarmStatus);
+  AddCommand(app, a, "buffers", "List the arrays that stay on the farm, by session, and the quotas", code, &Buffers);
   AddCompile(app, a, code);
   AddCall(app, a, code);
   AddMap(app, a, code);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
 #include "tests/harness/run_program.h"
@@ -185,6 +186,36 @@ TEST_F(Cli, ListsTargetsAndStatus) {
   EXPECT_EQ(as_json.at("targets").at(0).at("name"), "host");
   const Finished status = Rbc({"status"});
   EXPECT_EQ(json::parse(status.out).at("pid"), farm().pid()) << status.ToString();
+}
+
+TEST_F(Cli, ListsTheArraysThatStay) {
+  const RemoteJIT jit(farm().unix_address()), neighbour(farm().tcp_address());
+  const Buffer prices = jit.empty<double>({1000, 125}, {.name = "prices"});
+  const Buffer flags = jit.empty<int8_t>({7});
+  const Buffer theirs = neighbour.empty<float>({512, 1024}, {.name = "secret\x1b[2J"});
+  const Finished text = Rbc({"buffers"});
+  EXPECT_EQ(text.exit_code, 0) << text.ToString();
+  EXPECT_THAT(text.out,
+              ::testing::AllOf(HasSubstr("2 of 16384 buffers"), HasSubstr("of 4.0 GiB"),
+                               HasSubstr("prices               float64[1000, 125]            976.6 KiB  host"),
+                               HasSubstr("int8[7]                             7 B  host"),
+                               HasSubstr("float32[512, 1024]"), HasSubstr("2.0 MiB"), HasSubstr("all: 3 buffers")));
+  EXPECT_EQ(text.out.find("secret"), std::string::npos) << "a name is its own trust domain's";
+  const json all = json::parse(Rbc({"buffers", "--json"}).out);
+  EXPECT_EQ(all.at("data").at("buffers"), 3);
+  EXPECT_EQ(all.at("data").at("session_bytes"), int64_t{4} << 30);
+  ASSERT_EQ(all.at("sessions").size(), 2u) << "sessions without arrays are not listed";
+  for (const json& session : all.at("sessions")) {
+    if (session.at("buffers") == 1) {
+      EXPECT_EQ(session.at("data_bytes"), 2 << 20);
+      EXPECT_EQ(session.at("arrays").at(0).at("name"), "");
+      continue;
+    }
+    ASSERT_EQ(session.at("arrays").size(), 2u);
+    const json expected = {{"id", prices.id()},    {"name", "prices"},   {"dtype", "float64"},
+                           {"shape", {1000, 125}}, {"bytes", 1'000'000}, {"target", "host"}};
+    EXPECT_EQ(session.at("arrays").at(0), expected) << "the largest first";
+  }
 }
 
 TEST_F(Cli, CompilesToEveryForm) {

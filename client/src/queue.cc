@@ -36,6 +36,8 @@ void Queued::then(std::function<void()> callback) const {
   handle_->step->queue->Then(handle_->step, std::move(callback));
 }
 
+int Queued::fd() const { return handle_->step->queue->Descriptor(*handle_->step); }
+
 const std::string& QueuedArray::dtype() const { return handle_->step->dtype; }
 
 Result<Buffer> QueuedArray::try_get() const {

@@ -129,6 +129,16 @@ void QueueState::Then(const std::shared_ptr<QueuedState>& step, std::function<vo
   if (send) Flush();
 }
 
+int QueueState::Descriptor(QueuedState& step) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!step.event.is_open() && step.event.Open() && step.done) step.event.Signal();
+    if (step.done) return step.event.fd();
+  }
+  Flush();
+  return step.event.fd();
+}
+
 bool QueueState::Cancel(QueuedState& step) {
   const std::lock_guard lock(mutex_);
   if (step.sent || step.done) return false;
@@ -367,6 +377,7 @@ void QueueState::End(const Steps& steps) {
     const std::lock_guard lock(mutex_);
     for (const auto& step : steps) {
       step->done = true;
+      if (step->event.is_open()) step->event.Signal();
       for (auto& callback : step->callbacks) callbacks.push_back(std::move(callback));
       step->callbacks.clear();
     }

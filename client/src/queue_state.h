@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/platform.h"
 #include "client/src/choose.h"
 #include "rbc/queue.h"
 
@@ -49,6 +50,7 @@ struct QueuedState {
   CallResult call;
   ArrayTimes times;
   std::vector<std::function<void()>> callbacks;
+  platform::Event event;  // opened when it is asked for
 
   bool MakesArray() const { return !request.__isset.call && !request.__isset.launch; }
   bool Failed() const { return error.has_value() || array.status != 0; }
@@ -82,6 +84,7 @@ class QueueState : public std::enable_shared_from_this<QueueState> {
   bool Cancel(QueuedState& step);
   // `send`: what is queued goes now.
   void Then(const std::shared_ptr<QueuedState>& step, std::function<void()> callback, bool send = true);
+  int Descriptor(QueuedState& step);
   // Steps queued from here on are asked where their time goes.
   void Profile(bool on) { profile_ = on; }
 

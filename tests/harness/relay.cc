@@ -63,6 +63,11 @@ Relay::~Relay() {
   thread_.join();
 }
 
+void Relay::Break() {
+  break_ = true;
+  while (break_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
 void Relay::Accept() {
   UniqueFd client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!client || cut_) return;
@@ -94,7 +99,8 @@ void Relay::Run() {
   std::vector<char> buffer(kBuffer);
   Allowance up{.rate = rate_}, down{.rate = rate_};
   while (!stop_) {
-    if (cut_) pairs_.clear();
+    if (cut_ || break_) pairs_.clear();
+    break_ = false;
     std::vector<pollfd> ready = {{listener_.get(), POLLIN, 0}};
     for (const Pair& pair : pairs_) {
       ready.push_back({pair.client.get(), static_cast<short>(up.Now() != 0 ? POLLIN : 0), 0});

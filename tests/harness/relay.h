@@ -30,6 +30,8 @@ class Relay {
   uint64_t from_farm() const { return from_farm_; }
   // Breaks all connections, and those that come, until it is mended.
   void Cut() { cut_ = true; }
+  // Breaks all connections that there are. New ones are taken at once.
+  void Break();
   void Mend() { cut_ = false; }
 
  private:
@@ -53,7 +55,7 @@ class Relay {
   UniqueFd listener_;
   std::vector<Pair> pairs_;
   std::atomic<uint64_t> to_farm_{0}, from_farm_{0};
-  std::atomic<bool> cut_{false}, stop_{false};
+  std::atomic<bool> cut_{false}, break_{false}, stop_{false};
   std::thread thread_;
 };
 

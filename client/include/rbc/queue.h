@@ -38,6 +38,9 @@ class RBC_API Queued {
   bool cancel() const;
   // On a thread of the library once it is over; at once, here, if it is. Sends what is queued.
   void then(std::function<void()> callback) const;
+  // For poll and epoll: readable once it is over. Belongs to the step; -1: no descriptor could be had. Sends what is
+  // queued.
+  int fd() const;
 
  protected:
   friend class Queue;

@@ -161,7 +161,7 @@ struct Artifact {
   std::string constructors;         // symbol of void() that runs the module's static constructors in order, or ""
   std::string destructors;
   bool stateful = false;    // has writable globals that survive a call
-  bool repeatable = false;  // a call may be repeated: no writable global, no pointer argument, no outside effects
+  bool repeatable = false;  // a call may be repeated: no writable global, writes into no argument, no outside effects
   std::vector<Diagnostic> warnings;
   std::vector<std::pair<std::string, uint32_t>> timings_us;  // phase, microseconds; the phases of one compile in order
 };

@@ -156,9 +156,9 @@ types::Buffer detail::Inside::ArrayOf(const Buffer& buffer, std::vector<int64_t>
   return out;
 }
 
-Expected<Buffer> detail::Inside::Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made) {
+Expected<Buffer> detail::Inside::Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made, uint64_t ends) {
   RBC_RETURN_IF_ERROR(CheckInfo(made.info));
-  return Buffer(std::make_shared<BufferState>(core, std::move(made)));
+  return Buffer(std::make_shared<BufferState>(core, std::move(made), ends));
 }
 
 Buffer::Buffer(std::shared_ptr<detail::BufferState> state) : state_(std::move(state)) {
@@ -317,7 +317,7 @@ Result<Buffer> detail::Inside::MakeBuffer(const std::shared_ptr<Core>& core, con
   // A farm of before 1.3 knows no devices here.
   if (spec.target != owned.info.target)
     return Error(ErrorKind::kUnsupported, fmt::format("this farm keeps no arrays on target \"{}\"", spec.target));
-  return Adopt(core, std::move(owned));
+  return Adopt(core, std::move(owned), core->farm->Ends());
 }
 
 Result<Buffer> RemoteJIT::try_empty(std::string dtype, std::vector<int64_t> shape, BufferOptions options) const {

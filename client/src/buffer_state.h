@@ -12,25 +12,37 @@ namespace rbc::detail {
 
 // Freed on the farm with the last handle.
 struct BufferState {
-  BufferState(std::shared_ptr<Core> shared, client::OwnedBuffer made)
-      : core(std::move(shared)), owned(std::move(made)) {}
+  // `ends` of workers that cannot have taken it along.
+  BufferState(std::shared_ptr<Core> shared, client::OwnedBuffer made, uint64_t ends)
+      : core(std::move(shared)), owned(std::move(made)), ends_(ends) {}
   ~BufferState() {
     if (!freed) core->farm->FreeBuffer(owned.epoch, owned.info.id);
   }
   BufferState(const BufferState&) = delete;
   BufferState& operator=(const BufferState&) = delete;
 
-  // kBufferLost: its bytes may be another buffer's by now, or nobody's.
+  // kBufferLost: its bytes may be another buffer's by now, or nobody's. Asks the farm where a worker may have ended
+  // since, as what that was writing into is lost.
   Status CheckAlive() const {
     if (freed || !core->farm->IsCurrent(owned.epoch))
       return {ErrorKind::kBufferLost,
               "buffer " + std::to_string(owned.info.id) + " was freed, or went with its session; make it anew"};
+    const uint64_t ends = core->farm->Ends();
+    if (ends_ == ends) return {};
+    RBC_RETURN_IF_ERROR(core->farm->AskIn(owned.epoch, core->DeadlineOf(0), [this](wire::FarmClient& client) {
+      wire::BufferInfo info;
+      client.buffer_info(info, owned.info.id);
+    }));
+    ends_ = ends;
     return {};
   }
 
   const std::shared_ptr<Core> core;
   const client::OwnedBuffer owned;
   std::atomic<bool> freed{false};
+
+ private:
+  mutable std::atomic<uint64_t> ends_;
 };
 
 }  // namespace rbc::detail

@@ -130,7 +130,8 @@ struct Inside {
   // How a request names it.
   static wire::ArrayRef RefTo(const Buffer& buffer);
   // A buffer that the farm says it has made. kProtocolMismatch: lengths that do not fit.
-  static Expected<Buffer> Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made);
+  // `ends` of workers that cannot have taken it along.
+  static Expected<Buffer> Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made, uint64_t ends);
   static QueueState& StateOf(const Queue& queue);
   static const std::shared_ptr<QueuedState>& StateOf(const Queued& step);
 };

@@ -328,7 +328,7 @@ void QueueState::TakeArray(QueuedState& step, wire::ArrayReply& reply, const cli
   if (step.writes) {
     step.buffer = step.out;
   } else if (reply.__isset.kept) {
-    auto buffer = Inside::Adopt(core_, {chain.epoch, std::move(reply.kept), chain.arena});
+    auto buffer = Inside::Adopt(core_, {chain.epoch, std::move(reply.kept), chain.arena}, 0);
     if (buffer && out.status == 0)
       step.buffer = *std::move(buffer);
     else if (!buffer)

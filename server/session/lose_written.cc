@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "types/array.h"
 #include "types/frame.h"
 #include "worker/data_arena.h"
 #include "worker/launch_frame.h"
@@ -40,6 +41,28 @@ Places PlacesOf(std::string_view frame) {
   return out;
 }
 
+std::string WhyLost(const FunctionDeclaration& function, const Error& why) {
+  return fmt::format("it was being written by '{}' when that ended ({})", function.symbol, Name(why.kind));
+}
+
+// Of a function over arrays. A repeatable module writes into no argument; of others nobody knows into which.
+void LoseArguments(const worker::CallView& call, const SessionModule& module, uint32_t index, const Error& why,
+                   SessionData& data) {
+  if (module.info->repeatable) return;
+  const auto& function = module.info->functions[index].declaration;
+  const auto type = types::Type::Parse(function.signature);
+  const auto layout = type ? types::FrameLayout::Make(*type) : Expected<types::FrameLayout>(type.error());
+  if (!layout) return;
+  for (const types::FrameSlot& slot : layout->slots()) {
+    if (slot.op != types::SlotOp::kArray || uint64_t{slot.offset} + slot.size > call.frame.size()) continue;
+    const auto array = types::LoadFrameArray(call.frame.data() + slot.offset, slot.type.rank());
+    const auto extent = types::ExtentOf(array.shape, array.strides, slot.element_size);
+    if ((array.where & worker::kInDataArena) == 0 || !extent || extent->elements == 0) continue;
+    // Wraps where the frame lies, and then is the place of no buffer.
+    data.LoseAt((array.where & ~worker::kInDataArena) + static_cast<uint64_t>(extent->low), WhyLost(function, why));
+  }
+}
+
 }  // namespace
 
 bool NamesPlaces(const worker::CallView& call, const SessionModule& module) {
@@ -56,15 +79,14 @@ bool MayHaveWritten(const Error& error) {
 
 void LoseWritten(const worker::CallView& call, const SessionModule& module, uint32_t index, const Error& why,
                  SessionData& data) {
-  if (module.info->options.entry == EntryKind::kCall) return;
+  if (module.info->options.entry == EntryKind::kCall) return LoseArguments(call, module, index, why, data);
   const auto& function = module.info->functions[index].declaration;
   Places places = PlacesOf(call.frame);
   if (places.masked && !places.operands.empty()) places.operands.pop_back();
   if (places.operands.empty() || !HasResult(function)) return;
   const uint64_t result = places.operands.back();
   if ((result & worker::kInDataArena) == 0) return;
-  data.LoseAt(result & ~worker::kInDataArena,
-              fmt::format("it was being written by '{}' when that ended ({})", function.symbol, Name(why.kind)));
+  data.LoseAt(result & ~worker::kInDataArena, WhyLost(function, why));
 }
 
 }  // namespace rbc::server

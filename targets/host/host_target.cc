@@ -175,8 +175,15 @@ class Compilation {
     tools_.optimizer.Run(*module_, progress_, loops);
     if (IsBulk()) FinishBulk(inline_maths);
     artifact_.stateful = ir::HasWritableGlobals(*module_);
-    artifact_.repeatable = !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, library_);
+    artifact_.repeatable = !artifact_.stateful && ir::CallsOnlyPureFunctions(*module_, library_) &&
+                           !(has_pointers_ && MayWriteArguments());
     return Refused();
+  }
+
+  bool MayWriteArguments() const {
+    std::vector<std::string> entries;
+    for (const auto& entry : artifact_.entries) entries.push_back(entry.symbol);
+    return ir::WritesIntoArguments(*module_, entries);
   }
 
   Status Emit() {

@@ -34,6 +34,71 @@ TEST(Host, CompilesLoadsAndCalls) {
   }
 }
 
+// Where anything that a call was given may be written to, it is not repeated, and what it was given is lost with its
+// worker.
+TEST(Host, TellsWhatWritesIntoItsArguments) {
+  constexpr char kIr[] = R"(
+declare ptr @memset(ptr, i32, i64)
+declare i64 @strlen(ptr)
+define double @first(ptr %x, i64 %n) {
+  %at = getelementptr double, ptr %x, i64 %n
+  %last = getelementptr double, ptr %at, i64 -1
+  %a = load volatile double, ptr %x
+  %b = load double, ptr %last
+  %s = fadd double %a, %b
+  ret double %s
+}
+define i64 @length(ptr %text) {
+  %n = call i64 @strlen(ptr %text)
+  ret i64 %n
+}
+define double @scratch(ptr %x, i64 %n) {
+  %room = alloca [64 x double]
+  %i = and i64 %n, 63
+  %at = getelementptr double, ptr %room, i64 %i
+  %a = load double, ptr %x
+  store volatile double %a, ptr %at
+  %b = load volatile double, ptr %room
+  ret double %b
+}
+define void @store(ptr %x, i64 %n) {
+  store double 1.0, ptr %x
+  ret void
+}
+define void @clear(ptr %x, i64 %n) {
+  %r = call ptr @memset(ptr %x, i32 0, i64 %n)
+  ret void
+}
+define void @add(ptr %x, i64 %n) {
+  %r = atomicrmw add ptr %x, i64 1 seq_cst
+  ret void
+}
+define internal void @helper(ptr %x) noinline {
+  store double 2.0, ptr %x
+  ret void
+}
+define void @by_helper(ptr %x, i64 %n) {
+  call void @helper(ptr %x)
+  ret void
+}
+)";
+  for (uint8_t level : {0, 2}) {
+    CompileOptions options;
+    options.opt_level = level;
+    const auto repeatable = [&](const std::string& name, const std::string& signature) {
+      auto artifact = Compile(kIr, {{name, signature}}, options);
+      EXPECT_TRUE(artifact) << (artifact ? "" : artifact.error().message);
+      return artifact && artifact->repeatable;
+    };
+    EXPECT_TRUE(repeatable("first", "float64(float64[::1])"));
+    EXPECT_TRUE(repeatable("length", "int64(string)"));
+    EXPECT_TRUE(repeatable("scratch", "float64(float64[::1])"));
+    for (const char* name : {"store", "clear", "by_helper"})
+      EXPECT_FALSE(repeatable(name, "void(float64[::1])")) << name;
+    EXPECT_FALSE(repeatable("add", "void(int64[::1])"));
+  }
+}
+
 TEST(Host, RefusesASignatureThatTheFunctionDoesNotHave) {
   auto artifact = Compile(kAdd, {{"add", "float64(float64, int64)"}});
   ASSERT_FALSE(artifact);

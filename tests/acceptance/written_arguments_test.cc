@@ -1,0 +1,166 @@
+// Arrays that a function was given when its worker died: what it may have been writing is lost by name, on every way of
+// calls; what it only reads is as it was.
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <thread>
+
+#include "rbc/rbc.h"
+#include "tests/harness/farm_test.h"
+
+namespace rbc::harness {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Numbers = std::vector<double>;
+
+constexpr int kTimes = 40;  // enough for a ring or a lent connection
+
+constexpr char kCode[] = R"(
+void twice(const double *x, long n, double *out, long m) {
+  for (long i = 0; i < n; i++) {
+    out[i] = 2 * x[i];
+    if (x[i] == -1) *(volatile int *)8 = 1;
+    while (x[i] == -2) out[i] = x[i];
+  }
+}
+double sum(const double *x, long n) {
+  double sum = 0;
+  for (long i = 0; i < n; i++) sum += x[i];
+  if (sum < 0) __builtin_trap();
+  return sum;
+}
+)";
+
+enum class Way { kRing, kUnix, kTcp };
+std::string NameOf(const ::testing::TestParamInfo<Way>& info) {
+  return info.param == Way::kRing ? "Ring" : info.param == Way::kUnix ? "Unix" : "Tcp";
+}
+
+Numbers Counting() {
+  Numbers out(1000);
+  std::iota(out.begin(), out.end(), 0.0);
+  return out;
+}
+
+Error ErrorOf(const Result<void>& result) { return result ? Error(ErrorKind::kInternal, "no error") : result.error(); }
+
+class WrittenArguments : public FarmTest, public ::testing::WithParamInterface<Way> {
+ protected:
+  void SetUp() override {
+    FarmTest::SetUp();
+    RemoteJIT::Options options;
+    options.direct = GetParam() == Way::kRing;
+    jit_.emplace(GetParam() == Way::kTcp ? farm().tcp_address() : farm().unix_address(), options);
+    x_ = jit_->to_device(Counting(), {.name = "prices"});
+    out_ = jit_->to_device(Counting(), {.name = "result"});
+    spare_ = jit_->to_device(Counting(), {.name = "spare"});
+  }
+  void TearDown() override {
+    x_.reset(), out_.reset(), spare_.reset(), jit_.reset();
+    FarmTest::TearDown();
+  }
+  Caller Twice() const { return jit_->function(Source::C(kCode), "twice", {"void(float64[::1], float64[::1])"}); }
+  Caller Sum() const { return jit_->function(Source::C(kCode), "sum", {"float64(float64[::1])"}); }
+  // Runs until it has taken the short way for long.
+  void Warm(const Caller& twice) const {
+    for (int i = 0; i < kTimes; ++i) twice(*x_, *out_);
+    EXPECT_EQ(out_->to_host<double>()[7], 14);
+  }
+  template <typename F>
+  static Error Thrown(F&& action) {
+    try {
+      action();
+    } catch (const Exception& exception) {
+      return exception.error();
+    }
+    return {ErrorKind::kInternal, "nothing was thrown"};
+  }
+  void ExpectLost(const Buffer& buffer, const std::string& name, const std::string& why) const {
+    Numbers copy(1000);
+    for (const Error& error : {ErrorOf(buffer.try_copy_to(copy.data(), 8000)),
+                               ErrorOf(buffer.try_copy_from(copy.data(), 8000)), Thrown([&] { Sum()(buffer); })}) {
+      EXPECT_EQ(error.kind, ErrorKind::kBufferLost) << error.message;
+      EXPECT_THAT(error.message, AllOf(HasSubstr("\"" + name + "\""), HasSubstr("'twice'"), HasSubstr(why)));
+    }
+  }
+
+  std::optional<RemoteJIT> jit_;
+  std::optional<Buffer> x_, out_, spare_;
+};
+
+TEST_P(WrittenArguments, AreLostByNameAfterACrash) {
+  const Caller twice = Twice();
+  Warm(twice);
+  x_->slice(0, 500, 501).copy_from(Numbers{-1});
+  const Error died = Thrown([&] { twice(*x_, *out_); });
+  EXPECT_EQ(died.kind, ErrorKind::kRemoteCrash) << died.message;
+  ExpectLost(*out_, "result", "RemoteCrash");
+  ExpectLost(*x_, "prices", "RemoteCrash");
+  EXPECT_TRUE(spare_->to_host<double>() == Counting()) << "the call did not have it";
+  EXPECT_EQ(jit_->buffers().size(), 1u);
+  const Buffer x = jit_->to_device(Counting());
+  twice(x, *spare_);
+  EXPECT_EQ(spare_->to_host<double>()[7], 14);
+}
+
+// The first call, of which the daemon sees all; a view loses what it is of.
+TEST_P(WrittenArguments, AViewLosesItsArray) {
+  x_->slice(0, 3, 4).copy_from(Numbers{-1});
+  const Error died = Thrown([&] { Twice()(x_->slice(0, 0, 10), out_->slice(0, 990, 1000)); });
+  EXPECT_EQ(died.kind, ErrorKind::kRemoteCrash) << died.message;
+  ExpectLost(*out_, "result", "RemoteCrash");
+}
+
+TEST_P(WrittenArguments, AreLostAtADeadline) {
+  const Caller twice = Twice();
+  Warm(twice);
+  x_->slice(0, 500, 501).copy_from(Numbers{-2});
+  const Error late = Thrown([&] { twice.with_timeout(milliseconds(600))(*x_, *out_); });
+  EXPECT_EQ(late.kind, ErrorKind::kDeadlineExceeded) << late.message;
+  ExpectLost(*out_, "result", "DeadlineExceeded");
+}
+
+TEST_P(WrittenArguments, WhatIsOnlyReadStays) {
+  const Caller sum = Sum();
+  for (int i = 0; i < kTimes; ++i) EXPECT_EQ(sum(*x_).as<double>(), 499'500);
+  x_->slice(0, 0, 1).copy_from(Numbers{-1e9});
+  const Error died = Thrown([&] { sum(*x_); });
+  EXPECT_EQ(died.kind, ErrorKind::kRemoteCrash) << died.message;
+  EXPECT_EQ(x_->to_host<double>()[7], 7);
+  EXPECT_EQ(jit_->buffers().size(), 3u);
+}
+
+// Of two calls at once each loses its own: one that ends the worker, and one that is in its way.
+TEST_P(WrittenArguments, OfCallsThatRanBesideToo) {
+  const Caller twice = Twice();
+  Warm(twice);
+  const Buffer y = jit_->to_device(Numbers{1, -2}, {.name = "beside"}), z = jit_->to_device(Numbers{0, 0});
+  std::thread beside([&] {
+    const Error died = Thrown([&] { twice(y, z); });
+    EXPECT_EQ(died.kind, ErrorKind::kWorkerLost) << died.message;
+  });
+  EXPECT_TRUE(WaitUntil(milliseconds(10'000), [&] {
+    const auto workers = farm().StatusJson().at("workers");
+    for (const auto& worker : workers)
+      if (worker.at("role") == "execute" && worker.at("state") == "busy") return true;
+    return false;
+  }));
+  x_->slice(0, 500, 501).copy_from(Numbers{-1});
+  EXPECT_EQ(Thrown([&] { twice(*x_, *out_); }).kind, ErrorKind::kRemoteCrash);
+  beside.join();
+  ExpectLost(*out_, "result", "RemoteCrash");
+  Numbers two(2);
+  const Error lost = ErrorOf(y.try_copy_to(two.data(), 16));
+  EXPECT_EQ(lost.kind, ErrorKind::kBufferLost) << lost.message;
+  EXPECT_THAT(lost.message, HasSubstr("\"beside\""));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, WrittenArguments, ::testing::Values(Way::kRing, Way::kUnix, Way::kTcp), NameOf);
+
+}  // namespace
+}  // namespace rbc::harness

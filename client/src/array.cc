@@ -25,24 +25,34 @@ using detail::Choose;
 using detail::ChooseCombining;
 using detail::Chosen;
 
+// A second run would read what the first one has written.
+bool ReadsItsResult(const wire::ArrayRef& into, std::span<const wire::ArrayRef> inputs) {
+  return into.__isset.buffer && std::any_of(inputs.begin(), inputs.end(), [&](const wire::ArrayRef& input) {
+           return input.__isset.buffer && input.buffer == into.buffer;
+         });
+}
+bool ReadsItsResult(const wire::ArrayMapRequest& request) {
+  return ReadsItsResult(request.into, request.inputs) || ReadsItsResult(request.into, {&request.where, 1});
+}
+bool ReadsItsResult(const auto& request) { return ReadsItsResult(request.into, {&request.input, 1}); }
+
 template <typename Request>
 Result<wire::ArrayReply> Ask(const detail::CallerState& state, const Chosen& chosen, int64_t timeout_ms,
                              Request& request, void (wire::FarmClient::*method)(wire::ArrayReply&, const Request&),
                              uint64_t* epoch = nullptr) {
   bool is_explicit = false;
   const client::Deadline deadline = state.core->DeadlineOf(timeout_ms, &is_explicit);
-  return state.core->farm->AskLoaded(*chosen.prepared->module, deadline,
-                                     [&](wire::FarmClient& client, const client::Loaded& loaded) {
-                                       request.function_id = loaded.reply->functions[chosen.declared].function_id;
-                                       request.request_id = state.core->farm->NextRequestId();
-                                       client::ThisWaiting().request_id = request.request_id;
-                                       if (epoch != nullptr) *epoch = loaded.epoch;
-                                       if (is_explicit)
-                                         request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
-                                       wire::ArrayReply answer;
-                                       (client.*method)(answer, request);
-                                       return answer;
-                                     });
+  const auto ask = [&](wire::FarmClient& client, const client::Loaded& loaded) {
+    request.function_id = loaded.reply->functions[chosen.declared].function_id;
+    request.request_id = state.core->farm->NextRequestId();
+    client::ThisWaiting().request_id = request.request_id;
+    if (epoch != nullptr) *epoch = loaded.epoch;
+    if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
+    wire::ArrayReply answer;
+    (client.*method)(answer, request);
+    return answer;
+  };
+  return state.core->farm->AskLoaded(*chosen.prepared->module, deadline, ask, ReadsItsResult(request));
 }
 
 bool IsEmpty(const CheckedArray& array) {

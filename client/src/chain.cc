@@ -37,8 +37,42 @@ bool IsForgotten(const wire::ChainOutcome& outcome) {
 
 }  // namespace
 
-Expected<ChainReply> Farm::RunChain(std::vector<ChainPart>& parts, const Deadline& deadline, bool explicit_deadline,
-                                    std::atomic<int64_t>* request_id) {
+Expected<bool> Farm::FillChain(const std::vector<ChainPart>& parts, Lease& lease, const Deadline& deadline,
+                               wire::ChainRequest* request) {
+  bool repeatable = true;
+  std::map<Module*, Loaded> loaded;
+  for (const ChainPart& part : parts) {
+    Loaded& module = loaded[part.module];
+    if (module.epoch != lease->epoch) {
+      const std::lock_guard lock(mutex_);
+      module = part.module->loaded_;
+    }
+    if (module.epoch != lease->epoch) {
+      RBC_ASSIGN_OR_RETURN(module, LoadOver(*part.module, lease, deadline));
+    }
+    wire::ChainStep& step = request->steps.emplace_back(part.step);
+    SetFunction(step, module.reply->functions[part.declared].function_id);
+    repeatable &= module.repeatable && !WritesInto(step);
+  }
+  return repeatable;
+}
+
+Farm::Failed Farm::AfterChain(Error error, const Lease& lease, uint64_t epoch, bool repeatable) {
+  NoteEnd(error);
+  const bool reached = lease->sent();
+  const bool refused = error.kind == ErrorKind::kUnknownSession;
+  if (refused) ForgetSession(epoch);
+  const bool lost = error.kind == ErrorKind::kConnectionLost && lease->broken();
+  const bool again = refused || (lost && (!reached || repeatable));
+  if (reached && !refused && lease->broken()) {
+    error.may_have_run = true;
+    error.retry_safe = false;
+  }
+  return {std::move(error), again};
+}
+
+Expected<ChainReply> Farm::RunChain(const std::vector<ChainPart>& parts, const Deadline& deadline,
+                                    bool explicit_deadline, std::atomic<int64_t>* request_id) {
   const bool keeps = std::any_of(parts.begin(), parts.end(), [](const ChainPart& part) { return Keeps(part.step); });
   for (int attempt = 0;; ++attempt) {
     const bool last = attempt + 1 >= kMostLoads;
@@ -53,29 +87,9 @@ Expected<ChainReply> Farm::RunChain(std::vector<ChainPart>& parts, const Deadlin
     }
     wire::ChainRequest request;
     request.request_id = NextRequestId();
-    bool repeatable = true;
-    std::map<Module*, Loaded> loaded;
-    Status ready;
-    for (ChainPart& part : parts) {
-      Loaded& module = loaded[part.module];
-      if (module.epoch != lease->epoch) {
-        const std::lock_guard lock(mutex_);
-        module = part.module->loaded_;
-      }
-      if (module.epoch != lease->epoch) {
-        auto made = LoadOver(*part.module, lease, deadline);
-        if (!made) {
-          ready = std::move(made).error();
-          break;
-        }
-        module = *std::move(made);
-      }
-      SetFunction(part.step, module.reply->functions[part.declared].function_id);
-      repeatable &= module.repeatable && !WritesInto(part.step);
-      request.steps.push_back(part.step);
-    }
-    if (!ready && MayRepeat(ready.error(), lease, attempt)) continue;
-    if (!ready) return std::move(ready).error();
+    const auto repeatable = FillChain(parts, lease, deadline, &request);
+    if (!repeatable && MayRepeat(repeatable.error(), lease, attempt)) continue;
+    if (!repeatable) return repeatable.error();
     if (explicit_deadline) request.__set_deadline_ms(TellFarm(deadline));
     if (request_id != nullptr) request_id->store(request.request_id, std::memory_order_release);
     ThisWaiting().request_id = request.request_id;
@@ -85,18 +99,9 @@ Expected<ChainReply> Farm::RunChain(std::vector<ChainPart>& parts, const Deadlin
       return reply;
     });
     if (!outcomes) {
-      Error error = std::move(outcomes).error();
-      NoteEnd(error);
-      const bool reached = lease->sent();
-      const bool refused = error.kind == ErrorKind::kUnknownSession;
-      if (refused) ForgetSession(out.epoch);
-      const bool lost = error.kind == ErrorKind::kConnectionLost && lease->broken();
-      if (!last && (refused || (lost && (!reached || repeatable)))) continue;
-      if (reached && !refused && lease->broken()) {
-        error.may_have_run = true;
-        error.retry_safe = false;
-      }
-      return error;
+      Failed failed = AfterChain(std::move(outcomes).error(), lease, out.epoch, *repeatable);
+      if (failed.again && !last) continue;
+      return std::move(failed.error);
     }
     for (const wire::ChainOutcome& outcome : *outcomes)
       if (outcome.__isset.error) NoteEnd(FromWire(outcome.error));

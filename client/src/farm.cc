@@ -32,8 +32,8 @@ constexpr auto kSurelyAlive = std::chrono::milliseconds(1);
 constexpr int64_t kReconnectMs = 1000;
 // IR larger than this is sent only after the farm has said that it does not know it.
 constexpr size_t kAskFirst = 16 * 1024;
-constexpr int64_t kUnloadMs = 1000;
-constexpr size_t kMostUnloads = 4096;
+constexpr int64_t kReleaseMs = 1000;
+constexpr size_t kMostReleases = 1 << 16;  // of a kind
 
 int64_t RandomStart() {
   std::random_device random;
@@ -308,8 +308,7 @@ Expected<Farm::Lease> Farm::SayHello(const Deadline& deadline) {
   const std::lock_guard lock(mutex_);
   connection->epoch = ++state_->epoch;
   state_->session = std::make_shared<const wire::HelloReply>(std::move(*reply));
-  state_->unloads.clear();
-  state_->frees.clear();
+  state_->releases = {};
   state_->arena = nullptr;
   state_->asked_arena = false;
   return Lease(this, std::move(connection));
@@ -408,7 +407,7 @@ void Farm::Close() {
     }
   }
   if (connection) {
-    (void)connection->Ask(Deadline::AfterMs(kUnloadMs), [](wire::FarmClient& client) { client.bye(); });
+    (void)connection->Ask(Deadline::AfterMs(kReleaseMs), [](wire::FarmClient& client) { client.bye(); });
     Drop(std::move(connection));
   }
   ForgetSession(epoch);
@@ -515,7 +514,7 @@ Expected<wire::CompileReply> Farm::Compile(const Module& module, Connection& con
 }
 
 Expected<Loaded> Farm::LoadOver(Module& module, Lease& lease, const Deadline& deadline) {
-  FlushUnloads(lease);
+  FlushReleases(lease);
   RBC_ASSIGN_OR_RETURN(wire::CompileReply reply, Compile(module, *lease.operator->(), deadline));
   if (reply.functions.size() != module.declarations_.size())
     return Error(ErrorKind::kProtocolMismatch,
@@ -542,35 +541,48 @@ Expected<Loaded> Farm::Load(Module& module, const Deadline& deadline, bool again
   }
 }
 
-// From the last owner's thread, which must not wait for long: at once if a connection is idle, else with the next load.
 void Farm::Unload(Module& module) {
-  std::unique_ptr<Connection> connection;
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto known = modules_.find(module.handle_); known != modules_.end() && known->second.expired())
-      modules_.erase(known);
-    if (module.loaded_.epoch == 0 || module.loaded_.epoch != state_->epoch || !state_->session) return;
-    if (state_->unloads.size() < kMostUnloads) state_->unloads.push_back(module.loaded_.module_id);
-    if (state_->idle.empty()) return;
-    connection = std::move(state_->idle.back());
-    state_->idle.pop_back();
-  }
-  Lease lease(this, std::move(connection));
-  FlushUnloads(lease);
+  std::unique_lock lock(mutex_);
+  if (const auto known = modules_.find(module.handle_); known != modules_.end() && known->second.expired())
+    modules_.erase(known);
+  Release(std::move(lock), &Releases::modules, module.loaded_.epoch, module.loaded_.module_id);
 }
 
-void Farm::FlushUnloads(Lease& lease) {
-  std::vector<int64_t> unloads;
+void Farm::FreeBuffer(uint64_t epoch, int64_t id) {
+  std::unique_lock lock(mutex_);
+  if (epoch == state_->epoch) state_->trusted.erase(id);
+  Release(std::move(lock), &Releases::buffers, epoch, id);
+}
+
+void Farm::Release(std::unique_lock<std::mutex> lock, std::vector<int64_t> Releases::*kind, uint64_t epoch,
+                   int64_t id) {
+  if (epoch == 0 || epoch != state_->epoch || !state_->session) return;
+  std::vector<int64_t>& waiting = state_->releases.*kind;
+  if (waiting.size() < kMostReleases) waiting.push_back(id);
+  if (state_->idle.empty()) return;
+  std::unique_ptr<Connection> connection = std::move(state_->idle.back());
+  state_->idle.pop_back();
+  lock.unlock();
+  Lease lease(this, std::move(connection));
+  FlushReleases(lease);
+}
+
+void Farm::FlushReleases(Lease& lease) {
+  Releases releases;
   {
     const std::lock_guard lock(mutex_);
     if (lease->epoch != state_->epoch) return;
-    unloads.swap(state_->unloads);
+    std::swap(releases, state_->releases);
   }
-  const Deadline deadline = Deadline::AfterMs(kUnloadMs);
-  for (const int64_t id : unloads) {
-    if (lease->broken()) return;  // the session's end releases the rest
-    (void)lease->Ask(deadline, [id](wire::FarmClient& client) { client.unload(id); });
-  }
+  const Deadline deadline = Deadline::AfterMs(kReleaseMs);
+  const auto tell = [&](const std::vector<int64_t>& ids, void (wire::FarmClient::*release)(int64_t)) {
+    for (const int64_t id : ids) {
+      if (lease->broken()) return;  // the session's end releases the rest
+      (void)lease->Ask(deadline, [&](wire::FarmClient& client) { (client.*release)(id); });
+    }
+  };
+  tell(releases.modules, &wire::FarmClient::unload);
+  tell(releases.buffers, &wire::FarmClient::buffer_free);
 }
 
 // ---- calls -----------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
 
   // Runs the steps as one request, with an outcome each; loads what is not loaded. At most once, as a batch: if the
   // answer is lost, all of it may have run. `request_id` as of Call.
-  Expected<ChainReply> RunChain(std::vector<ChainPart>& parts, const Deadline& deadline, bool explicit_deadline,
+  Expected<ChainReply> RunChain(const std::vector<ChainPart>& parts, const Deadline& deadline, bool explicit_deadline,
                                 std::atomic<int64_t>* request_id);
 
   // Sends a request that may be repeated: over a fresh connection if one breaks, in a new session if the old one is
@@ -164,9 +164,10 @@ class Farm : public std::enable_shared_from_this<Farm> {
     }
   }
 
-  // Sends a request about `module`, loaded where needed: `request(client, loaded)`. At most once, as Call.
+  // Sends a request about `module`, loaded where needed: `request(client, loaded)`. At most once, as Call; where `once`
+  // also of repeatable modules.
   template <typename F>
-  auto AskLoaded(Module& module, const Deadline& deadline, F&& request)
+  auto AskLoaded(Module& module, const Deadline& deadline, F&& request, bool once = false)
       -> Expected<std::invoke_result_t<F, wire::FarmClient&, const Loaded&>> {
     for (int attempt = 0;; ++attempt) {
       const bool last = attempt + 1 >= kMostLoads;
@@ -187,7 +188,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
       if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
       if ((error.kind == ErrorKind::kUnknownModule || error.kind == ErrorKind::kUnknownSession) && !last) continue;
       if (!lease->broken() || error.kind != ErrorKind::kConnectionLost) return reply;
-      if ((!lease->sent() || loaded.repeatable) && !last) continue;
+      if ((!lease->sent() || (loaded.repeatable && !once)) && !last) continue;
       if (lease->sent()) {
         error.may_have_run = true;
         error.retry_safe = false;
@@ -263,15 +264,18 @@ class Farm : public std::enable_shared_from_this<Farm> {
   friend class Lease;
   friend struct ForkHandlers;
 
+  // Ids that the farm is to hear of when a connection is at hand.
+  struct Releases {
+    std::vector<int64_t> modules, buffers;
+  };
   // What a forked child must not share with its parent.
   struct State {
     uint64_t epoch = 0;  // counts sessions; 0: none yet
     std::shared_ptr<const wire::HelloReply> session;
     std::vector<std::unique_ptr<Connection>> idle;  // the last one used is the last
     std::vector<std::unique_ptr<BulkChannel>> idle_bulk;
-    std::vector<int> open;                  // every socket, lent ones too
-    std::vector<int64_t> unloads;           // modules to be unloaded when a connection is at hand
-    std::vector<int64_t> frees;             // buffers likewise
+    std::vector<int> open;  // every socket, lent ones too
+    Releases releases;
     std::unordered_set<int64_t> trusted;    // buffers of this session that frames may name by their places
     uint64_t ends = 0;                      // of workers, at most so many
     std::shared_ptr<const ArenaMap> arena;  // of this session
@@ -306,14 +310,24 @@ class Farm : public std::enable_shared_from_this<Farm> {
   void ForgetSession(uint64_t epoch);
   void Forget(Module& module, uint64_t epoch);
   bool MayRepeat(const Error& error, const Lease& lease, int attempt);
+  // Functions by this session's ids; modules that it does not have are loaded. Whether all of it may run twice.
+  Expected<bool> FillChain(const std::vector<ChainPart>& parts, Lease& lease, const Deadline& deadline,
+                           wire::ChainRequest* request);
+  struct Failed {
+    Error error;
+    bool again;  // the chain may be sent once more
+  };
+  Failed AfterChain(Error error, const Lease& lease, uint64_t epoch, bool repeatable);
   Expected<Loaded> LoadOver(Module& module, Lease& lease, const Deadline& deadline);
   Expected<wire::CompileReply> Compile(const Module& module, Connection& connection, const Deadline& deadline);
   // Empty: it never started and may be sent again.
   Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last,
                                                      Error lost, const Deadline& deadline);
   void Unload(Module& module);
-  void FlushUnloads(Lease& lease);
-  void FlushFrees(Lease& lease);
+  // From the last owner's thread, which must not wait for long: at once if a connection is idle, else with the next
+  // load or new buffer.
+  void Release(std::unique_lock<std::mutex> lock, std::vector<int64_t> Releases::*kind, uint64_t epoch, int64_t id);
+  void FlushReleases(Lease& lease);
   static Error SessionGone();
   Expected<std::unique_ptr<BulkChannel>> BulkOf(uint64_t epoch, const Deadline& deadline);
   // Of a new raw channel. REQUIRES: mutex_.

@@ -5,9 +5,7 @@
 namespace rbc::client {
 namespace {
 
-constexpr size_t kMostFrees = 1 << 16;
 constexpr size_t kMostBulk = 2;  // idle raw channels
-constexpr int64_t kFreeMs = 1000;
 
 }  // namespace
 
@@ -35,7 +33,7 @@ Expected<std::shared_ptr<const ArenaMap>> Farm::ArenaOf(Lease& lease, const Dead
 Expected<OwnedBuffer> Farm::CreateBuffer(const wire::BufferSpec& spec, const Deadline& deadline) {
   for (int attempt = 0;; ++attempt) {
     RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline));
-    FlushFrees(lease);
+    FlushReleases(lease);
     OwnedBuffer out;
     out.epoch = lease->epoch;
     auto arena = ArenaOf(lease, deadline);
@@ -165,35 +163,6 @@ void Farm::NoteEnd(const Error& error) {
     }
     default:
       return;
-  }
-}
-
-void Farm::FreeBuffer(uint64_t epoch, int64_t id) {
-  std::unique_ptr<Connection> connection;
-  {
-    const std::lock_guard lock(mutex_);
-    if (epoch != state_->epoch || !state_->session) return;
-    state_->trusted.erase(id);
-    if (state_->frees.size() < kMostFrees) state_->frees.push_back(id);
-    if (state_->idle.empty()) return;
-    connection = std::move(state_->idle.back());
-    state_->idle.pop_back();
-  }
-  Lease lease(this, std::move(connection));
-  FlushFrees(lease);
-}
-
-void Farm::FlushFrees(Lease& lease) {
-  std::vector<int64_t> frees;
-  {
-    const std::lock_guard lock(mutex_);
-    if (lease->epoch != state_->epoch) return;
-    frees.swap(state_->frees);
-  }
-  const Deadline deadline = Deadline::AfterMs(kFreeMs);
-  for (const int64_t id : frees) {
-    if (lease->broken()) return;
-    (void)lease->Ask(deadline, [id](wire::FarmClient& client) { client.buffer_free(id); });
   }
 }
 

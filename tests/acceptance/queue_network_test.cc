@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include <numeric>
 #include <thread>
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 #include "tests/harness/relay.h"
 
 namespace rbc::harness {
@@ -16,7 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
-using Numbers = std::vector<double>;
 
 // Long enough to be cut off in the middle.
 constexpr char kCode[] = R"(
@@ -83,6 +82,30 @@ TEST_F(QueueNetwork, WhatWasNotSentIsSentOverANewConnection) {
   relay_->Break();
   EXPECT_THAT(sum.to_host<double>(), ElementsAre(2, 3));
   EXPECT_EQ(counted.get().as<int64_t>(), 1) << "whatever it writes or counts: nothing of it had left";
+}
+
+// Not a queue's: a map of its own has the same rule.
+TEST_F(QueueNetwork, AMapInPlaceIsNotSentAgain) {
+  const Caller slow = Named("slow", "float64(float64)");
+  const Buffer x = jit_->to_device(Numbers{1, 2}), y = jit_->to_device(Numbers{0, 0});
+  const auto run = [&](const Buffer& into) {
+    ArrayMapOptions options;
+    options.out = ArrayArgument::Of(into);
+    const ArrayArgument inputs[] = {ArrayArgument::Of(x)};
+    std::optional<Result<ArrayResult>> result;
+    std::thread thread([&] { result.emplace(slow.try_map_arrays(inputs, options)); });
+    BreakWhileItRuns();
+    thread.join();
+    return *std::move(result);
+  };
+  const auto elsewhere = run(y);
+  ASSERT_TRUE(elsewhere) << elsewhere.error().message;
+  EXPECT_THAT(y.to_host<double>(), ElementsAre(2, 3)) << "sent again: it reads what it has read before";
+  const auto in_place = run(x);
+  ASSERT_FALSE(in_place);
+  EXPECT_EQ(in_place.error().kind, ErrorKind::kConnectionLost) << in_place.error().message;
+  EXPECT_TRUE(in_place.error().may_have_run);
+  EXPECT_FALSE(in_place.error().retry_safe);
 }
 
 TEST_F(QueueNetwork, WhatNobodyCanTellIsSentAgain) {

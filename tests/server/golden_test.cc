@@ -314,6 +314,14 @@ TEST(Golden, MapsReductionsAndScansOfArrays) {
   wire::Farm_map_arrays_result map_result;
   Succeed(&map_result, mapped);
   Reply("map_arrays", map_result);
+  map.request.__set_ready(true);
+  Check("map_arrays_1_4.request", "map_arrays", apache::thrift::protocol::T_CALL, map);
+  wire::ReadyCall ready;
+  ready.function_id = 0x1234567800000003;
+  ready.frame = std::string("frame\0", 6);
+  mapped.__set_ready(ready);
+  Succeed(&map_result, mapped);
+  Check("map_arrays_1_4.reply", "map_arrays", apache::thrift::protocol::T_REPLY, map_result);
   wire::Farm_reduce_array_args reduce;
   reduce.request.request_id = 6;
   reduce.request.function_id = 0x1234567800000002;

@@ -3,6 +3,8 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import functools
+
 import numpy
 
 from . import _core
@@ -11,6 +13,7 @@ from .typesystem import Type
 _KINDS = {"bool": "?", "int": "i", "uint": "u", "float": "f", "complex": "c"}
 
 
+@functools.lru_cache(maxsize=1024)
 def dtype_of(type_):
     """The NumPy dtype of a number, or of a struct of numbers (fields f0, f1, ...); None: it has none."""
     kind, bits, _, _, children, text = _core.describe_type(type_.tostring())

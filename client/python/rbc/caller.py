@@ -17,6 +17,11 @@ from .typesystem import Type
 __all__ = ["Caller"]
 
 
+@functools.lru_cache(maxsize=4096)
+def _parsed(signature):
+    return Type.fromstring(signature)
+
+
 class Caller(_core.CallerBase):
     """Calls a Python function on a farm. Made by rbc.RemoteJIT; lowered and compiled at the first call of each
     signature. Thread-safe; waits without the GIL.
@@ -69,7 +74,7 @@ class Caller(_core.CallerBase):
 
     @property
     def _signatures(self):
-        return [Type.fromstring(text) for text in self._signature_texts()]
+        return [_parsed(text) for text in self._signature_texts()]
 
     @property
     def signatures(self):

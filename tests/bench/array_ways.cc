@@ -18,7 +18,7 @@
 namespace rbc::bench {
 namespace {
 
-constexpr int kRounds = 40;
+constexpr int kRounds = 20;
 constexpr int kWarmUp = 5;
 
 using Numbers = std::vector<double>;
@@ -70,7 +70,7 @@ void Table(const char* title, const std::string& address) {
       jit.function(rbc::Source::Ir("define double @negate(double %x) {\n  %y = fneg double %x\n  ret double %y\n}\n"),
                    "negate", {"float64(float64)"});
   fmt::print("{}\n{:>8} {:>12} {:>12}\n", title, "KiB", "message us", "buffers us");
-  for (size_t kib = 16; kib <= 8192; kib *= 2) {
+  for (size_t kib = 16; kib <= 1024; kib *= 2) {
     Numbers x(kib * 128, 1.5), y(x.size());
     const auto times = Measure({[&] { InMessage(negate, x, y); }, [&] { ThroughBuffers(jit, negate, x, y); }});
     fmt::print("{:8} {:12.1f} {:12.1f}{}\n", kib, times[0], times[1], y.back() == -1.5 ? "" : " WRONG");

@@ -47,6 +47,7 @@ bool Farm::Serve(Connection& connection, std::string_view framed, bool may_block
     case worker::CallParse::kMalformed:
       return false;
     case worker::CallParse::kCall:
+      if (call.keep) break;
       ServeCall(connection, framed, call, may_block, reply);
       return true;
     case worker::CallParse::kOther:

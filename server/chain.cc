@@ -18,8 +18,29 @@ int Requests(const wire::ChainStep& step) {
   return int{is.call} + int{is.map_arrays} + int{is.reduce_array} + int{is.scan_array} + int{is.launch};
 }
 
-bool MakesArray(const wire::ChainStep& step) {
+bool Maps(const wire::ChainStep& step) {
   return step.__isset.map_arrays || step.__isset.reduce_array || step.__isset.scan_array;
+}
+
+// A call makes one if it is told to keep it, or to have it for later steps.
+bool MakesArray(const wire::ChainStep& step) {
+  return Maps(step) || (step.__isset.call && (step.call.__isset.keep || step.drop));
+}
+
+// The arrays of a step as buffers; those of a map that came back as data are none.
+std::vector<wire::BufferInfo> KeptOf(const wire::ChainOutcome& outcome) {
+  if (outcome.__isset.call) return outcome.call.kept;
+  if (outcome.__isset.array && outcome.array.__isset.kept) return {outcome.array.kept};
+  return {};
+}
+
+wire::ArrayRef RefTo(const wire::BufferInfo& buffer) {
+  wire::ArrayRef ref;
+  ref.dtype = buffer.dtype;
+  ref.shape = buffer.shape;
+  ref.strides = buffer.strides;
+  ref.__set_buffer(buffer.id);
+  return ref;
 }
 
 // body(array) for each array of the step, until one is refused.
@@ -52,7 +73,7 @@ void WithRequest(Step& step, Body&& body) {
 
 bool KeepsOrWrites(const wire::ChainStep& step) {
   const auto either = [](const auto& request) { return request.__isset.keep || request.__isset.into; };
-  return either(step.map_arrays) || either(step.reduce_array) || either(step.scan_array);
+  return either(step.map_arrays) || either(step.reduce_array) || either(step.scan_array) || step.call.__isset.keep;
 }
 
 Status CheckStep(const std::vector<wire::ChainStep>& steps, size_t index) {
@@ -102,6 +123,7 @@ Error ChainProgress::FailureOf(size_t step) const {
     error.output.clear();
     return error;
   }
+  if (outcome.__isset.call) return Invalid(fmt::format("the function returns status {}", outcome.call.status));
   const auto& reply = outcome.array;
   return Invalid(reply.__isset.row
                      ? fmt::format("the function returns status {} for element {}", reply.status, reply.row)
@@ -113,14 +135,20 @@ Status ChainProgress::PutIn(wire::ArrayRef* array) const {
   if (!array->__isset.step) return {};
   const auto step = static_cast<size_t>(array->step);
   const auto& outcome = outcomes_[step];
-  if (outcome.__isset.error || outcome.array.status != 0) {
+  if (outcome.__isset.error || outcome.array.status != 0 || outcome.call.status != 0) {
     Error error = FailureOf(step);
     // The one that began it is named, however many are between.
     if (error.message.starts_with("step ")) return error;
     error.message = fmt::format("step {} of the chain, whose array is needed, failed: {}", step, error.message);
     return error;
   }
-  const wire::ArrayRef& made = outcome.array.result;
+  const auto kept = KeptOf(outcome);
+  if (outcome.__isset.call && kept.size() != 1)
+    return Invalid(
+        fmt::format("step {} of the chain, whose array is needed, makes {}; take the one that is meant from "
+                    "its reply",
+                    step, kept.size()));
+  const wire::ArrayRef made = outcome.__isset.call ? RefTo(kept.front()) : outcome.array.result;
   if (!made.__isset.buffer && !made.__isset.data)
     return Invalid(
         fmt::format("step {} of the chain, whose array is needed, makes none: its function gives nothing", step));
@@ -146,6 +174,7 @@ Expected<wire::ChainStep> ChainProgress::Next(int32_t deadline_ms) const {
     if (!sooner) request.__set_deadline_ms(deadline_ms);
   });
   if (step.drop) {
+    if (step.__isset.call) step.call.__set_keep("");
     if (step.__isset.map_arrays) step.map_arrays.__set_keep("");
     if (step.__isset.reduce_array) step.reduce_array.__set_keep("");
     if (step.__isset.scan_array) step.scan_array.__set_keep("");
@@ -156,14 +185,16 @@ Expected<wire::ChainStep> ChainProgress::Next(int32_t deadline_ms) const {
 std::vector<uint64_t> ChainProgress::Dropped() const {
   std::vector<uint64_t> out;
   for (size_t i = 0; i < outcomes_.size(); ++i)
-    if (chain_.steps[i].drop && outcomes_[i].array.__isset.kept)
-      out.push_back(static_cast<uint64_t>(outcomes_[i].array.kept.id));
+    if (chain_.steps[i].drop)
+      for (const auto& kept : KeptOf(outcomes_[i])) out.push_back(static_cast<uint64_t>(kept.id));
   return out;
 }
 
 std::vector<wire::ChainOutcome> ChainProgress::Finish() && {
   for (size_t i = 0; i < outcomes_.size(); ++i) {
     if (!chain_.steps[i].drop) continue;
+    outcomes_[i].call.__isset.kept = false;
+    outcomes_[i].call.kept.clear();
     outcomes_[i].array.__isset.kept = false;
     outcomes_[i].array.result.__isset.buffer = false;
   }

@@ -83,11 +83,19 @@ class Handler final : public wire::FarmIf {
   void Authenticate(const std::string* token);
   void Join(std::shared_ptr<Session> session, wire::HelloReply* reply);
   wire::CallOutcome RunOne(Session& session, const wire::CallRequest& request, bool over_arrays = false,
-                           bool in_arena = false, const ExecutionWorker* only = nullptr);
+                           bool in_arena = false, const ExecutionWorker* only = nullptr,
+                           std::shared_ptr<ExecutionWorker>* ran_in = nullptr);
   // The request with the buffers that it names, if it names any: `pack` makes the call that the worker gets.
   template <typename Request, typename Pack>
-  wire::CallOutcome RunWithBuffers(Session& session, const Request& request, Pack&& pack);
-  wire::CallOutcome RunCall(Session& session, const wire::CallRequest& request);
+  wire::CallOutcome RunWithBuffers(Session& session, const Request& request, Pack&& pack,
+                                   std::shared_ptr<ExecutionWorker>* ran_in = nullptr);
+  // `ran_in`: in a worker that has the arena, told there.
+  wire::CallOutcome RunCall(Session& session, const wire::CallRequest& request,
+                            std::shared_ptr<ExecutionWorker>* ran_in = nullptr);
+  // The same of a call that keeps its arrays. Throws.
+  wire::CallOutcome RunKept(Session& session, const wire::CallRequest& request);
+  // One of a batch: its errors are its outcome.
+  wire::CallOutcome RunRow(Session& session, const wire::CallRequest& request);
   std::shared_ptr<SessionModule> FunctionOf(Session& session, int64_t function_id, uint32_t* index) const;
   std::shared_ptr<SessionModule> BulkOf(Session& session, SessionModule& module, BulkKey key, int64_t request_id);
   template <typename Request>

@@ -12,7 +12,7 @@
 namespace rbc::server {
 
 wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& request, bool over_arrays, bool in_arena,
-                                  const ExecutionWorker* only) {
+                                  const ExecutionWorker* only, std::shared_ptr<ExecutionWorker>* ran_in) {
   wire::CallOutcome outcome;
   const auto framed = FrameCall(request);
   worker::CallView view;
@@ -27,7 +27,12 @@ wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& req
   session.outcomes().Begin(outcome_id);
   const auto status = farm_->RunCall(session, framed, view, may_block_, &reply, &worker, in_arena, only);
   if (!status) reply = worker::ErrorReply(0, status.error());
-  session.outcomes().Finish(outcome_id, reply);
+  if (request.__isset.keep) {
+    session.outcomes().FinishUnkept(outcome_id);  // the buffers go with a reply that is lost
+  } else {
+    session.outcomes().Finish(outcome_id, reply);
+  }
+  if (ran_in != nullptr) *ran_in = std::move(worker);
   auto parsed = ParseCallReply(reply, farm_->config());
   if (parsed) return *std::move(parsed);
   outcome.__set_error(rbc::ToWire(parsed.error()));
@@ -35,7 +40,8 @@ wire::CallOutcome Handler::RunOne(Session& session, const wire::CallRequest& req
 }
 
 template <typename Request, typename Pack>
-wire::CallOutcome Handler::RunWithBuffers(Session& session, const Request& request, Pack&& pack) {
+wire::CallOutcome Handler::RunWithBuffers(Session& session, const Request& request, Pack&& pack,
+                                          std::shared_ptr<ExecutionWorker>* ran_in) {
   if (!may_block_) Throw(NoThread(farm_->config().max_threads));
   uint32_t index = 0;
   const auto module = FunctionOf(session, request.function_id, &index);
@@ -43,24 +49,36 @@ wire::CallOutcome Handler::RunWithBuffers(Session& session, const Request& reque
   DevicePlaces places(module->info->target, function.symbol);
   const auto buffers = OrThrow(FindCallBuffers(function, request.frame, request.buffers, session.data(), &places));
   const auto use = OrThrow(places.Begin(session));
-  return RunOne(session, pack(buffers), false, buffers.in_arena, use ? use->worker.get() : nullptr);
+  return RunOne(session, pack(buffers), false, buffers.in_arena || ran_in != nullptr, use ? use->worker.get() : nullptr,
+                ran_in);
 }
 
-wire::CallOutcome Handler::RunCall(Session& session, const wire::CallRequest& request) {
-  if (request.buffers.empty()) return RunOne(session, request);
-  return RunWithBuffers(session, request, [&](const CallBuffers& buffers) {
+wire::CallOutcome Handler::RunCall(Session& session, const wire::CallRequest& request,
+                                   std::shared_ptr<ExecutionWorker>* ran_in) {
+  if (request.buffers.empty()) return RunOne(session, request, false, ran_in != nullptr, nullptr, ran_in);
+  const auto pack = [&](const CallBuffers& buffers) {
     wire::CallRequest call = request;
     call.buffers.clear();
     call.__isset.buffers = false;
     buffers.StoreArrays(&call.frame, 0);
     return call;
-  });
+  };
+  return RunWithBuffers(session, request, pack, ran_in);
 }
 
 void Handler::call(wire::CallReply& reply, const wire::CallRequest& request) {
-  auto outcome = RunCall(*session(), request);
+  const auto mine = session();
+  auto outcome = request.__isset.keep ? RunKept(*mine, request) : RunCall(*mine, request);
   if (outcome.__isset.error) throw outcome.error;
   reply = std::move(outcome.reply);
+}
+
+wire::CallOutcome Handler::RunRow(Session& session, const wire::CallRequest& request) try {
+  return request.__isset.keep ? RunKept(session, request) : RunCall(session, request);
+} catch (const wire::FarmError& error) {
+  wire::CallOutcome outcome;
+  outcome.__set_error(error);
+  return outcome;
 }
 
 void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vector<wire::CallRequest>& requests) {
@@ -77,11 +95,7 @@ void Handler::call_batch(std::vector<wire::CallOutcome>& reply, const std::vecto
       reply.push_back(std::move(full));
       continue;
     }
-    try {
-      reply.push_back(RunCall(*mine, request));
-    } catch (const wire::FarmError& error) {
-      reply.emplace_back().__set_error(error);
-    }
+    reply.push_back(RunRow(*mine, request));
     const auto& last = reply.back().reply;
     bytes += last.result.size() + last.data.size() + last.output.size();
   }

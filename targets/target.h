@@ -114,11 +114,12 @@ struct EntryPoint {
     bool contiguous = false;
   };
   std::vector<Array> arrays;
-  // Of a function that returns an array, else of rank 0. Then `result` has {void* data; int64_t shape[rank],
-  // strides[rank]; void* owner}, for the caller to copy the elements and to release the owner (worker/array_owner.h).
-  Array result_array;
-  // Bytes of the result in a reply, where an array has its place in the data and no owner.
-  uint32_t reply_size() const { return result_array.rank == 0 ? result_size : result_size - 8; }
+  // The arrays of the result: {void* data; int64_t shape[rank], strides[rank]; void* owner} at `offset` of `result`,
+  // for the caller to copy the elements and to release the owner (worker/array_places.h).
+  std::vector<Array> result_arrays;
+  bool result_is_array = false;  // it is one of them, and no struct
+  // Bytes of the result in a reply, where an array by itself has no owner.
+  uint32_t reply_size() const { return result_is_array ? result_size - 8 : result_size; }
 
   // Of kernels, on cuda.
   struct Parameter {

@@ -12,6 +12,10 @@ namespace {
 
 // The fixed part is copied for each call; what is larger belongs into a buffer.
 constexpr uint64_t kMaxFixedBytes = 1u << 20;
+constexpr uint32_t kResultAlignment = 16;
+constexpr uint32_t kOwnerBytes = 8;  // behind an array in a struct: what its worker has there of its own
+
+uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 Error CannotTravel(const Type& type, const std::string& what, std::string_view why) {
   return Error(ErrorKind::kUnsupported, what + " of type `" + type.ToString() + "` cannot travel in a call's frame: " +
@@ -83,7 +87,7 @@ Expected<FrameLayout> FrameLayout::Make(const Type& function) {
   for (const Type& parameter : function.parameters()) {
     const std::string what = "parameter " + std::to_string(layout.slots_.size() + 1);
     RBC_ASSIGN_OR_RETURN(FrameSlot slot, SlotOf(parameter, what));
-    end = (end + slot.alignment - 1) / slot.alignment * slot.alignment;
+    end = RoundUp(end, slot.alignment);
     slot.offset = static_cast<uint32_t>(end);
     end += slot.size;
     if (end > kMaxFixedBytes) return CannotTravel(parameter, what, "the parameters have more than 1048576 bytes");
@@ -95,9 +99,43 @@ Expected<FrameLayout> FrameLayout::Make(const Type& function) {
   if (result.is(Kind::kVoid)) return layout;
   layout.returns_text_ = result.is(Kind::kString) || IsCharPointer(result);
   if (result.is(Kind::kPointer) && !layout.returns_text_) return CannotTravel(result, "the result", "it is a pointer");
+  if (HoldsArrays(result)) {
+    RBC_ASSIGN_OR_RETURN(ResultLayout parts, LayoutOfArrays(result));
+    layout.result_size_ = parts.size;
+    layout.result_alignment_ = kResultAlignment;
+    layout.result_slots_ = std::move(parts.slots);
+    return layout;
+  }
   RBC_ASSIGN_OR_RETURN(const FrameSlot slot, SlotOf(result, "the result"));
   layout.result_size_ = slot.size;
   layout.result_alignment_ = slot.alignment;
+  if (slot.op == SlotOp::kArray) layout.result_slots_.push_back(slot);
+  return layout;
+}
+
+bool HoldsArrays(const Type& type) {
+  const auto is_array = [](const Type& member) { return member.is(Kind::kArray); };
+  return type.is(Kind::kStruct) && std::any_of(type.members().begin(), type.members().end(), is_array);
+}
+
+Expected<ResultLayout> LayoutOfArrays(const Type& type) {
+  ResultLayout layout;
+  uint64_t end = 0;
+  for (const Type& member : type.members()) {
+    const std::string what = "member " + std::to_string(layout.slots.size() + 1) + " of the result";
+    RBC_ASSIGN_OR_RETURN(FrameSlot slot, SlotOf(member, what));
+    if (slot.lies_elsewhere() && slot.op != SlotOp::kArray)
+      return CannotTravel(member, what, "it is a pointer or text");
+    if (slot.alignment > kResultAlignment) return CannotTravel(member, what, "it is aligned to more than 16 bytes");
+    end = RoundUp(end, slot.alignment);
+    slot.offset = static_cast<uint32_t>(end);
+    end += slot.size + (slot.op == SlotOp::kArray ? kOwnerBytes : 0);
+    if (end > kMaxFixedBytes) return CannotTravel(type, "the result", "it has more than 1048576 bytes");
+    layout.slots.push_back(std::move(slot));
+  }
+  uint64_t alignment = 1;
+  for (const FrameSlot& slot : layout.slots) alignment = std::max<uint64_t>(alignment, slot.alignment);
+  layout.size = static_cast<uint32_t>(RoundUp(end, alignment));
   return layout;
 }
 

@@ -57,8 +57,10 @@ class FrameLayout {
   uint32_t result_alignment() const { return result_alignment_; }
   // string or char8*: the result is a FrameCell.
   bool returns_text() const { return returns_text_; }
-  // The result is a FrameArray (types/array.h).
-  bool returns_array() const { return function_.result().is(Kind::kArray); }
+  // The result is a FrameArray (types/array.h), or a struct with some among its members.
+  bool returns_arrays() const { return !result_slots_.empty(); }
+  // Then: the array, or the struct's members. In a struct 8 bytes of zeros follow each FrameArray.
+  std::span<const FrameSlot> result_slots() const { return result_slots_; }
 
  private:
   Type function_;
@@ -68,7 +70,18 @@ class FrameLayout {
   uint32_t result_size_ = 0;
   uint32_t result_alignment_ = 1;
   bool returns_text_ = false;
+  std::vector<FrameSlot> result_slots_;
 };
+
+// A struct with arrays among its own members, which can be a result.
+bool HoldsArrays(const Type& type);
+// How its members lie in a reply: FrameLayout::result_slots(). kUnsupported, by name: members that are neither arrays
+// nor plain.
+struct ResultLayout {
+  std::vector<FrameSlot> slots;
+  uint32_t size = 0;
+};
+Expected<ResultLayout> LayoutOfArrays(const Type& type);
 
 // `char8*`, which is text on its way in and as a result.
 bool IsCharPointer(const Type& type);

@@ -272,6 +272,24 @@ Expected<Value> UnpackArray(const Type& type, std::string_view result, std::stri
   return MakeArray(type.element(), std::move(array.shape), data.substr(array.where, *bytes));
 }
 
+// A struct with arrays.
+Expected<Value> UnpackMembers(const Type& type, std::string_view result, std::string_view data) {
+  RBC_ASSIGN_OR_RETURN(const ResultLayout layout, LayoutOfArrays(type));
+  if (result.size() != layout.size)
+    return Lie("a result of type `" + type.ToString() + "` has " + std::to_string(result.size()) + " bytes, not " +
+               std::to_string(layout.size));
+  std::vector<Value> members;
+  for (const FrameSlot& slot : layout.slots) {
+    const std::string_view bytes = result.substr(slot.offset, slot.size);
+    if (slot.op == SlotOp::kArray) {
+      RBC_ASSIGN_OR_RETURN(members.emplace_back(), UnpackArray(slot.type, bytes, data));
+    } else {
+      members.push_back(LoadValue(slot.type, bytes.data()));
+    }
+  }
+  return Value::Struct(std::move(members));
+}
+
 }  // namespace
 
 Status PackArguments(const FrameLayout& layout, std::span<const Value> values, PackedCall* call) {
@@ -319,6 +337,7 @@ Expected<Value> UnpackResult(const Type& result_type, std::string_view result, s
   if (result_type.is(Kind::kVoid)) return Value();
   if (result_type.is(Kind::kString) || IsCharPointer(result_type)) return UnpackText(result_type, result, data);
   if (result_type.is(Kind::kArray)) return UnpackArray(result_type, result, data);
+  if (HoldsArrays(result_type)) return UnpackMembers(result_type, result, data);
   if (!IsPlain(result_type)) {
     return Error(ErrorKind::kUnsupported,
                  "a result of type `" + result_type.ToString() + "` cannot be read from a reply; return plain data");

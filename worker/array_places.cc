@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "types/array.h"
 #include "worker/data_arena.h"
@@ -80,6 +81,7 @@ Status PlaceArray(const EntryPoint::Array& array, const ArraySpaces& spaces) {
 
 Expected<ArrayResult> ArrayResult::Read(const EntryPoint::Array& array, const uint8_t* result) {
   ArrayResult out;
+  result += array.offset;
   const types::FrameArray slot = types::LoadFrameArray(reinterpret_cast<const char*>(result), array.rank);
   out.data_ = reinterpret_cast<const void*>(slot.where);
   out.shape_ = slot.shape;
@@ -91,6 +93,14 @@ Expected<ArrayResult> ArrayResult::Read(const EntryPoint::Array& array, const ui
   out.bytes_ = *bytes;
   return out;
 }
+
+ArrayResult::ArrayResult(ArrayResult&& other) noexcept
+    : data_(other.data_),
+      shape_(std::move(other.shape_)),
+      strides_(std::move(other.strides_)),
+      element_size_(other.element_size_),
+      owner_(std::exchange(other.owner_, nullptr)),
+      bytes_(other.bytes_) {}
 
 void ArrayResult::CopyTo(char* out) const {
   if (bytes_ != 0) types::Gather(data_, shape_, strides_, element_size_, out);

@@ -46,19 +46,23 @@ Expected<ArrayForm> ReadArray(const EntryPoint::Array& array, std::span<const ui
 // kInvalidArgument: an end of a sentence that begins with "a call of '...'".
 Status PlaceArray(const EntryPoint::Array& array, const ArraySpaces& spaces);
 
-// An array result as its function left it.
+// An array result as its function left it, and the reference to its memory that the caller has got with it.
 class ArrayResult {
  public:
-  // REQUIRES: `result` has what EntryPoint::result_array says. kInvalidArgument: no memory can be of such a shape.
+  // REQUIRES: `result` has what EntryPoint::result_arrays says. kInvalidArgument: no memory can be of such a shape.
   static Expected<ArrayResult> Read(const EntryPoint::Array& array, const uint8_t* result);
+  ArrayResult(ArrayResult&& other) noexcept;
+  ArrayResult& operator=(ArrayResult&&) = delete;
+  ~ArrayResult() { Release(owner_); }  // may run client code
   uint64_t bytes() const { return bytes_; }
-  ArrayOwner* owner() const { return owner_; }
   // Copies the elements in C order. May fault where the function gave an address of nothing.
   void CopyTo(char* out) const;
   // The slot of the reply, FrameArrayBytes(rank), with the elements at `where` of its data.
   void StoreSlot(uint64_t where, uint8_t* out) const;
 
  private:
+  ArrayResult() = default;
+
   const void* data_ = nullptr;
   std::vector<int64_t> shape_, strides_;
   uint32_t element_size_ = 0;

@@ -103,6 +103,8 @@ bool ParseFields(In& in, CallView* call) {
       call->return_from = in.U32();
     else if (id == 7 && type == kBool)
       call->profile = in.Byte() != 0;
+    else if (id == 9 && type == kString)
+      call->keep = in.Skip(type);
     else if (!in.Skip(type))
       return false;
     if (!in.ok()) return true;

@@ -22,6 +22,7 @@ struct CallView {
   uint32_t out_bytes = 0;
   uint32_t return_from = 0xffffffff;  // none
   bool profile = false;               // the reply shall have times
+  bool keep = false;                  // array results wait for kKeptResultsFunction (kept_frame.h): the daemon asks so
 };
 
 enum class CallParse : uint8_t {

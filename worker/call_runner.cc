@@ -8,10 +8,13 @@
 #include <mutex>
 #include <utility>
 
+#include "types/array.h"
 #include "worker/array_places.h"
 #include "worker/data_arena.h"
 #include "worker/fault.h"
 #include "worker/floating_point.h"
+#include "worker/kept_frame.h"
+#include "worker/kept_results.h"
 #include "worker/launch_frame.h"
 #include "worker/module_instance.h"
 #include "worker/resident_arrays.h"
@@ -82,6 +85,22 @@ Status CheckCells(const LoadedFunction& function, const uint8_t* memory, size_t 
     if (text && memory[end - 1] != 0) return Invalid(function, name() + "without a NUL at its end");
   }
   return {};
+}
+
+// The reply that names them will not be sent.
+void DropKept(const EntryPoint& point, const uint8_t* result) {
+  if (point.result_arrays.empty()) return;
+  uint64_t number;
+  std::memcpy(&number, result + point.result_arrays.front().offset, sizeof number);
+  KeptResultsHere().Drop(number);
+}
+
+// Puts an array's place into the result, where its address and owner were.
+void StorePlace(const EntryPoint& point, size_t index, const ArrayResult& array, uint64_t where, uint8_t* result) {
+  const EntryPoint::Array& described = point.result_arrays[index];
+  uint8_t* const slot = result + described.offset;
+  array.StoreSlot(where, slot);
+  std::memset(slot + types::FrameArrayBytes(described.rank), 0, sizeof(ArrayOwner*));
 }
 
 }  // namespace
@@ -318,27 +337,50 @@ Expected<std::string_view> CallRunner::TakeString(const LoadedFunction& function
   return std::string_view(data_);
 }
 
-Expected<std::string_view> CallRunner::TakeArray(const LoadedFunction& function, const Memory& memory,
-                                                 std::string_view tail) {
-  auto array = ArrayResult::Read(function.point.result_array, memory.result);
-  if (!array) return Ran(Invalid(function, array.error().message));
-  const uint64_t size = tail.size() + array->bytes();
-  if (array->bytes() > limits_.max_message || size > limits_.max_message) {
-    Release(array->owner());
-    return Ran(TooLarge(function, "the array result", size, limits_.max_message));
+Expected<std::string_view> CallRunner::TakeArrays(const LoadedFunction& function, const Memory& memory,
+                                                  std::string_view tail, bool keep) {
+  const EntryPoint& point = function.point;
+  std::vector<ArrayResult> arrays;
+  Status read;
+  uint64_t size = tail.size();
+  for (const auto& described : point.result_arrays) {
+    auto array = ArrayResult::Read(described, memory.result);
+    if (!array) {
+      if (read) read = Ran(Invalid(function, array.error().message));
+      continue;  // the others are released all the same
+    }
+    const uint64_t bytes = array->bytes();
+    arrays.push_back(*std::move(array));
+    if (keep) continue;
+    if (bytes > limits_.max_message || size + bytes > limits_.max_message) {
+      if (read) read = Ran(TooLarge(function, "the array result", size + bytes, limits_.max_message));
+    } else {
+      size += bytes;
+    }
+  }
+  RBC_RETURN_IF_ERROR(std::move(read));
+  if (keep) {
+    for (size_t i = 0; i < arrays.size(); ++i) StorePlace(point, i, arrays[i], 0, memory.result);
+    const uint64_t number = KeptResultsHere().Add(std::move(arrays));
+    for (const auto& described : point.result_arrays)
+      std::memcpy(memory.result + described.offset, &number, sizeof number);
+    return tail;
   }
   data_.resize(size);
   if (!tail.empty()) std::memcpy(data_.data(), tail.data(), tail.size());
-  array->CopyTo(data_.data() + tail.size());
-  array->StoreSlot(tail.size(), memory.result);
-  Release(array->owner());
+  uint64_t where = tail.size();
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    arrays[i].CopyTo(data_.data() + where);
+    StorePlace(point, i, arrays[i], where, memory.result);
+    where += arrays[i].bytes();
+  }
   return std::string_view(data_);
 }
 
-Expected<std::string_view> CallRunner::TakeData(const LoadedFunction& function, const Memory& memory,
-                                                std::string_view tail, int32_t status) {
-  if (function.point.result_array.rank != 0) {
-    if (status == 0) return TakeArray(function, memory, tail);
+Expected<std::string_view> CallRunner::TakeData(const CallView& call, const LoadedFunction& function,
+                                                const Memory& memory, std::string_view tail, int32_t status) {
+  if (!function.point.result_arrays.empty()) {
+    if (status == 0) return TakeArrays(function, memory, tail, call.keep);
     std::memset(memory.result, 0, function.point.result_size);
     return tail;
   }
@@ -356,10 +398,19 @@ std::span<const uint8_t> CallRunner::Refuse(const CallView& call, const Error& e
   return {out, reply.size()};
 }
 
-std::span<const uint8_t> CallRunner::RunOnDeviceMemory(const CallView& call, std::span<uint8_t> small) {
+namespace {
+
+Status RunOnDeviceMemory(std::string_view frame) {
+  if (BuffersOnDevice() == nullptr) return Error(ErrorKind::kUnsupported, "this worker has no device");
+  return BuffersOnDevice()->Run(frame);
+}
+
+}  // namespace
+
+std::span<const uint8_t> CallRunner::RunOfWorker(const CallView& call, std::span<uint8_t> small) {
   context_.capture.Reset();
-  Status done = BuffersOnDevice() == nullptr ? Error(ErrorKind::kUnsupported, "this worker has no device")
-                                             : BuffersOnDevice()->Run(call.frame);
+  Status done =
+      call.function_id == kKeptResultsFunction ? KeptResultsHere().Place(call.frame) : RunOnDeviceMemory(call.frame);
   if (!done && IsSticky(done.error())) EndByDevice(done.error());
   if (!done) {
     done.error().role = "execution worker";
@@ -393,7 +444,7 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     outcome.error().function = function.name;
   } else if (arrays_) {
     // The results lie where the request wants them.
-  } else if (auto taken = TakeData(function, *memory, data, status)) {
+  } else if (auto taken = TakeData(call, function, *memory, data, status)) {
     data = *taken;
   } else {
     outcome = std::move(taken).error();
@@ -406,6 +457,7 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
     Error error = TooLarge(function, "the reply", size, limits_.max_message);
     error.may_have_run = true;
     outcome = std::move(error);
+    if (call.keep && status == 0) DropKept(function.point, memory->result);
   }
   context_.phase = nullptr;
   context_.function = nullptr;

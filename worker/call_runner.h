@@ -30,8 +30,9 @@ class CallRunner {
   // `function` stays loaded meanwhile. The reply lies in `small` if it fits, else in memory of this object that is kept
   // until DropReply. A refusal is a reply too.
   std::span<const uint8_t> Run(const CallView& call, const LoadedFunction& function, std::span<uint8_t> small);
-  // A call of kDeviceMemoryFunction (device_frame.h). `small` has at least kReplyOverhead bytes.
-  std::span<const uint8_t> RunOnDeviceMemory(const CallView& call, std::span<uint8_t> small);
+  // A call of kDeviceMemoryFunction (device_frame.h) or kKeptResultsFunction (kept_frame.h). `small` has at least
+  // kReplyOverhead bytes.
+  std::span<const uint8_t> RunOfWorker(const CallView& call, std::span<uint8_t> small);
   std::span<const uint8_t> Refuse(const CallView& call, const Error& error, std::span<uint8_t> small);
   void DropReply() { reply_.Trim(); }
 
@@ -56,9 +57,10 @@ class CallRunner {
   Expected<int32_t> EnterHostMap(const LoadedFunction& function, const Memory& memory);
   // The returned data: `tail`, then what the result points to, whose place it becomes.
   Expected<std::string_view> TakeString(const LoadedFunction& function, const Memory& memory, std::string_view tail);
-  Expected<std::string_view> TakeArray(const LoadedFunction& function, const Memory& memory, std::string_view tail);
-  Expected<std::string_view> TakeData(const LoadedFunction& function, const Memory& memory, std::string_view tail,
-                                      int32_t status);
+  Expected<std::string_view> TakeArrays(const LoadedFunction& function, const Memory& memory, std::string_view tail,
+                                        bool keep);
+  Expected<std::string_view> TakeData(const CallView& call, const LoadedFunction& function, const Memory& memory,
+                                      std::string_view tail, int32_t status);
 
   static constexpr size_t kSmallMemory = 1024;
   CallContext& context_;

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/control_messages.h"
 
+#include <algorithm>
+
 #include "base/error_serial.h"
 #include "types/type.h"
 
@@ -48,7 +50,9 @@ void PutEntry(Writer& writer, const EntryPoint& entry) {
   }
   writer.Put(static_cast<uint32_t>(entry.arrays.size()));
   for (const auto& array : entry.arrays) PutArray(writer, array);
-  PutArray(writer, entry.result_array);
+  writer.Put(static_cast<uint32_t>(entry.result_arrays.size()));
+  for (const auto& array : entry.result_arrays) PutArray(writer, array);
+  PutFlag(writer, entry.result_is_array);
   writer.Put(entry.kind);
   writer.Put(entry.parameter_bytes);
   writer.Put(static_cast<uint32_t>(entry.parameters.size()));
@@ -62,6 +66,19 @@ void PutEntry(Writer& writer, const EntryPoint& entry) {
   writer.Put(entry.shared_bytes);
   writer.Put(entry.max_threads);
   PutFlag(writer, entry.meets);
+}
+
+// Whether the arrays that the result is said to have can lie there.
+bool ResultHolds(const EntryPoint& entry) {
+  const auto& arrays = entry.result_arrays;
+  if (entry.result_is_array &&
+      (arrays.size() != 1 || arrays[0].offset != 0 || entry.result_size != 16 + 16 * uint64_t{arrays[0].rank}))
+    return false;
+  return std::all_of(arrays.begin(), arrays.end(), [&](const EntryPoint::Array& array) {
+    const uint64_t size = 16 + 16 * uint64_t{array.rank};
+    return array.rank != 0 && array.rank <= types::kMaxArrayRank && array.element_size != 0 &&
+           array.offset + size <= entry.result_size;
+  });
 }
 
 EntryPoint GetEntry(Reader& reader) {
@@ -78,10 +95,14 @@ EntryPoint GetEntry(Reader& reader) {
   }
   entry.arrays.resize(reader.GetCount(17));
   for (auto& array : entry.arrays) array = GetArray(reader);
-  entry.result_array = GetArray(reader);
+  entry.result_arrays.resize(reader.GetCount(17));
+  for (auto& array : entry.result_arrays) array = GetArray(reader);
+  entry.result_is_array = reader.GetBool();
   // Of a worker that lies the result is plain bytes.
-  const uint64_t rank = entry.result_array.rank;
-  if (rank > types::kMaxArrayRank || entry.result_size != 16 + 16 * rank) entry.result_array = {};
+  if (!ResultHolds(entry)) {
+    entry.result_arrays.clear();
+    entry.result_is_array = false;
+  }
   entry.kind = reader.Get<EntryKind>();
   entry.parameter_bytes = reader.Get<uint32_t>();
   entry.parameters.resize(reader.GetCount(14));

@@ -15,6 +15,7 @@
 #include "worker/control_socket.h"
 #include "worker/device_frame.h"
 #include "worker/fault.h"
+#include "worker/kept_frame.h"
 
 namespace rbc::worker {
 namespace {
@@ -117,7 +118,7 @@ std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedF
   const uint64_t calls = lane_.calls.load(std::memory_order_relaxed);
   lane_.calls.store(calls + 1, std::memory_order_release);
   const auto reply =
-      function != nullptr ? runner_.Run(call, *function, lane_.reply) : runner_.RunOnDeviceMemory(call, lane_.reply);
+      function != nullptr ? runner_.Run(call, *function, lane_.reply) : runner_.RunOfWorker(call, lane_.reply);
   lane_.phase.store(kSending, std::memory_order_relaxed);
   lane_.calls.store(calls + 2, std::memory_order_release);
   return reply;
@@ -136,10 +137,15 @@ void LaneRunner::ServeRing() {
       ParseCall({reinterpret_cast<const char*>(framed) + 4, size - 4}, &call) != CallParse::kCall)
     EndOutOfTurn("a lane's request is not a call");
   std::span<const uint8_t> reply;
-  if (const LoadedFunction* function = share_.functions->Enter(index_, call.function_id)) {
+  if (call.keep && lane_.direct.load(std::memory_order_relaxed) != 0) {
+    Error error(ErrorKind::kUnsupported,
+                "the results of a call over a ring cannot be kept; send it over the connection");
+    error.role = "execution worker";
+    reply = runner_.Refuse(call, error, lane_.reply);
+  } else if (const LoadedFunction* function = share_.functions->Enter(index_, call.function_id)) {
     reply = RunCall(call, function);
     share_.functions->Leave(index_);
-  } else if (call.function_id == kDeviceMemoryFunction) {
+  } else if (call.function_id == kDeviceMemoryFunction || call.function_id == kKeptResultsFunction) {
     reply = RunCall(call, nullptr);
   } else {
     Error error(ErrorKind::kUnknownModule, "function id " + std::to_string(call.function_id) + " is not loaded");
@@ -228,7 +234,7 @@ std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
   lane_.phase.store(kReceived, std::memory_order_release);
   CallView call;
   const std::string_view message(reinterpret_cast<const char*>(lane_.request) + 4, message_size - 4);
-  if (ParseCall(message, &call) != CallParse::kCall) return kNotACall;
+  if (ParseCall(message, &call) != CallParse::kCall || call.keep) return kNotACall;
   const LoadedFunction* function = share_.functions->Enter(index_, call.function_id);
   if (function == nullptr) return kNotACall;
   const auto reply = RunCall(call, function);

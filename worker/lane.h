@@ -54,7 +54,7 @@ class LaneRunner {
   std::optional<ReturnReason> ServeOne(size_t message_size);
   bool Send(std::span<const uint8_t> bytes);
 
-  // No function: a call of kDeviceMemoryFunction.
+  // No function: one of the worker itself.
   std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction* function);
   template <typename Poll>
   bool Spin(AdaptiveSpin& spin, Poll&& poll);

@@ -28,7 +28,8 @@ bool WritesInto(const wire::ChainStep& step) {
 }
 
 bool Keeps(const wire::ChainStep& step) {
-  return step.map_arrays.__isset.keep || step.reduce_array.__isset.keep || step.scan_array.__isset.keep;
+  return step.map_arrays.__isset.keep || step.reduce_array.__isset.keep || step.scan_array.__isset.keep ||
+         step.call.__isset.keep;
 }
 
 bool IsForgotten(const wire::ChainOutcome& outcome) {
@@ -42,6 +43,7 @@ Expected<bool> Farm::FillChain(const std::vector<ChainPart>& parts, Lease& lease
   bool repeatable = true;
   std::map<Module*, Loaded> loaded;
   for (const ChainPart& part : parts) {
+    if (part.epoch != 0 && part.epoch != lease->epoch) return SessionGone();
     Loaded& module = loaded[part.module];
     if (module.epoch != lease->epoch) {
       const std::lock_guard lock(mutex_);

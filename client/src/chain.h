@@ -17,6 +17,7 @@ struct ChainPart {
   Module* module = nullptr;
   size_t declared = 0;
   wire::ChainStep step;
+  uint64_t epoch = 0;  // of the session whose arrays its frame names; 0: none
 };
 
 struct ChainReply {

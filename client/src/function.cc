@@ -10,6 +10,7 @@
 
 #include "client/src/buffer_state.h"
 #include "client/src/core.h"
+#include "client/src/packed_row.h"
 #include "client/src/residents.h"
 #include "client/src/symbols.h"
 #include "client/src/value_maker.h"
@@ -102,17 +103,16 @@ Status PackReferences(const TypedCall& call, Residents& residents, types::Packed
   return {};
 }
 
-// A row of arguments, packed, and the session that it needs.
-struct PackedRow {
-  types::PackedCall call;
-  uint64_t epoch = 0;
-};
+}  // namespace
+
 Expected<PackedRow> PackRow(const CallerState& caller, const Prepared& prepared, const types::FrameLayout& layout,
                             std::span<const types::Value> values) {
   PackedRow out;
   RBC_ASSIGN_OR_RETURN(out.call, PackWithResidents({caller, prepared.target}, layout, values, &out.epoch));
   return out;
 }
+
+namespace {
 
 // `buffers` has what the message names by id; it outlives the message.
 client::CallMessage MessageOf(const types::PackedCall& packed, std::vector<client::CallBuffer>* buffers) {

@@ -96,6 +96,10 @@ Result<QueuedCall> Queue::try_call(const Caller& function, std::vector<Value> ar
   RBC_ASSIGN_OR_RETURN(auto step, owner_->state->Call(function, std::move(arguments), nullptr));
   return QueuedCall(owner_->state->Add(std::move(step)));
 }
+Result<QueuedArray> Queue::try_keep(const Caller& function, std::vector<Value> arguments) {
+  RBC_ASSIGN_OR_RETURN(auto step, owner_->state->Keep(function, std::move(arguments)));
+  return QueuedArray(owner_->state->Add(std::move(step)));
+}
 Result<QueuedCall> Queue::try_launch(const Caller& kernel, const Grid& grid, std::vector<Value> arguments) {
   RBC_ASSIGN_OR_RETURN(auto step, owner_->state->Call(kernel, std::move(arguments), &grid));
   return QueuedCall(owner_->state->Add(std::move(step)));

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "client/src/kept_call.h"
 #include "client/src/value_maker.h"
 #include "thrift/error_wire.h"
 #include "types/array_extent.h"
@@ -39,6 +40,8 @@ size_t BytesOf(const wire::ChainStep& step) {
 void KeepResult(wire::ChainStep& step, bool drop) {
   if (drop) {
     step.__set_drop(true);
+  } else if (step.__isset.call) {
+    step.call.__set_keep("");
   } else if (step.__isset.map_arrays) {
     step.map_arrays.__set_keep("");
   } else if (step.__isset.reduce_array) {
@@ -54,6 +57,16 @@ void AskForTimes(wire::ChainStep& step) {
   if (step.__isset.map_arrays) step.map_arrays.__set_profile(true);
   if (step.__isset.reduce_array) step.reduce_array.__set_profile(true);
   if (step.__isset.scan_array) step.scan_array.__set_profile(true);
+}
+
+ArrayTimes TimesOf(const wire::CallReply& reply, int64_t bytes_out) {
+  return {0,
+          reply.queue_ns,
+          reply.upload_ns,
+          reply.kernel_ns,
+          reply.download_ns,
+          bytes_out,
+          static_cast<int64_t>(reply.result.size() + reply.data.size())};
 }
 
 }  // namespace
@@ -261,7 +274,7 @@ void QueueState::Run(const Steps& steps, std::atomic<int64_t>* request_id) {
       cancelled = step->cancelled || step->number <= cancelled_;
     }
     client::Module& module = *step->chosen.prepared->module;
-    client::ChainPart part{&module, step->chosen.declared, {}};
+    client::ChainPart part{&module, step->chosen.declared, {}, step->epoch};
     if (cancelled) {
       step->error = Error(ErrorKind::kCancelled, "the step is cancelled before it is sent");
     } else if (auto loaded = core_->farm->Load(module, deadline); !loaded) {
@@ -292,6 +305,9 @@ void QueueState::Run(const Steps& steps, std::atomic<int64_t>* request_id) {
 void QueueState::Take(QueuedState& step, wire::ChainOutcome& outcome, const client::ChainReply& reply) const {
   if (outcome.__isset.error) {
     step.error = FromWire(outcome.error);
+  } else if (step.keeps && outcome.__isset.call) {
+    step.times = TimesOf(outcome.call, step.times.bytes_out);
+    if (auto taken = TakeKeptArray(step, outcome.call, reply); !taken) step.error = std::move(taken).error();
   } else if (step.MakesArray() && outcome.__isset.array) {
     TakeArray(step, outcome.array, reply);
   } else if (!step.MakesArray() && outcome.__isset.call) {
@@ -338,6 +354,20 @@ void QueueState::TakeArray(QueuedState& step, wire::ArrayReply& reply, const cli
   }
 }
 
+Status QueueState::TakeKeptArray(QueuedState& step, wire::CallReply& reply, const client::ChainReply& chain) const {
+  const types::Type& type = step.chosen.overload->type;
+  RBC_RETURN_IF_ERROR(TakeMemory(step.packed, reply.data));
+  step.array.status = reply.status;
+  step.array.output = reply.output;
+  step.array.dtype = step.dtype;
+  step.array.signature = type.ToString();
+  if (reply.status != 0 || step.handle.expired()) return {};
+  RBC_ASSIGN_OR_RETURN(auto arrays, TakeKept(core_, type.result(), reply, chain));
+  step.buffer = std::move(arrays.front());
+  step.array.shape = step.buffer->shape();
+  return {};
+}
+
 void QueueState::TakeCall(QueuedState& step, wire::CallReply& reply) const {
   const auto take = [&]() -> Status {
     RBC_RETURN_IF_ERROR(TakeMemory(step.packed, reply.data));
@@ -352,13 +382,7 @@ void QueueState::TakeCall(QueuedState& step, wire::CallReply& reply) const {
     out.value = ValueMaker::Make(std::move(value), type);
     return {};
   };
-  step.times = {0,
-                reply.queue_ns,
-                reply.upload_ns,
-                reply.kernel_ns,
-                reply.download_ns,
-                step.times.bytes_out,
-                static_cast<int64_t>(reply.result.size() + reply.data.size())};
+  step.times = TimesOf(reply, step.times.bytes_out);
   if (auto taken = take(); !taken) step.error = std::move(taken).error();
 }
 

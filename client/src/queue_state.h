@@ -42,6 +42,8 @@ struct QueuedState {
   std::optional<Buffer> out;  // which one, if that is known here
   std::vector<Value> values;  // of a call
   types::PackedCall packed;
+  uint64_t epoch = 0;  // of the session whose arrays the call names; 0: none
+  bool keeps = false;  // a call whose array stays, as that of a map
   bool done = false, sent = false, cancelled = false;
   std::optional<Error> error;
   std::shared_ptr<QueuedState> cause;  // the step that failed first, where that is another one
@@ -52,7 +54,7 @@ struct QueuedState {
   std::vector<std::function<void()>> callbacks;
   platform::Event event;  // opened when it is asked for
 
-  bool MakesArray() const { return !request.__isset.call && !request.__isset.launch; }
+  bool MakesArray() const { return keeps || (!request.__isset.call && !request.__isset.launch); }
   bool Failed() const { return error.has_value() || array.status != 0; }
   // What one learns who needs it.
   Error ErrorOf() const;
@@ -75,6 +77,8 @@ class QueueState : public std::enable_shared_from_this<QueueState> {
   Expected<std::shared_ptr<QueuedState>> Scan(const Caller& function, const QueueArgument& array,
                                               const QueuedScanOptions& options);
   Expected<std::shared_ptr<QueuedState>> Call(const Caller& function, std::vector<Value> arguments, const Grid* grid);
+  // A call whose array stays.
+  Expected<std::shared_ptr<QueuedState>> Keep(const Caller& function, std::vector<Value> arguments);
   std::shared_ptr<QueueHandle> Add(std::shared_ptr<QueuedState> step);
 
   void Flush();
@@ -102,6 +106,7 @@ class QueueState : public std::enable_shared_from_this<QueueState> {
   void Take(QueuedState& step, wire::ChainOutcome& outcome, const client::ChainReply& reply) const;
   void TakeArray(QueuedState& step, wire::ArrayReply& reply, const client::ChainReply& chain) const;
   void TakeCall(QueuedState& step, wire::CallReply& reply) const;
+  Status TakeKeptArray(QueuedState& step, wire::CallReply& reply, const client::ChainReply& chain) const;
   void End(const Steps& steps);
 
   const std::shared_ptr<Core> core_;

@@ -130,8 +130,8 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Call(const Caller& function, 
   if (!prepared.declared[index]) return prepared.declared[index].error();
   step->chosen.declared = *prepared.declared[index];
   step->chosen.overload = prepared.overloads[index].get();
-  RBC_ASSIGN_OR_RETURN(
-      step->packed, PackWithResidents({*step->caller, prepared.target, true}, step->chosen.overload->layout, values));
+  RBC_ASSIGN_OR_RETURN(step->packed, PackWithResidents({*step->caller, prepared.target, true},
+                                                       step->chosen.overload->layout, values, &step->epoch));
   step->values = std::move(arguments);
   const auto fill = [&packed = step->packed](auto& request) {
     request.frame = packed.frame;
@@ -149,6 +149,17 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Call(const Caller& function, 
   step->request.launch.grid = grid->blocks;
   step->request.launch.block = grid->threads;
   step->request.launch.shared_bytes = grid->shared_bytes;
+  return step;
+}
+
+Expected<std::shared_ptr<QueuedState>> QueueState::Keep(const Caller& function, std::vector<Value> arguments) {
+  RBC_ASSIGN_OR_RETURN(auto step, Call(function, std::move(arguments), nullptr));
+  const types::Type& result = step->chosen.overload->type.result();
+  if (!result.is(types::Kind::kArray))
+    return Invalid(fmt::format("`{}` returns no array that could stay on the farm; call it",
+                               step->chosen.overload->type.ToString()));
+  step->keeps = true;
+  step->dtype = result.element().ToString();
   return step;
 }
 

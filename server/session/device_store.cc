@@ -7,9 +7,7 @@
 
 #include <algorithm>
 
-#include "server/wire_reply.h"
-#include "thrift/error_wire.h"
-#include "worker/call_message.h"
+#include "server/session/ask_worker.h"
 #include "worker/data_arena.h"
 #include "worker/device_frame.h"
 
@@ -36,17 +34,7 @@ std::string Lost(const ExecutionWorker& worker) {
 }  // namespace
 
 Status DeviceStore::Ask(ExecutionWorker& worker, std::string_view frame) const {
-  wire::CallRequest request;
-  request.function_id = static_cast<int64_t>(worker::kDeviceMemoryFunction);
-  request.frame = frame;
-  const std::string framed = FrameCall(request);
-  worker::CallView view;
-  worker::ParseCall(std::string_view(framed).substr(4), &view);
-  std::string reply;
-  RBC_RETURN_IF_ERROR(worker.Call(framed, view, &reply));
-  RBC_ASSIGN_OR_RETURN(const auto outcome, ParseCallReply(reply, config_));
-  if (outcome.__isset.error) return FromWire(outcome.error);
-  return {};
+  return AskWorker(worker, worker::kDeviceMemoryFunction, frame, config_);
 }
 
 // ---- Who uses it -------------------------------------------------------------------------------------------------

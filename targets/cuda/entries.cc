@@ -124,7 +124,7 @@ Error Refuse(const FunctionDeclaration& declaration, std::string_view why) {
 
 Status CheckSignature(const ir::MatchedFunction& match, EntryKind kind, const FunctionDeclaration& declaration) {
   if (match.frame.returns_text()) return Refuse(declaration, "a GPU function cannot return a string");
-  if (match.frame.returns_array())
+  if (match.frame.returns_arrays())
     return Refuse(declaration, "a GPU function cannot return an array; let it write into an array argument");
   if (kind == EntryKind::kCall) return {};
   for (const auto& slot : match.frame.slots()) {

@@ -44,7 +44,7 @@ llvm::AllocaInst* Scratch(llvm::IRBuilder<>& builder, uint64_t size) {
 Status CheckRows(const MatchedFunction& match, const FunctionDeclaration& declaration, const char* what) {
   const auto elsewhere = [](const types::FrameSlot& slot) { return slot.lies_elsewhere(); };
   const auto slots = match.frame.slots();
-  const bool result_elsewhere = match.frame.returns_text() || match.frame.returns_array();
+  const bool result_elsewhere = match.frame.returns_text() || match.frame.returns_arrays();
   if (!result_elsewhere && std::none_of(slots.begin(), slots.end(), elsewhere)) return {};
   Error error(ErrorKind::kUnsupported,
               fmt::format("'{}' with signature `{}`: the rows of {} hold values, no pointers, strings and arrays",

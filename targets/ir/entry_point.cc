@@ -269,10 +269,10 @@ EntryPoint MakeEntryPoint(const MatchedFunction& match, size_t index, std::strin
   entry.result_size = match.frame.result_size();
   entry.result_is_string = match.frame.returns_text();
   AddReferences(match.frame, &entry);
-  if (match.frame.returns_array()) {
-    entry.result_array = ArrayOf(match.frame.result(), 0);
-    entry.result_size = match.result.size;
-  }
+  for (const auto& slot : match.frame.result_slots())
+    if (slot.type.is(types::Kind::kArray)) entry.result_arrays.push_back(ArrayOf(slot.type, slot.offset));
+  if (match.frame.returns_arrays()) entry.result_size = match.result.size;
+  entry.result_is_array = match.frame.result().is(types::Kind::kArray);
   return entry;
 }
 

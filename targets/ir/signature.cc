@@ -7,6 +7,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include "types/array.h"
 #include "types/data_model.h"
+#include "types/frame.h"
 
 namespace rbc::ir {
 namespace {
@@ -114,7 +115,29 @@ Value DescribeArray(const types::Type& type, bool strides, llvm::LLVMContext& co
 
 }  // namespace
 
+namespace {
+
+// A struct with arrays.
+Expected<Value> DescribeMembers(const types::Type& type, llvm::LLVMContext& context) {
+  RBC_ASSIGN_OR_RETURN(const types::ResultLayout layout, types::LayoutOfArrays(type));
+  Value value;
+  value.type = type;
+  value.size = layout.size;
+  for (const types::FrameSlot& slot : layout.slots) {
+    RBC_ASSIGN_OR_RETURN(const Value member, DescribeResult(slot.type, context));
+    value.alignment = std::max(value.alignment, member.alignment);
+    for (Leaf leaf : member.leaves) {
+      leaf.offset += slot.offset;
+      value.leaves.push_back(leaf);
+    }
+  }
+  return value;
+}
+
+}  // namespace
+
 Expected<Value> DescribeResult(const types::Type& type, llvm::LLVMContext& context) {
+  if (types::HoldsArrays(type)) return DescribeMembers(type, context);
   if (!type.is(types::Kind::kArray)) return DescribeValue(type, context);
   Value value = DescribeArray(type, /*strides=*/true, context);
   value.leaves.push_back({llvm::PointerType::get(context, 0), value.size, kWord});
@@ -173,7 +196,7 @@ llvm::Type* DirectType(const Value& value, llvm::LLVMContext& context) {
     case types::Kind::kStruct: {
       std::vector<llvm::Type*> members;
       for (const auto& member : value.type.members()) {
-        auto described = DescribeValue(member, context);
+        auto described = DescribeResult(member, context);  // as a parameter it holds no arrays
         members.push_back(described ? DirectType(*described, context) : llvm::Type::getVoidTy(context));
       }
       return llvm::StructType::get(context, members);

@@ -164,7 +164,17 @@ def f(a):
 """, ("array",)),
     ("arguments", "results that are arrays", "float64[:](float64[:])", "def f(a):\n    return a * 2 + 1\n", ("array",)),
     ("arguments", "results that are views of an argument", "float64[:](float64[:])", "def f(a):\n    return a[1:]\n", ("array",)),
+    ("arguments", "results that are tuples with arrays", "{float64[:], int64}(float64[:])", "def f(a):\n    return a * 2, len(a)\n", ("array",)),
+    ("arguments", "results that are text or bytes", "char8*(int64)", "def f(n):\n    return b'seven'[:n]\n", (3,)),
 ]
+
+
+def _is_close(got, wanted):
+    if isinstance(wanted, tuple):
+        return len(got) == len(wanted) and all(map(_is_close, got, wanted))
+    if isinstance(wanted, (str, bytes)):
+        return got == wanted
+    return np.array_equal(got, wanted) or np.allclose(got, wanted, rtol=1e-12, atol=0)
 
 
 def attempt(rjit, target, signature, source, arguments):
@@ -192,7 +202,7 @@ def attempt(rjit, target, signature, source, arguments):
         got = run(rjit(plain, signature, target=target))
     except rbc.Error as error:
         return "no", str(error).splitlines()[0]
-    close = np.array_equal(got[0], wanted[0]) or np.allclose(got[0], wanted[0], rtol=1e-12, atol=0)
+    close = _is_close(got[0], wanted[0])
     if not close or got[1] != wanted[1]:
         return "wrong", f"{got} instead of {wanted}"
     return "yes", ""

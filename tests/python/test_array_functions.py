@@ -74,6 +74,57 @@ def test_results_that_are_parts_of_an_argument(rjit):
     assert np.array_equal(whole(np.asfortranarray(y)), y.T)
 
 
+def test_several_arrays_and_values_are_returned(rjit):
+    @rjit("{float64[:], int32, float32[:,:], bool}(float64[:])")
+    def pieces(a):
+        return a[::-1], np.int32(len(a)), a.astype(np.float32).reshape(-1, 2), a[0] > 0
+
+    x = np.arange(6.0)
+    back, count, table, positive = pieces(x)
+    assert np.array_equal(back, x[::-1]) and count == 6 and positive is False
+    assert table.dtype == np.float32 and np.array_equal(table, x.reshape(3, 2))
+    same = rjit(lambda a: (a, a))  # inferred, of one type
+    for given in (x, x[:0]):
+        one, other = same(given)
+        assert np.array_equal(one, given) and np.array_equal(other, given)
+    one, other = same(x)
+    one[0] = 7
+    assert other[0] == x[0] == 0  # each of its own
+    assert "{float64[::1], float64[::1]}(float64[::1])" in map(str, same.signatures)
+    written = rjit("{float64[:], float64[:]}(float64[:])")(_negate_and_double)
+    negated, doubled = written(x)
+    assert np.array_equal(negated, x) and np.array_equal(doubled, 2 * x) and x[1] == -1
+    failing = rjit("{float64[:], int64}(float64[:], int64)")(lambda a, n: (a, 7 // n))
+    with pytest.raises(ZeroDivisionError):
+        failing(x, 0)
+    assert failing(x, 2)[1] == 3
+    rows = same.batch([(x,), (x[:2],)])
+    assert np.array_equal(rows[1][0], x[:2])
+    with pytest.raises(rbc.UnsupportedFeature, match="cannot travel"):
+        rjit("{{float64[:], int64}, int64}(float64[:])")(lambda a: ((a, 1), 2))(x)
+
+
+def _negate_and_double(a):
+    a *= -1
+    return a, 2 * a
+
+
+def test_a_gpu_returns_no_arrays(simulated):
+    @simulated(target="cuda")
+    def halve(a):
+        b = a / 2
+        return b, b.sum()
+
+    line = halve.py_func.__code__.co_firstlineno + 3
+    with pytest.raises(rbc.UnsupportedFeature) as caught:
+        halve(np.ones(3))
+    assert "cannot return an array" in str(caught.value) and f"line {line}:\n    return b, b.sum()" in str(caught.value)
+    with pytest.raises(rbc.UnsupportedFeature, match="cannot return an array; let it write"):
+        simulated("float64[:](float64[:])", target="cuda")(lambda a: a)(np.ones(3))
+    with pytest.raises(rbc.UnsupportedFeature, match="cannot return text or bytes"):
+        simulated("string(int64)", target="cuda")(lambda n: str(n))(3)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_in_and_out(rjit, dtype):
     f = rjit(f"{dtype}[:,:]({dtype}[:,:], {dtype}[:])")(_replace_and_turn)

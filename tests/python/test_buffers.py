@@ -195,7 +195,8 @@ def test_they_are_arguments_of_functions_over_arrays(client):
     assert out.get()[:5].tolist() == [x[-1] / 2, 4, 4, 4, x[-9] / 2]
     assert corner(there.reshape(1000, 1000)) == 10 * x[-1] and corner(there.reshape(1000, 1000).T[1:]) == 1 + 10 * x[-1]
     result = both(there[:5], there[5:10])
-    assert isinstance(result, np.ndarray) and np.array_equal(result, x[:5] + x[5:10])
+    assert isinstance(result, rbc.DeviceArray) and np.array_equal(result.get(), x[:5] + x[5:10])
+    assert isinstance(both(x[:5], x[5:10]), np.ndarray)
     with pytest.raises(rbc.NoMatch):
         halve(client.to_device(np.arange(3)), out)
     with pytest.raises(rbc.NoMatch):
@@ -218,6 +219,68 @@ def test_they_are_arguments_of_functions_over_arrays(client):
     other.close()
     with pytest.raises(rbc.BufferLost):
         g(theirs)
+
+
+def test_results_of_functions_over_arrays_stay_with_them(client):
+    @client("float64[:](float64[:], float64)")
+    def smooth(x, k):
+        if k > 1:
+            raise ValueError("too much", k)
+        out = np.empty_like(x)
+        out[0] = x[0]
+        for i in range(1, len(x)):
+            out[i] = k * out[i - 1] + (1 - k) * x[i]
+        return out
+
+    x = np.linspace(0, 1, 1_000_000)  # together more than any message would hold
+    there = client.to_device(x)
+    before = len(client.buffers)
+    twice = smooth(smooth(there, 0.5), 0.25)
+    assert isinstance(twice, rbc.DeviceArray) and twice.target == "host" and twice.is_shared == there.is_shared
+    wanted = smooth.local(smooth.local(x[:1000], 0.5), 0.25)
+    assert np.array_equal(twice[:1000].get(), wanted)
+    assert len(client.buffers) == before + 1  # the one between is gone
+    with pytest.raises(ValueError) as raised:
+        smooth(there, 2.0)
+    assert raised.value.args == ("too much", 2.0) and len(client.buffers) == before + 1
+    assert all(isinstance(each, rbc.DeviceArray) for each in smooth.batch([(there[:5], 0.5), (there[5:9], 0.5)]))
+    assert np.array_equal(smooth.submit(there[:5], 0.5).result().get(), smooth.local(x[:5], 0.5))
+    mixed = smooth.batch([(there[:3], 0.5), (there[:3], 2.0)], return_exceptions=True)
+    assert isinstance(mixed[0], rbc.DeviceArray) and isinstance(mixed[1], ValueError)
+    with client.profile() as p:
+        smooth(there[:9], 0.5)
+    assert p.rows[0].calls == 1 and p.rows[0].bytes_in < 200 and p.rows[0].kernel_s > 0
+
+    @client
+    def parts(a):
+        return a[::2], len(a), a.sum() > 0, a.reshape(2, -1)
+
+    even, count, positive, table = parts(there[2:8])
+    assert count == 6 and positive is True and type(count) is int
+    assert np.array_equal(even.get(), x[2:8:2]) and np.array_equal(table.get(), x[2:8].reshape(2, 3))
+    assert isinstance(table, rbc.DeviceArray) and table.shape == (2, 3)
+
+
+def test_results_of_functions_over_arrays_in_queues(client):
+    shift = client("float64[:](float64[:], float64)")(lambda x, d: x[1:] + d)
+    add = client("float64(float64, float64)")(lambda a, b: a + b)
+    first = client("float64(float64[:])")(lambda x: 1 / x[0])
+    x = np.arange(8.0)
+    there = client.to_device(x)
+    with client.queue() as q:
+        y = q(shift, there, 1.0)
+        z = q(add, y, y)
+        total = q.reduce(add, y)
+        one = q.call(first, there[4:])
+        none = q.call(first, there)
+    assert isinstance(y.result(), rbc.DeviceArray) and np.array_equal(y.get(), x[1:] + 1)
+    assert np.array_equal(z.get(), 2 * (x[1:] + 1)) and float(total) == (x[1:] + 1).sum() and one.result() == 0.25
+    with pytest.raises(ZeroDivisionError):
+        none.result()
+    assert y.dtype == np.float64
+    with client.queue() as q:
+        with pytest.raises(rbc.InvalidArgument, match="to_device"):
+            q.call(shift, x, 1.0)
 
 
 def test_they_are_arguments_of_functions_over_arrays_on_a_gpu(client):

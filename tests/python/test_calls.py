@@ -93,6 +93,24 @@ def test_tuples_dataclasses_and_records_are_structs(rjit):
     assert same_kind((1, 2, 3)) == (3, 2, 1)
 
 
+def test_bytes_are_results(rjit):
+    @rjit("char8*(int64)")
+    def word(n):
+        if n < 0:
+            return None
+        return b"abcdef"[:n] if n < 9 else b"\x01\xff"
+
+    assert word(3) == b"abc" and word(0) == b"" and word(9) == b"\x01\xff" and word(-1) is None
+    inferred = rjit(lambda: b"constant")
+    assert inferred() == b"constant" and inferred.signatures[0][0].tostring() == "char8*"
+    assert rjit("char8*(char8*)")(lambda p: p)(b"through") == b"through"
+    with pytest.raises(ValueError, match="uint8"):  # bytes end at a NUL on their way
+        rjit("char8*()")(lambda: b"a\0b")()
+    assert bytes(rjit("uint8[:](uint8[:])")(lambda a: a[::-1])(np.frombuffer(b"a\0b", np.uint8))) == b"b\0a"
+    with pytest.raises(rbc.TypingError, match="return bytes"):
+        rjit("char8*()")(lambda: 1.5)()
+
+
 def test_zero_arguments(rjit):
     assert rjit("int64()")(lambda: 42)() == 42
     assert rjit(lambda: 2.5)() == 2.5

@@ -110,6 +110,23 @@ def test_array_result(cell, target):
         assert "cannot return an array" in str(caught.value)
 
 
+def test_array_result_that_stays(cell, target):
+    refusal = contextlib.nullcontext() if target == "host" else pytest.raises(_REFUSALS)
+    there = cell.rjit.to_device(np.arange(5.0))
+    with refusal:
+        kept = cell.function("float64[:](float64[:])", lambda x: x[::2])(there)
+        assert isinstance(kept, rbc.DeviceArray) and np.array_equal(kept.get(), [0, 2, 4])
+
+
+def test_tuple_with_arrays(cell, target):
+    refusal = contextlib.nullcontext() if target == "host" else pytest.raises(_REFUSALS)
+    with refusal as caught:
+        part, count = cell.function("{float64[:], int64}(float64[:])", lambda x: (x[::2], len(x)))(np.arange(5.0))
+        assert np.array_equal(part, [0, 2, 4]) and count == 5
+    if target == "cuda":
+        assert "cannot return an array" in str(caught.value)
+
+
 def test_kernel(cell, target):
     def double(data, n):
         i = cuda.grid(1)

@@ -99,7 +99,13 @@ TEST_F(ChainTest, EveryLieIsToldBeforeAnythingRuns) {
   auto two = CallOf(f);
   two.__isset.launch = true;
   EXPECT_THAT(lie({two}), HasSubstr("2 requests"));
-  EXPECT_THAT(lie({Dropped(CallOf(f))}), HasSubstr("makes no array"));
+  auto launch = CallOf(f);
+  launch.__isset.call = false;
+  launch.__isset.launch = true;
+  EXPECT_THAT(lie({Dropped(launch)}), HasSubstr("makes no array"));
+  auto kept = CallOf(f);
+  kept.call.__set_keep("kept");
+  EXPECT_THAT(lie({Dropped(kept)}), HasSubstr("do one of these"));
   EXPECT_THAT(lie({Dropped(Kept(Map(f, Numbers(1))))}), HasSubstr("do one of these"));
   auto late = CallOf(f);
   late.call.__set_deadline_ms(-3);

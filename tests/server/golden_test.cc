@@ -285,6 +285,26 @@ TEST(Golden, CallMethods) {
   Reply("outcome", told);
 }
 
+TEST(Golden, CallsThatKeepTheirArrays) {
+  wire::Farm_call_args call;
+  call.request = SomeCall();
+  call.request.__set_keep("kept");
+  Check("call_kept_1_4.request", "call", apache::thrift::protocol::T_CALL, call);
+  wire::BufferInfo kept;
+  kept.id = 77;
+  kept.name = "kept";
+  kept.dtype = "float64";
+  kept.shape = {2, 3};
+  kept.strides = {24, 8};
+  kept.offset = 4096;
+  kept.bytes = 48;
+  wire::CallReply reply = SomeReply();
+  reply.__set_kept({kept});
+  wire::Farm_call_result result;
+  Succeed(&result, reply);
+  Check("call_kept_1_4.reply", "call", apache::thrift::protocol::T_REPLY, result);
+}
+
 TEST(Golden, MapsReductionsAndScansOfArrays) {
   wire::ArrayRef in_message, in_buffer;
   in_message.dtype = in_buffer.dtype = "float64";

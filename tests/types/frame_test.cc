@@ -255,6 +255,29 @@ TEST(Pack, ArrayResultsOfAPeerThatLiesAreRefused) {
   EXPECT_FALSE(UnpackResult(type, "short", data));
 }
 
+TEST(Pack, StructsWithArraysOfAPeerThatLiesAreRefused) {
+  const Type type = T("{bool, d[:], i}");
+  const FrameLayout layout = *FrameLayout::Make(T("{bool, d[:], i}()"));
+  ASSERT_EQ(layout.result_slots().size(), 3u);
+  EXPECT_EQ(layout.result_slots()[1].offset, 8u);
+  EXPECT_EQ(layout.result_slots()[2].offset, 40u);  // behind the array's 24 bytes and its owner's 8
+  EXPECT_EQ(layout.result_size(), 48u);
+  const double numbers[2] = {1, 2};
+  const std::string_view data(reinterpret_cast<const char*>(numbers), sizeof numbers);
+  std::string result(48, '\0');
+  result[0] = 1;
+  result[40] = 7;
+  StoreFrameArray({8, {1}, {8}}, result.data() + 8);
+  const Expected<Value> good = UnpackResult(type, result, data);
+  ASSERT_TRUE(good);
+  EXPECT_EQ(ToPythonRepr(*good, type), "(True, [2.0], 7)");
+  EXPECT_FALSE(UnpackResult(type, result.substr(0, 40), data));
+  StoreFrameArray({8, {2}, {8}}, result.data() + 8);
+  EXPECT_EQ(UnpackResult(type, result, data).error().kind, ErrorKind::kInternal);
+  for (const char* refused : {"{{d[:], i}, i}()", "{d[:], string}()", "{d[:], d*}()", "void({d[:], i})"})
+    EXPECT_EQ(FrameLayout::Make(T(refused)).error().kind, ErrorKind::kUnsupported) << refused;
+}
+
 TEST(Pack, CopyReturnedTakesExactlyWhatWasLent) {
   int32_t number = 5;
   const PackedCall call = Pack("void(i*)", {Buffer{&number, 4}});

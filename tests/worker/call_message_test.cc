@@ -59,6 +59,17 @@ TEST(CallMessage, ReadsWhatTheGeneratedClientWrites) {
   EXPECT_EQ(call.deadline_ms, 1500u);
   EXPECT_EQ(call.out_bytes, 64u);
   EXPECT_EQ(call.return_from, 16u);
+  EXPECT_FALSE(call.keep);
+}
+
+TEST(CallMessage, KnowsWhatKeepsItsArrays) {
+  wire::CallRequest request = FullRequest();
+  request.__set_keep("");
+  CallView call;
+  const std::string message = Encode(request);
+  ASSERT_EQ(ParseCall(message, &call), CallParse::kCall);
+  EXPECT_TRUE(call.keep);
+  EXPECT_EQ(call.return_from, 16u);
 }
 
 TEST(CallMessage, AbsentFieldsKeepTheirDefaults) {

@@ -19,6 +19,7 @@
 
 #include "rbc/array.h"
 #include "rbc/array_view.h"
+#include "rbc/buffer.h"
 #include "rbc/map.h"
 #include "rbc/pending.h"
 #include "rbc/signature.h"
@@ -157,7 +158,8 @@ struct CallResult {
   std::string output;     // what the function printed
   std::string signature;  // the one that took the arguments
   std::string symbol;
-  int status = 0;  // of a status_retptr function
+  int status = 0;              // of a status_retptr function
+  std::vector<Buffer> kept{};  // of try_keep: the arrays of the result, in its order
 };
 
 // A function with one or more signatures. Copies are the same function. Thread-safe. Compiled at its first call;
@@ -186,6 +188,16 @@ class RBC_API Caller {
         core(), [self = *this, values = std::vector<Value>{Value(std::forward<A>(arguments))...}](
                     std::atomic<int64_t>* request_id) { return self.ValueOf(self.CallNumbered(values, request_id)); });
   }
+
+  // The call of a function on host that returns an array, which stays on the farm: nothing of it travels.
+  template <typename... A>
+  Buffer keep(A&&... arguments) const {
+    const std::array<Value, sizeof...(A)> values{Value(std::forward<A>(arguments))...};
+    return ValueOrThrow(KeptArray(try_keep(values)));
+  }
+  // The same of one that returns a struct with arrays too. They are in `kept`, and `value` has nothing in their places.
+  // `name` of the arrays is for people. A status other than 0 is no error here. kInvalidArgument: it returns none.
+  Result<CallResult> try_keep(std::span<const Value> arguments, const std::string& name = {}) const;
 
   // The function for each of `rows` rows, on the target in one go. Columns are of the parameters' very types; the first
   // signature that has them is taken. A status other than 0 is no error here.
@@ -266,6 +278,7 @@ class RBC_API Caller {
   Result<CallResult> CallNumbered(std::span<const Value> arguments, std::atomic<int64_t>* request_id) const;
   // A status other than 0 as an error.
   Result<Value> ValueOf(Result<CallResult> result) const;
+  Result<Buffer> KeptArray(Result<CallResult> result) const;
   size_t IndexOf(std::string_view signature);
 
   std::shared_ptr<detail::CallerState> state_;
@@ -291,6 +304,11 @@ class Function<R(A...)> {
     }
   }
   Result<R> try_call(std::type_identity_t<A>... arguments) const { return Try(nullptr, arguments...); }
+  // Of one that returns an array: it stays on the farm.
+  Buffer keep(std::type_identity_t<A>... arguments) const {
+    static_assert(detail::kIsVector<R>, "only an array can stay on the farm");
+    return caller_.keep(arguments...);
+  }
   // Memory behind pointers, spans and views must outlive the call.
   Pending<R> call_async(std::type_identity_t<A>... arguments) const {
     return Pending<R>::Start(caller_.core(), [self = *this, kept = std::tuple<std::remove_cvref_t<A>...>(arguments...)](

@@ -156,6 +156,11 @@ class RBC_API Queue {
   QueuedCall call(const Caller& function, A&&... arguments) {
     return ValueOrThrow(try_call(function, std::vector<Value>{Value(std::forward<A>(arguments))...}));
   }
+  // A call of a function on host that returns an array: it stays on the farm, as what a map makes.
+  template <typename... A>
+  QueuedArray keep(const Caller& function, A&&... arguments) {
+    return ValueOrThrow(try_keep(function, std::vector<Value>{Value(std::forward<A>(arguments))...}));
+  }
   template <typename... A>
   QueuedCall launch(const Caller& kernel, const Grid& grid, A&&... arguments) {
     return ValueOrThrow(try_launch(kernel, grid, std::vector<Value>{Value(std::forward<A>(arguments))...}));
@@ -167,6 +172,7 @@ class RBC_API Queue {
   Result<QueuedArray> try_scan(const Caller& function, const QueueArgument& array,
                                const QueuedScanOptions& options = {});
   Result<QueuedCall> try_call(const Caller& function, std::vector<Value> arguments);
+  Result<QueuedArray> try_keep(const Caller& function, std::vector<Value> arguments);
   Result<QueuedCall> try_launch(const Caller& kernel, const Grid& grid, std::vector<Value> arguments);
 
   // Sends what is queued, and waits for nothing.

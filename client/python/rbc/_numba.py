@@ -8,6 +8,8 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import contextlib
+import dis
+import linecache
 import re
 import sys
 import threading
@@ -373,6 +375,7 @@ class _Job:
     """One lowering: its dispatchers are made anew, so that nothing of an earlier one shows in the result."""
 
     def __init__(self, description):
+        self.description = description
         self.descriptor, self._class = _descriptor(description)
         self._known = {}
 
@@ -522,12 +525,49 @@ def _symbol(name, signature):
     return re.sub(r"[^A-Za-z0-9_]", "_", name) + _core.mangle_type(signature)
 
 
+class _BytesOrPointer:
+    """A result `char8*`: numba decides which of both the function gives."""
+
+    @staticmethod
+    def check(function, result):
+        if not isinstance(_held(result), types.Bytes) and _held(result) != types.CPointer(types.uint8):
+            raise TypingError(f"{function.__qualname__} gives a {result}, and its signature says {_numba_types.BYTES}; "
+                              f"return bytes\n  {_place_of_return(function)}")
+
+
+def _place_of_return(function):
+    """The line where the function returns, as errors show it."""
+    code = function.__code__
+    returns = [i.offset for i in dis.get_instructions(code) if i.opname.startswith("RETURN_")]
+    starts = [line for offset, line in dis.findlinestarts(code) if line and returns and offset <= returns[0]]
+    line = starts[-1] if starts else code.co_firstlineno
+    source = linecache.getline(code.co_filename, line).strip()
+    return f'File "{code.co_filename}", line {line}' + (f":\n    {source}" if source else "")
+
+
+def _refuse_result(function, result, description):
+    """What a GPU gives back are values, no memory of its own."""
+    held = _held(result)
+    if isinstance(held, types.Array) or _holds_arrays(held):
+        why = "cannot return an array; let it write into an array argument"
+    elif isinstance(held, (types.UnicodeType, types.Bytes)):
+        why = "cannot return text or bytes; let it write into an array argument"
+    else:
+        return
+    raise UnsupportedFeature(f"{function.__qualname__} on target {description.name}: a GPU function {why}\n"
+                             f"  {_place_of_return(function)}")
+
+
 def lower_texts(function, name, signatures, description, options):
     """`lower` for signatures as texts; symbols are the name and the mangled type."""
     wanted = []
     for text in signatures:
-        numba_signature = _numba_types.type_of(_core.describe_type(text))
-        wanted.append((_symbol(name, text), numba_signature.args, numba_signature.return_type))
+        description_of_type = _core.describe_type(text)
+        numba_signature = _numba_types.type_of(description_of_type)
+        result = numba_signature.return_type
+        if description_of_type[4][0][5] == _numba_types.BYTES:
+            result = _BytesOrPointer()
+        wanted.append((_symbol(name, text), numba_signature.args, result))
     return lower(function, name, wanted, description, options)
 
 
@@ -548,10 +588,14 @@ def _lower(job, function, name, signatures, options):
         job._known.pop(function, None)
         top = job.dispatcher(function, options)
         args, _ = sigutils.normalize_signature(tuple(argument_types))
-        signature = typing.signature(result_type, *args) if result_type is not None else args
-        top.compile(signature)
+        known = result_type is not None and not isinstance(result_type, _BytesOrPointer)
+        top.compile(typing.signature(result_type, *args) if known else args)
         cres = top.overloads[tuple(args)]
+        if isinstance(result_type, _BytesOrPointer):
+            result_type.check(function, cres.signature.return_type)
         result_type = cres.signature.return_type
+        if job.description.name != "host":
+            _refuse_result(function, result_type, job.description)
         if callable(symbol):
             try:
                 symbol = symbol(_numba_types.text_of(result_type))
@@ -637,8 +681,11 @@ class _Parameters:
             builder.call(decref, [memory])
 
 
+_NUL_INSIDE = "bytes with a NUL inside cannot be returned; return an array of uint8"
+
+
 def _needs_entry(types_):
-    return any(isinstance(ty, (types.UnicodeType, types.Array)) for ty in types_)
+    return any(isinstance(ty, (types.UnicodeType, types.Array, types.Bytes)) or _holds_arrays(ty) for ty in types_)
 
 
 def _held(result):
@@ -646,12 +693,25 @@ def _held(result):
     return result.type if isinstance(result, types.Optional) else result
 
 
-def _result_pointer(result, callee):
-    if isinstance(result, types.UnicodeType):
+def _holds_arrays(result):
+    """A tuple that the farm gives back member by member."""
+    return isinstance(result, types.BaseTuple) and any(isinstance(ty, types.Array) for ty in result.types)
+
+
+def _array_type(ty):
+    """An array as a result: its data, shape, strides and what keeps it."""
+    numbers = ir.ArrayType(_WORD, ty.ndim)
+    return ir.LiteralStructType([_BYTES, numbers, numbers, _BYTES])
+
+
+def _result_pointer(context, result, callee):
+    if isinstance(result, (types.UnicodeType, types.Bytes)):
         return _BYTES.as_pointer()
     if isinstance(result, types.Array):
-        numbers = ir.ArrayType(_WORD, result.ndim)
-        return ir.LiteralStructType([_BYTES, numbers, numbers, _BYTES]).as_pointer()
+        return _array_type(result).as_pointer()
+    if _holds_arrays(result):
+        members = [_array_type(ty) if isinstance(ty, types.Array) else context.get_data_type(ty) for ty in result.types]
+        return ir.LiteralStructType(members).as_pointer()
     return callee.args[0].type
 
 
@@ -669,11 +729,37 @@ def _give_text(context, builder, value, pointer):
     builder.store(utf8, pointer)
 
 
+def _give_bytes(context, builder, ty, value, pointer, refused):
+    """A copy that ends with a NUL and is freed when the reply is written; with one inside the entry returns `refused`."""
+    array = context.make_array(ty)(context, builder, value=value)
+    convert = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_BYTES, [_BYTES, array.nitems.type]), "rbc_bytes_to_text")
+    free = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [_BYTES]), "rbc_free_after_call")
+    decref = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [_BYTES]), "NRT_decref")
+    copy = builder.call(convert, [builder.bitcast(array.data, _BYTES), array.nitems])
+    builder.call(decref, [array.meminfo])
+    with builder.if_then(cgutils.is_null(builder, copy), likely=False):
+        builder.ret(refused)
+    builder.call(free, [copy])
+    builder.store(copy, pointer)
+
+
 def _give_array(context, builder, ty, value, pointer):
     """The worker copies the elements and gives back the reference."""
     array = context.make_array(ty)(context, builder, value=value)
     for i, part in enumerate((builder.bitcast(array.data, _BYTES), array.shape, array.strides, array.meminfo)):
         builder.store(part, cgutils.gep_inbounds(builder, pointer, 0, i))
+
+
+def _give_members(context, builder, ty, value, pointer):
+    """A tuple with arrays."""
+    for i, member in enumerate(ty.types):
+        part, place = builder.extract_value(value, i), cgutils.gep_inbounds(builder, pointer, 0, i)
+        if isinstance(member, types.Array):
+            _give_array(context, builder, member, part, place)
+        else:
+            builder.store(context.get_return_value(builder, member, part), place)
 
 
 def _farm_entry(context, cres, name):
@@ -685,7 +771,7 @@ def _farm_entry(context, cres, name):
     callee = ir.Function(module, convention.get_function_type(result, args), cres.fndesc.llvm_func_name)
     parameters = _Parameters(context, args)
     held = _held(result)
-    pointer = _result_pointer(held, callee)
+    pointer = _result_pointer(context, held, callee)
     entry = ir.Function(module, ir.FunctionType(callconv.errcode_t, [pointer, *parameters.flat]), name)
     builder = ir.IRBuilder(entry.append_basic_block("entry"))
     refused = ir.Constant(callconv.errcode_t, _exceptions.code_of(TypeError, ("a text argument is None",), None))
@@ -694,8 +780,13 @@ def _farm_entry(context, cres, name):
     with builder.if_then(status.is_ok):
         if isinstance(held, types.UnicodeType):
             _give_text(context, builder, value, entry.args[0])
+        elif isinstance(held, types.Bytes):
+            with_nul = ir.Constant(callconv.errcode_t, _exceptions.code_of(ValueError, (_NUL_INSIDE,), None))
+            _give_bytes(context, builder, held, value, entry.args[0], with_nul)
         elif isinstance(held, types.Array):
             _give_array(context, builder, held, value, entry.args[0])
+        elif _holds_arrays(held):
+            _give_members(context, builder, held, value, entry.args[0])
         elif result != types.none:
             builder.store(context.get_return_value(builder, result, value), entry.args[0])
     parameters.release(builder)
@@ -862,8 +953,6 @@ def _short(error, function):
                 break
     else:
         place = f'File "{loc.filename}", line {loc.line}'
-        import linecache
-
         source = linecache.getline(loc.filename, loc.line).strip()
         if source:
             place += f":\n    {source}"

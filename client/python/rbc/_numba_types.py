@@ -17,6 +17,9 @@ _ATOMS = {
 }
 
 
+BYTES = "char8*"  # what bytes are as a result
+
+
 def type_of(description):
     """numba's type for what rbc._core.describe_type gives."""
     kind, _, rank, _, children, text = description
@@ -58,6 +61,8 @@ def text_of(numba_type):
         return "void*"
     if isinstance(numba_type, types.BaseTuple):
         return "{" + ", ".join(text_of(t) for t in numba_type.types) + "}"
+    if isinstance(numba_type, types.Bytes):
+        return BYTES
     if isinstance(numba_type, types.Array):
         last = "::1" if numba_type.layout == "C" else ":"
         return text_of(numba_type.dtype) + "[" + ",".join([":"] * (numba_type.ndim - 1) + [last]) + "]"

@@ -39,7 +39,8 @@ class Queued:
         self._queue, self._step, self._caller, self._index, self._target = queue, step, caller, index, target
         self._outcome = None
         signature = caller._signatures[index]
-        self.dtype = None if step is None else dtype_of(signature[0])
+        result = signature[0]
+        self.dtype = None if step is None else dtype_of(result[0] if result.is_array else result)
 
     def done(self):
         """Whether it is over."""
@@ -86,6 +87,8 @@ class Queued:
             return self._caller._exception_of_thread(words, self._index) if words[0] != 0 else None
         if "value" in outcome:
             return outcome["value"] if status in (0, _NONE) else self._caller._exception(status, self._index)
+        if status == _NONE and outcome["call"]:
+            return None
         if status != 0:
             return self._queue._failed(outcome, self._caller, self._index)
         if self._target is not None:
@@ -164,11 +167,11 @@ class Queue:
             self.cancel()
 
     def __call__(self, function, *args, out=None):
-        """The function for each element of arrays, some of which may be handles of this queue; of numbers alone a call;
-        q(k[blocks, threads], x, ...) a launch."""
+        """The function for each element of arrays, some of which may be handles of this queue. Of numbers alone, and of a
+        function over arrays, a call; q(k[blocks, threads], x, ...) a launch."""
         if isinstance(function, Launch):
             return self.launch(function, *args)
-        if out is None and not any(self._is_array(arg) for arg in args):
+        if out is None and (_is_over_arrays(function) or not any(self._is_array(arg) for arg in args)):
             return self.call(function, *args)
         return self.map(function, *args, out=out)
 
@@ -198,13 +201,16 @@ class Queue:
         return self._added(function, index, lambda: self._queue.scan(function._get(index), given, axis))
 
     def call(self, function, *args):
-        """A call with numbers."""
-        if not all(isinstance(arg, numbers.Number) for arg in args):
-            raise InvalidArgument("a queued call takes numbers; map arrays, or call the function itself")
+        """A call with numbers and arrays that are on the farm. Of a function that returns an array that array stays there
+        too."""
+        if not all(isinstance(arg, (numbers.Number, DeviceArray)) for arg in args):
+            raise InvalidArgument("a queued call takes numbers and arrays of rjit.to_device(); of a step's array take the "
+                                  "result() first, to others map the function, or call it itself")
         positional = function._bind(args, None)
         index = function._match(positional)
         function._prepare_if_needed(index)
-        return self._added(function, index, lambda: self._queue.call(function._get(index), positional))
+        keeps = function._signatures[index][0].is_array
+        return self._added(function, index, lambda: self._queue.call(function._get(index), positional, keeps))
 
     def launch(self, launch, *args):
         """q.launch(k[blocks, threads], x, 1000): a kernel over arrays that are on the farm, and numbers."""
@@ -280,7 +286,13 @@ class Queue:
         from ._arrays import _failed
 
         caller, index = self._known.get(outcome["number"], (caller, index))
+        if outcome["call"]:
+            return caller._exception(outcome["status"], index)
         return _failed(caller, outcome["status"], index, max(outcome["row"], 0), tuple(outcome["failed_shape"]))
+
+
+def _is_over_arrays(function):
+    return any(parameter.is_array for signature in function._signatures for parameter in signature[1])
 
 
 class _Shown:

@@ -319,6 +319,18 @@ int rbc_text_from_utf8(const unsigned char* utf8, Text* out) {
   return 1;
 }
 
+// A copy that ends with a NUL; null: there is one inside, or no memory.
+char* rbc_bytes_to_text(const void* data, int64_t length) {
+  const char* from = (const char*)data;
+  for (int64_t i = 0; i < length; ++i)
+    if (!from[i]) return 0;
+  char* out = (char*)malloc((size_t)length + 1);
+  if (!out) return 0;
+  for (int64_t i = 0; i < length; ++i) out[i] = from[i];
+  out[length] = 0;
+  return out;
+}
+
 // A copy that ends with a NUL; null: no memory.
 char* rbc_text_to_utf8(const void* data, int64_t length, int kind) {
   unsigned char* out = (unsigned char*)malloc((size_t)length * 4 + 1);

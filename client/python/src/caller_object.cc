@@ -4,13 +4,17 @@
 
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <map>
 
+#include "client/python/src/buffer_object.h"
 #include "client/python/src/python_error.h"
+#include "client/src/residents.h"
 #include "types/array.h"
+#include "types/frame.h"
 #include "types/match.h"
 
 namespace rbc::python {
@@ -43,6 +47,32 @@ bool IsForArrays(PyObject* kwargs) {
   for (const char* name : {"out", "where", "accuracy"})
     if (PyDict_GetItemString(kwargs, name) != nullptr) return true;
   return false;
+}
+
+// Whether array results are arrays of the farm too: where some of the arguments are.
+bool Keeps(const types::Type& signature, std::span<const types::Value> values) {
+  const types::Type& result = signature.result();
+  return (result.is(types::Kind::kArray) || types::HoldsArrays(result)) && detail::HasResidents(values);
+}
+
+nb::object ToDeviceArray(const rbc::Buffer& buffer, const std::shared_ptr<client::Farm>& farm) {
+  return nb::module_::import_("rbc.buffers")
+      .attr("DeviceArray")
+      .attr("_whole")(nb::cast(std::make_unique<BufferObject>(buffer, farm)));
+}
+
+// A result with the arrays that stay.
+nb::object KeptToPython(const detail::KeptAnswer& kept, const types::Type& type,
+                        const std::shared_ptr<client::Farm>& farm) {
+  auto next = kept.arrays.begin();
+  if (type.is(types::Kind::kArray)) return ToDeviceArray(*next, farm);
+  const auto& members = kept.answer.value.As<types::StructValue>()->members;
+  nb::list out;
+  for (size_t i = 0; i < members.size(); ++i) {
+    const types::Type& member = type.members()[i];
+    out.append(member.is(types::Kind::kArray) ? ToDeviceArray(*next++, farm) : ToPython(members[i], member));
+  }
+  return nb::tuple(out);
 }
 
 void Print(nb::handle self, const std::string& output) {
@@ -83,10 +113,13 @@ std::shared_ptr<FunctionObject> CallerObject::FunctionFor(nb::handle self, size_
   return functions_.at(index);
 }
 
-nb::object CallerObject::Result(nb::handle self, size_t index, const types::Type& result,
-                                const detail::Answer& answer) const {
+nb::object CallerObject::Result(nb::handle self, size_t index, const FunctionObject& function,
+                                const detail::KeptAnswer& kept) const {
+  const detail::Answer& answer = kept.answer;
   Print(self, answer.output);
-  if (answer.status == 0) return ToPython(answer.value, result);
+  const types::Type result = types_[index].result();
+  if (answer.status == 0)
+    return kept.arrays.empty() ? ToPython(answer.value, result) : KeptToPython(kept, result, function.farm());
   if (answer.status == kNone) return nb::none();
   return self.attr("_exception")(answer.status, index);
 }
@@ -108,19 +141,29 @@ nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs,
     return self.attr("_over_arrays")(nb::borrow(args), nb::none());
   }
   const std::shared_ptr<FunctionObject> function = FunctionFor(self, index);
-  const types::Type result_type = types_[index].result();
   const int64_t timeout_ms = timeout_ms_;
-  auto answer = WithoutGil(function->farm(), [&]() -> Expected<detail::Answer> {
+  const bool keeps = Keeps(types_[index], arguments.values());
+  auto answer = WithoutGil(function->farm(), [&]() -> Expected<detail::KeptAnswer> {
     RBC_ASSIGN_OR_RETURN(const auto prepared, function->state().Current());
-    return detail::CallValues(function->state(), *prepared, 0, arguments.values(), timeout_ms, nullptr, profile);
+    if (keeps) {
+      const auto& values = arguments.values();
+      RBC_ASSIGN_OR_RETURN(
+          auto kept, detail::CallKept(function->state(), *prepared, 0, {{values.begin(), values.end()}}, {}, timeout_ms,
+                                      nullptr, profile));
+      return std::move(kept.front());
+    }
+    detail::KeptAnswer out;
+    RBC_ASSIGN_OR_RETURN(out.answer, detail::CallValues(function->state(), *prepared, 0, arguments.values(), timeout_ms,
+                                                        nullptr, profile));
+    return out;
   });
   if (!answer) {
     Print(self, answer.error().output);
     if (answer.error().function.empty()) answer.error().function = function->caller().name();
     Throw(answer.error());
   }
-  nb::object result = Result(self, index, result_type, *answer);
-  if (answer->status == 0 || answer->status == kNone) return result;
+  nb::object result = Result(self, index, *function, *answer);
+  if (answer->answer.status == 0 || answer->answer.status == kNone) return result;
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(result.ptr())), result.ptr());
   throw nb::python_error();
 }
@@ -156,6 +199,31 @@ size_t CallerObject::MatchTuple(nb::handle self, const nb::tuple& args) {
   return MatchOrInfer(self, arguments, args.ptr());
 }
 
+namespace {
+
+// One call for each row. Where some row has arrays of the farm, all results are.
+std::vector<Expected<detail::KeptAnswer>> CallRows(const FunctionObject& function, const types::Type& signature,
+                                                   const std::vector<std::vector<types::Value>>& rows,
+                                                   int64_t timeout_ms) {
+  const bool keeps = std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return Keeps(signature, row); });
+  return OrThrow(WithoutGil(function.farm(), [&]() -> Expected<std::vector<Expected<detail::KeptAnswer>>> {
+    RBC_ASSIGN_OR_RETURN(const auto prepared, function.state().Current());
+    if (keeps) return detail::CallKept(function.state(), *prepared, 0, rows, {}, timeout_ms);
+    RBC_ASSIGN_OR_RETURN(auto answers, detail::CallRows(function.state(), *prepared, 0, rows, timeout_ms));
+    std::vector<Expected<detail::KeptAnswer>> out;
+    for (auto& answer : answers) {
+      if (answer) {
+        out.emplace_back(detail::KeptAnswer{*std::move(answer), {}});
+      } else {
+        out.emplace_back(std::move(answer).error());
+      }
+    }
+    return out;
+  }));
+}
+
+}  // namespace
+
 nb::list CallerObject::Batch(nb::handle self, const nb::list& rows) {
   std::vector<std::unique_ptr<Arguments>> all;  // keep lent buffers
   std::map<size_t, std::vector<size_t>> groups;
@@ -170,16 +238,11 @@ nb::list CallerObject::Batch(nb::handle self, const nb::list& rows) {
     const std::shared_ptr<FunctionObject> function = FunctionFor(self, index);
     std::vector<std::vector<types::Value>> values;
     for (const size_t member : members) values.push_back(all[member]->TakeValues());
-    const int64_t timeout_ms = timeout_ms_;
-    auto answers = OrThrow(WithoutGil(function->farm(), [&]() -> Expected<std::vector<Expected<detail::Answer>>> {
-      RBC_ASSIGN_OR_RETURN(const auto prepared, function->state().Current());
-      return detail::CallRows(function->state(), *prepared, 0, values, timeout_ms);
-    }));
-    const types::Type result_type = types_[index].result();
+    auto answers = CallRows(*function, types_[index], values, timeout_ms_);
     for (size_t i = 0; i < members.size(); ++i) {
       if (!answers[i]) Print(self, answers[i].error().output);
       results[members[i]] =
-          answers[i] ? Result(self, index, result_type, *answers[i]) : MakeException(answers[i].error());
+          answers[i] ? Result(self, index, *function, *answers[i]) : MakeException(answers[i].error());
     }
   }
   nb::list out;

@@ -10,6 +10,7 @@
 
 #include "client/python/src/convert.h"
 #include "client/python/src/farm_object.h"
+#include "client/src/kept_call.h"
 #include "types/type.h"
 
 namespace rbc::python {
@@ -46,7 +47,8 @@ class CallerObject {
  private:
   std::shared_ptr<FunctionObject> FunctionFor(nb::handle self, size_t index);
   size_t MatchOrInfer(nb::handle self, const Arguments& arguments, PyObject* args);
-  nb::object Result(nb::handle self, size_t index, const types::Type& result, const detail::Answer& answer) const;
+  nb::object Result(nb::handle self, size_t index, const FunctionObject& function,
+                    const detail::KeptAnswer& kept) const;
 
   static inline bool profiling_ = false;
   const int arity_;

@@ -72,6 +72,7 @@ nb::dict StepObject::Outcome() const {
   out["number"] = failed.number;
   out["status"] = array_ ? failed.array.status : mine.call.status;
   out["row"] = failed.array.row;
+  out["call"] = failed.keeps;
   out["failed_shape"] = failed.array.shape;
   out["output"] = BytesOf(array_ ? mine.array.output : mine.call.output);
   if (words_ != nullptr) {
@@ -151,11 +152,14 @@ std::unique_ptr<StepObject> QueueObject::Scan(const FunctionObject& function, nb
       OrThrow(WithoutGil(farm_, [&] { return queue_.try_scan(function.caller(), given, options); })), farm_);
 }
 
-std::unique_ptr<StepObject> QueueObject::Call(const FunctionObject& function, const nb::tuple& args) {
+std::unique_ptr<StepObject> QueueObject::Call(const FunctionObject& function, const nb::tuple& args, bool keeps) {
   Arguments arguments;
   for (nb::handle argument : args) arguments.Add(argument.ptr());
   std::vector<Value> values;
   for (types::Value& value : arguments.TakeValues()) values.emplace_back(std::move(value));
+  if (keeps)
+    return std::make_unique<StepObject>(
+        OrThrow(WithoutGil(farm_, [&] { return queue_.try_keep(function.caller(), std::move(values)); })), farm_);
   return std::make_unique<StepObject>(
       OrThrow(WithoutGil(farm_, [&] { return queue_.try_call(function.caller(), std::move(values)); })), farm_);
 }
@@ -199,7 +203,7 @@ void DefineQueue(nb::module_& module) {
       .def("reduce", &QueueObject::Reduce, nb::arg("function"), nb::arg("array"), nb::arg("axis").none(),
            nb::arg("ordered"))
       .def("scan", &QueueObject::Scan, nb::arg("function"), nb::arg("array"), nb::arg("axis").none())
-      .def("call", &QueueObject::Call)
+      .def("call", &QueueObject::Call, nb::arg("function"), nb::arg("args"), nb::arg("keeps"))
       .def("launch", &QueueObject::Launch)
       .def("flush", &QueueObject::Flush)
       .def("wait", &QueueObject::Wait)

@@ -50,7 +50,8 @@ class QueueObject {
   std::unique_ptr<StepObject> Reduce(const FunctionObject& function, nb::handle array, std::optional<int> axis,
                                      bool ordered);
   std::unique_ptr<StepObject> Scan(const FunctionObject& function, nb::handle array, std::optional<int> axis);
-  std::unique_ptr<StepObject> Call(const FunctionObject& function, const nb::tuple& args);
+  // `keeps`: its array stays, as that of a map.
+  std::unique_ptr<StepObject> Call(const FunctionObject& function, const nb::tuple& args, bool keeps);
   // The kernel's last argument, so many words, is added here.
   std::unique_ptr<StepObject> Launch(const FunctionObject& kernel, const std::vector<int32_t>& blocks,
                                      const std::vector<int32_t>& threads, int32_t shared_bytes, const nb::tuple& args,

@@ -1,0 +1,160 @@
+// Calls whose array results stay on the farm. They travel as chains, which know the session that has what stays.
+// SPDX-License-Identifier: Apache-2.0
+#include "client/src/kept_call.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "client/src/packed_row.h"
+#include "client/src/residents.h"
+#include "client/src/value_maker.h"
+#include "rbc/function.h"
+#include "thrift/error_wire.h"
+#include "types/match.h"
+
+namespace rbc {
+namespace detail {
+namespace {
+
+Error Mismatch() {
+  return {ErrorKind::kProtocolMismatch,
+          "the farm's reply does not hold the arrays of a call; update the older of the two sides"};
+}
+
+// The types of the arrays in the result, in their order.
+std::vector<types::Type> ArraysOf(const types::Type& result) {
+  if (result.is(types::Kind::kArray)) return {result};
+  std::vector<types::Type> out;
+  for (const types::Type& member : result.members())
+    if (member.is(types::Kind::kArray)) out.push_back(member);
+  return out;
+}
+
+// The members that are no arrays, in a struct as the result has it.
+Expected<types::Value> TakePlain(const types::Type& result, std::string_view bytes) {
+  if (result.is(types::Kind::kArray)) return types::Value();
+  RBC_ASSIGN_OR_RETURN(const types::ResultLayout layout, types::LayoutOfArrays(result));
+  if (bytes.size() != layout.size) return Mismatch();
+  std::vector<types::Value> members;
+  for (const types::FrameSlot& slot : layout.slots)
+    members.push_back(slot.op == types::SlotOp::kArray ? types::Value()
+                                                       : types::LoadValue(slot.type, bytes.data() + slot.offset));
+  return types::Value::Struct(std::move(members));
+}
+
+client::ChainPart PartOf(const Prepared& prepared, size_t index, const PackedRow& row, const std::string& name) {
+  client::ChainPart part{prepared.module.get(), *prepared.declared[index], {}, row.epoch};
+  part.step.__isset.call = true;
+  wire::CallRequest& call = part.step.call;
+  call.frame = row.call.frame;
+  if (row.call.out_bytes != 0) call.__set_out_bytes(static_cast<int32_t>(row.call.out_bytes));
+  if (!row.call.returned.empty()) call.__set_return_from(static_cast<int32_t>(row.call.return_from));
+  if (!row.call.buffers.empty()) call.__set_buffers(BuffersOf(row.call));
+  call.__set_keep(name);
+  return part;
+}
+
+Expected<KeptAnswer> Take(const CallerState& caller, const types::Type& result, const PackedRow& row,
+                          wire::ChainOutcome& outcome, const client::ChainReply& chain) {
+  if (outcome.__isset.error) return NameIt(FromWire(outcome.error), caller.name);
+  if (!outcome.__isset.call) return Mismatch();
+  wire::CallReply& reply = outcome.call;
+  KeptAnswer out;
+  out.answer.status = reply.status;
+  out.answer.output = reply.output;
+  RBC_RETURN_IF_ERROR(TakeMemory(row.call, reply.data));
+  if (reply.status != 0) return out;
+  RBC_ASSIGN_OR_RETURN(out.arrays, TakeKept(caller.core, result, reply, chain));
+  RBC_ASSIGN_OR_RETURN(out.answer.value, TakePlain(result, reply.result));
+  return out;
+}
+
+CallProfile ProfileOf(const wire::CallReply& reply, const types::PackedCall& packed) {
+  return {{reply.queue_ns, reply.upload_ns, reply.kernel_ns, reply.download_ns},
+          static_cast<int64_t>(packed.frame.size()),
+          static_cast<int64_t>(reply.result.size() + reply.data.size() + reply.output.size())};
+}
+
+}  // namespace
+
+Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const types::Type& result,
+                                       wire::CallReply& reply, const client::ChainReply& chain) {
+  const std::vector<types::Type> types = ArraysOf(result);
+  std::vector<Buffer> out;
+  for (auto& info : reply.kept) {
+    RBC_ASSIGN_OR_RETURN(Buffer buffer, Inside::Adopt(core, {chain.epoch, std::move(info), chain.arena}, 0));
+    out.push_back(std::move(buffer));
+  }
+  bool fits = out.size() == types.size();
+  for (size_t i = 0; fits && i < out.size(); ++i)
+    fits = out[i].dtype() == types[i].element().ToString() && out[i].shape().size() == types[i].rank();
+  if (!fits) return Mismatch();
+  return out;
+}
+
+Expected<std::vector<Expected<KeptAnswer>>> CallKept(const CallerState& caller, const Prepared& prepared, size_t index,
+                                                     const std::vector<std::vector<types::Value>>& rows,
+                                                     const std::string& name, int64_t timeout_ms,
+                                                     std::atomic<int64_t>* request_id, CallProfile* profile) {
+  constexpr int32_t kSince = 4;
+  if (!prepared.declared[index]) return prepared.declared[index].error();
+  const Overload& overload = *prepared.overloads[index];
+  if (!overload.layout.returns_arrays())
+    return Error(ErrorKind::kInvalidArgument,
+                 fmt::format("`{}` returns no array that could stay on the farm; call it", overload.type.ToString()));
+  bool is_explicit = false;
+  const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
+  RBC_ASSIGN_OR_RETURN(const auto hello, caller.core->farm->Hello(deadline));
+  if (hello->protocol_minor < kSince)
+    return Error(ErrorKind::kUnsupported, "this farm keeps no results of calls; update it, or call without");
+  std::vector<PackedRow> packed;
+  std::vector<client::ChainPart> parts;
+  for (const auto& row : rows) {
+    RBC_ASSIGN_OR_RETURN(packed.emplace_back(), PackRow(caller, prepared, overload.layout, row));
+    parts.push_back(PartOf(prepared, index, packed.back(), name));
+    if (profile != nullptr) parts.back().step.call.__set_profile(true);
+  }
+  RBC_ASSIGN_OR_RETURN(auto chain, caller.core->farm->RunChain(parts, deadline, is_explicit, request_id));
+  std::vector<Expected<KeptAnswer>> out;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (profile != nullptr) *profile = ProfileOf(chain.outcomes[i].call, packed[i].call);
+    out.push_back(Take(caller, overload.type.result(), packed[i], chain.outcomes[i], chain));
+  }
+  return out;
+}
+
+}  // namespace detail
+
+Result<CallResult> Caller::try_keep(std::span<const Value> arguments, const std::string& name) const {
+  const auto call = [&]() -> Result<CallResult> {
+    RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
+    std::vector<types::Value> values;
+    for (const Value& argument : arguments) values.push_back(argument.inner());
+    RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(prepared->types, std::span<const types::Value>(values)));
+    const types::Type& type = prepared->overloads[index]->type;
+    RBC_ASSIGN_OR_RETURN(auto answers, detail::CallKept(*state_, *prepared, index, {values}, name, timeout_ms_));
+    RBC_ASSIGN_OR_RETURN(detail::KeptAnswer kept, std::move(answers.front()));
+    CallResult result;
+    result.output = std::move(kept.answer.output);
+    result.signature = type.ToString();
+    result.symbol = prepared->module->declarations()[*prepared->declared[index]].symbol;
+    result.status = kept.answer.status;
+    result.kept = std::move(kept.arrays);
+    if (result.status == 0) result.value = ValueMaker::Make(std::move(kept.answer.value), type.result());
+    return result;
+  };
+  Result<CallResult> result = call();
+  if (!result) result.error() = detail::NameIt(std::move(result.error()), state_->name);
+  state_->core->Print(result ? result->output : result.error().output);
+  return result;
+}
+
+Result<Buffer> Caller::KeptArray(Result<CallResult> result) const {
+  RBC_RETURN_IF_ERROR(ValueOf(result));
+  if (result->kept.size() == 1) return std::move(result->kept.front());
+  return Error(ErrorKind::kInvalidArgument,
+               fmt::format("'{}' returns {} arrays; take them by try_keep", state_->name, result->kept.size()));
+}
+
+}  // namespace rbc

@@ -1,0 +1,32 @@
+// Calls whose array results stay on the farm.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "client/src/chain.h"
+#include "client/src/core.h"
+#include "rbc/buffer.h"
+
+namespace rbc::detail {
+
+struct KeptAnswer {
+  Answer answer;               // its value has nothing where the result has arrays
+  std::vector<Buffer> arrays;  // in the order of the result
+};
+
+// Calls overload number `index` for each row, in one message; otherwise as CallValues. kInvalidArgument: it returns no
+// arrays.
+Expected<std::vector<Expected<KeptAnswer>>> CallKept(const CallerState& caller, const Prepared& prepared, size_t index,
+                                                     const std::vector<std::vector<types::Value>>& rows,
+                                                     const std::string& name, int64_t timeout_ms,
+                                                     std::atomic<int64_t>* request_id = nullptr,
+                                                     CallProfile* profile = nullptr);
+
+// The arrays of a reply. kProtocolMismatch: they are not those of the result.
+Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const types::Type& result,
+                                       wire::CallReply& reply, const client::ChainReply& chain);
+
+}  // namespace rbc::detail

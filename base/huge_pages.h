@@ -17,7 +17,7 @@ inline constexpr size_t kHugePage = size_t{2} << 20;  // of x86-64
 inline void* MapForHugePages(int fd, size_t size, int flags = 0) {
   void* hint = nullptr;
   // The address is only a wish: whoever maps something there in between keeps it.
-  if (void* const room = mmap(nullptr, size + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (void* const room = mmap(nullptr, size + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       room != MAP_FAILED) {
     const auto begin = reinterpret_cast<uintptr_t>(room);
     hint = reinterpret_cast<void*>((begin + kHugePage - 1) / kHugePage * kHugePage);

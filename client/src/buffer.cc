@@ -304,7 +304,7 @@ Buffer Buffer::transpose() const {
 }
 
 void Buffer::free() const {
-  ValueOrThrow(state_->CheckAlive());
+  ValueOrThrow(state_->CheckHeld());
   const auto& core = *state_->core;
   core.farm->DistrustPlace(state_->owned.epoch, id());
   ValueOrThrow(core.farm->AskIn(state_->owned.epoch, core.DeadlineOf(0),

@@ -21,12 +21,17 @@ struct BufferState {
   BufferState(const BufferState&) = delete;
   BufferState& operator=(const BufferState&) = delete;
 
+  // kBufferLost: it was freed, or went with its session.
+  Status CheckHeld() const {
+    if (!freed && core->farm->IsCurrent(owned.epoch)) return {};
+    return {ErrorKind::kBufferLost,
+            "buffer " + std::to_string(owned.info.id) + " was freed, or went with its session; make it anew"};
+  }
+
   // kBufferLost: its bytes may be another buffer's by now, or nobody's. Asks the farm where a worker may have ended
   // since, as what that was writing into is lost.
   Status CheckAlive() const {
-    if (freed || !core->farm->IsCurrent(owned.epoch))
-      return {ErrorKind::kBufferLost,
-              "buffer " + std::to_string(owned.info.id) + " was freed, or went with its session; make it anew"};
+    RBC_RETURN_IF_ERROR(CheckHeld());
     const uint64_t ends = core->farm->Ends();
     if (ends_ == ends) return {};
     RBC_RETURN_IF_ERROR(core->farm->AskIn(owned.epoch, core->DeadlineOf(0), [this](wire::FarmClient& client) {

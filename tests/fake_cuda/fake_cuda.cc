@@ -98,7 +98,9 @@ bool PrintLeft() {
 }
 
 int Allocate(void** out, size_t size) {
-  void* bytes = std::calloc(1, size);
+  constexpr size_t kAlignment = 256;  // as a GPU's memory has it
+  const size_t room = (size + kAlignment - 1) / kAlignment * kAlignment;
+  void* bytes = std::aligned_alloc(kAlignment, room);
   if (bytes == nullptr) return 2;
   const std::lock_guard lock(mutex);
   memory[bytes] = size;

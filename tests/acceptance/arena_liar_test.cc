@@ -83,7 +83,9 @@ TEST(ArenaLiar, HarmsOnlyItself) {
       EXPECT_EQ(x.to_host<double>().size(), static_cast<size_t>(kCount));
       ASSERT_TRUE(out.try_copy_from(y));
       EXPECT_GE(bad.buffers().size(), 4u) << "the farm keeps its books elsewhere";
-      if (i % 10 == 0) EXPECT_EQ(add_there.map(kept, 1.0)[7], 8.0);
+      if (i % 10 == 0) {
+        EXPECT_EQ(add_there.map(kept, 1.0)[7], 8.0);
+      }
     }
   }
   ExpectUndisturbed(neighbour.Take());

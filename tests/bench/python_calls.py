@@ -10,6 +10,8 @@ import argparse
 import os
 import socket
 import statistics
+import subprocess
+import sys
 import time
 
 ROUNDS, CALLS = 15, 5000
@@ -49,6 +51,13 @@ def raw_socket(size=96):
     return result
 
 
+def import_time(module):
+    """Milliseconds that importing the module takes in a new interpreter, best of seven."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    return min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+               for _ in range(7)) * 1e3
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cpus", type=int, default=0, help="pin everything to so many processors; 0: do not")
@@ -71,6 +80,8 @@ def main():
     print(f"rbc call           best {call[0]:.2f} us, median {call[1]:.2f} us, "
           f"{call[0] / floor[0]:.2f} and {call[1] / floor[1]:.2f} times the socket")
     print(f"rbc batch of 1000  {batch:.2f} us for a call")
+    ours, theirs = import_time("rbc"), import_time("asyncio")
+    print(f"import rbc         {ours:.1f} ms, {ours / theirs:.2f} times import asyncio; goal: 60 ms")
 
 
 if __name__ == "__main__":

@@ -128,12 +128,13 @@ def test_the_session_is_made_again_after_a_restart(capsys):
     rjit.stop_server()
 
 
-def test_import_loads_no_numba_and_is_quick():
-    code = ("import sys, time; t = time.perf_counter(); import rbc; t = time.perf_counter() - t; "
-            "print(t, 'numba' in sys.modules, 'numpy' in sys.modules)")
-    best = min(float(run(code).stdout.split()[0]) for _ in range(5))
-    assert run(code).stdout.split()[1:] == ["False", "False"]
-    assert best < 0.06, f"import rbc takes {best * 1000:.0f} ms"
+def test_import_loads_no_numba_and_little_else():
+    """What it takes in time, tests/bench/python_calls.py prints."""
+    code = ("import sys; before = len(sys.modules); import rbc; "
+            "print(len(sys.modules) - before, 'numba' in sys.modules, 'numpy' in sys.modules)")
+    modules, *heavy = run(code).stdout.split()
+    assert heavy == ["False", "False"]
+    assert int(modules) <= 100, f"import rbc loads {modules} modules"
 
 
 def test_profile(farm, capsys):

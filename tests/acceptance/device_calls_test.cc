@@ -7,13 +7,13 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
 
 constexpr const char* kKernels = R"(
 declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
@@ -109,21 +109,11 @@ define double @first(ptr %x) {
 }
 )";
 
-Numbers Counting(size_t count, double by = 1) {
-  Numbers out(count);
-  for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(i) * by;
+// 0, by, 2 by, ...
+Numbers Multiples(size_t count, double by) {
+  Numbers out = Counting(count);
+  for (double& x : out) x *= by;
   return out;
-}
-
-template <typename F>
-Error ErrorOf(F&& action) {
-  try {
-    action();
-  } catch (const Exception& exception) {
-    return exception.error();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
 }
 
 // On the simulator or, where RBC_REQUIRE=cuda asks for it, on a GPU.
@@ -167,7 +157,7 @@ TEST_P(DeviceCalls, KernelsTakeThemWhereTheyLie) {
   const Grid grid{{(kCount + 255) / 256}, {256}, 0};
   const Buffer x = OnCuda(jit, Counting(kCount)), y = jit.empty<double>({kCount}, {.target = "cuda"});
   scale.launch(grid, x, y, kCount, 2.0);
-  EXPECT_EQ(y.to_host<double>(), Counting(kCount, 2));
+  EXPECT_EQ(y.to_host<double>(), Multiples(kCount, 2));
   scale.launch(grid, y, y, kCount, 0.5);  // in place
   EXPECT_EQ(y.to_host<double>(), Counting(kCount));
   scale.launch(grid, x.slice(0, 100, 200), y.slice(0, 0, 100), 100, 1.0);  // views
@@ -193,13 +183,13 @@ TEST_P(DeviceCalls, ArraysOfTheFarmsMemoryGoThereAndBack) {
   const Grid grid{{4}, {256}, 0};
   const Buffer here = jit.to_device(Counting(1000)), there = jit.empty<double>({1000}, {.target = "cuda"});
   scale.launch(grid, here, there, 1000, 3.0);
-  EXPECT_EQ(there.to_host<double>(), Counting(1000, 3));
+  EXPECT_EQ(there.to_host<double>(), Multiples(1000, 3));
   EXPECT_EQ(here.to_host<double>(), Counting(1000));
   scale.launch(grid, there, here, 1000, 2.0);
-  EXPECT_EQ(here.to_host<double>(), Counting(1000, 6));
+  EXPECT_EQ(here.to_host<double>(), Multiples(1000, 6));
   // Two that share bytes share them on the device.
   scale.launch(grid, here, here.slice(0, 500, 1000), 500, -1.0);
-  Numbers expected = Counting(1000, 6);
+  Numbers expected = Multiples(1000, 6);
   for (size_t i = 0; i < 500; ++i) expected[500 + i] = -expected[i];
   EXPECT_EQ(here.to_host<double>(), expected);
   Shift(jit).launch(grid, here.slice(0, 7, 10), 0.25);  // of the array itself nothing else moves
@@ -212,7 +202,7 @@ TEST_P(DeviceCalls, ArraysOfTheFarmsMemoryGoThereAndBack) {
     EXPECT_EQ(ErrorOf([&] { scale.launch(grid, large, there, 1, 1.0); }).kind, ErrorKind::kResourceExhausted);
   const Buffer most = jit.empty<double>({6 << 20});  // 48 MiB
   for (int i = 0; i < 5; ++i) scale.launch(grid, there, most, 1000, 1.0);
-  EXPECT_EQ(most.slice(0, 0, 1000).to_host<double>(), Counting(1000, 3));
+  EXPECT_EQ(most.slice(0, 0, 1000).to_host<double>(), Multiples(1000, 3));
 }
 
 TEST_P(DeviceCalls, FunctionsOverArraysTakeThem) {
@@ -220,7 +210,7 @@ TEST_P(DeviceCalls, FunctionsOverArraysTakeThem) {
   const auto negate = Negate(jit), dot = Dot(jit);
   const Buffer x = OnCuda(jit, Counting(100)), y = OnCuda(jit, Numbers(100, 1.0)), here = jit.to_device(Counting(100));
   negate(x);
-  EXPECT_EQ(x.to_host<double>(), Counting(100, -1));
+  EXPECT_EQ(x.to_host<double>(), Multiples(100, -1));
   const auto typed = jit.function<void(ArrayView<double>)>(Source::Ir(kFunctions), "negate", {.target = "cuda"});
   typed(x);
   EXPECT_EQ(x.to_host<double>(), Counting(100));
@@ -278,7 +268,7 @@ TEST_P(DeviceCalls, WhatDoesNotFitIsRefusedByName) {
   freed.free();
   EXPECT_EQ(ErrorOf([&] { scale.launch(grid, freed, x, 3, 1.0); }).kind, ErrorKind::kBufferLost);
   scale.launch(grid, x, x, 10, 2.0);
-  EXPECT_EQ(x.to_host<double>(), Counting(10, 2)) << "nothing of this touched it";
+  EXPECT_EQ(x.to_host<double>(), Multiples(10, 2)) << "nothing of this touched it";
 }
 
 TEST_P(DeviceCalls, AreLostByNameWithTheKernelsFault) {
@@ -294,7 +284,7 @@ TEST_P(DeviceCalls, AreLostByNameWithTheKernelsFault) {
   EXPECT_EQ(ErrorOf([&] { Dot(jit)(x, x); }).kind, ErrorKind::kBufferLost);
   const Buffer fresh = OnCuda(jit, Counting(10));
   scale.launch(grid, fresh, here, 10, 2.0);
-  EXPECT_EQ(here.to_host<double>(), Counting(10, 2));
+  EXPECT_EQ(here.to_host<double>(), Multiples(10, 2));
 }
 
 }  // namespace

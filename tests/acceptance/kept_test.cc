@@ -8,6 +8,7 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/library.h"
 #include "tests/harness/toolchain.h"
 
 namespace rbc::harness {
@@ -16,7 +17,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-using Numbers = std::vector<double>;
 
 constexpr char kSource[] = R"(
 typedef struct { double *data; long shape[1], strides[1]; void *owner; } Array;
@@ -55,23 +55,6 @@ double twice(double x) { return 2 * x; }
 double add(double x, double y) { return x + y; }
 )";
 constexpr char kHalves[] = "{float64[:], int32, bool, float64[:]}(float64[::1])";
-
-Numbers Counting(size_t count) {
-  Numbers out(count);
-  std::iota(out.begin(), out.end(), 0.0);
-  return out;
-}
-
-template <typename F>
-Error ErrorOf(F&& action) {
-  try {
-    action();
-  } catch (const Exception& exception) {
-    return exception.error();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
-}
 
 class Kept : public FarmTest, public ::testing::WithParamInterface<const char*> {
  protected:

@@ -1,5 +1,6 @@
 // The service's methods behind Thrift's generated processor; all but the usual `call`. One file for each kind of
-// request. SPDX-License-Identifier: Apache-2.0
+// request.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
 // Reductions over arrays by a device that runs its entries itself: blocks of threads over the whole grid make a value
-// of each run of elements, then one block makes one of these. SPDX-License-Identifier: Apache-2.0
+// of each run of elements, then one block makes one of these.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
 #include <cstring>

@@ -1,6 +1,7 @@
 // Reductions and scans over arrays by entries of this process. A reduction's tree is fixed by the number of elements
 // alone, so that any number of threads gives the same bits: leaves of kLeaf elements, then the tree over what they
-// gave. SPDX-License-Identifier: Apache-2.0
+// gave.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
 #include <optional>

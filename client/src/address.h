@@ -1,5 +1,6 @@
 // Where a farm is: HOST:PORT, tls://HOST:PORT, unix:PATH or ssh://[user@]host[:port][/path], and which of the user's
-// farms is meant. SPDX-License-Identifier: Apache-2.0
+// farms is meant.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

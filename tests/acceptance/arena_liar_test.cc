@@ -1,5 +1,6 @@
 // A client that goes on writing into its arrays while the farm reads them: it gets what it deserves, others notice
-// nothing. SPDX-License-Identifier: Apache-2.0
+// nothing.
+// SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -7,6 +7,7 @@
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/run_program.h"
 #include "tests/harness/toolchain.h"
 
@@ -20,7 +21,7 @@ using ::testing::StartsWith;
 class Cli : public FarmTest {
  protected:
   Finished Rbc(std::vector<std::string> arguments, const RunOptions& options = {}) {
-    arguments.insert(arguments.begin(), {RBC_BIN_DIR "/rbc", "--farm", farm().unix_address()});
+    arguments.insert(arguments.begin(), {ProgramPath("rbc"), "--farm", farm().unix_address()});
     return RunProgram(arguments, options);
   }
   // `rbc call` of a C source that is fed by a file of the farm's folder.
@@ -39,7 +40,7 @@ class Cli : public FarmTest {
   }
 };
 
-const std::string kNotebook = RBC_SOURCE_DIR "/examples/add.ll";
+const std::string kNotebook = SourcePath("examples/add.ll");
 
 TEST_F(Cli, PrintsResultsAsPythonDoes) {
   ExpectPrints("3", {kNotebook, "add", "i64(i64,i64)", "1", "2"});
@@ -160,7 +161,7 @@ TEST_F(Cli, ChecksItsOwnUsageWithExitCodeTwo) {
 
 TEST_F(Cli, AFarmThatIsNotThereIsAnErrorInTime) {
   const Finished run =
-      RunProgram({RBC_BIN_DIR "/rbc", "--farm", "unix:" + farm().folder() + "/none.sock", "targets", "--timeout", "1"});
+      RunProgram({ProgramPath("rbc"), "--farm", "unix:" + farm().folder() + "/none.sock", "targets", "--timeout", "1"});
   EXPECT_EQ(run.exit_code, 1) << run.ToString();
   EXPECT_THAT(run.err, StartsWith("error: ConnectionLost: "));
   EXPECT_LT(run.took.count(), 5000);
@@ -234,7 +235,7 @@ TEST_F(Cli, CompilesToEveryForm) {
 }
 
 TEST_F(Cli, TakesTheFarmFromTheEnvironment) {
-  const Finished run = RunProgram({RBC_BIN_DIR "/rbc", "call", kNotebook, "add", "i64(i64,i64)", "20", "22"},
+  const Finished run = RunProgram({ProgramPath("rbc"), "call", kNotebook, "add", "i64(i64,i64)", "20", "22"},
                                   {.environment = {{"RBC_FARM", farm().tcp_address()}}});
   EXPECT_EQ(run.out, "42\n") << run.ToString();
 }
@@ -243,8 +244,8 @@ TEST_F(Cli, TakesTheFarmFromTheEnvironment) {
 TEST_F(Cli, SaysOnATerminalThatItTakesLong) {
   const std::string source =
       WriteFile("slow.c", "long count(long n) { for (volatile long i = 0; i < n; i++) {} return n; }");
-  const std::string command = std::string(RBC_BIN_DIR "/rbc --farm ") + farm().unix_address() + " call " + source +
-                              " count 'int64(int64)' 4000000000";
+  const std::string command =
+      ProgramPath("rbc") + " --farm " + farm().unix_address() + " call " + source + " count 'int64(int64)' 4000000000";
   const Finished shown = RunProgram({"script", "-qec", command, "/dev/null"});
   EXPECT_EQ(shown.exit_code, 0) << shown.ToString();
   EXPECT_THAT(shown.out, HasSubstr("rbc: calling count (1 s)"));
@@ -261,7 +262,7 @@ TEST(FarmCommand, ChecksAndPrintsItsConfiguration) {
   const std::string config = folder.path() + "/farm.toml";
   const auto run = [&](const std::string& text, const std::string& flag) {
     WriteWholeFile(config, text);
-    return RunProgram({RBC_BIN_DIR "/rbc-farm", "--config", config, flag});
+    return RunProgram({ProgramPath("rbc-farm"), "--config", config, flag});
   };
   EXPECT_EQ(run("[workers]\nlanes = 12\n", "--check-config").exit_code, 0);
   const Finished printed = run("[workers]\nlanes = 12\n", "--print-config");
@@ -277,7 +278,7 @@ TEST(FarmCommand, ChecksAndPrintsItsConfiguration) {
 
 TEST(FarmCommand, APublicAddressNeedsTheOperatorsWord) {
   const TemporaryFolder folder;
-  const Finished run = RunProgram({RBC_BIN_DIR "/rbc-farm", "--listen", "0.0.0.0:0"},
+  const Finished run = RunProgram({ProgramPath("rbc-farm"), "--listen", "0.0.0.0:0"},
                                   {.environment = {{"HOME", folder.path()}, {"XDG_STATE_HOME", folder.path()}},
                                    .limit = std::chrono::milliseconds(5000)});
   EXPECT_FALSE(run.timed_out) << "it listens on all addresses";

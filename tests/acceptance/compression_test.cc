@@ -13,6 +13,7 @@
 #include "rbc/rbc.h"
 #include "tests/harness/certificates.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/relay.h"
 #include "tests/harness/run_program.h"
 
@@ -191,7 +192,7 @@ TEST_F(Compression, TheCommandPacksWhereItIsTold) {
   const auto map = [&](const std::string& compress) {
     const uint64_t before = relay.to_farm() + relay.from_farm();
     const Finished run =
-        RunProgram({RBC_BIN_DIR "/rbc", "--farm", relay.address(), "map", RBC_SOURCE_DIR "/examples/add.ll", "add",
+        RunProgram({ProgramPath("rbc"), "--farm", relay.address(), "map", SourcePath("examples/add.ll"), "add",
                     "f64(f64,f64)", in, "0", "-o", out, "--compress", compress},
                    {});
     EXPECT_EQ(run.exit_code, compress == "perhaps" ? 2 : 0) << run.ToString();

@@ -5,6 +5,7 @@
 
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/run_program.h"
 #include "tests/harness/toolchain.h"
 
@@ -18,7 +19,7 @@ using ::testing::StartsWith;
 class CudaEmit : public FarmTest {
  protected:
   Finished Rbc(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {RBC_BIN_DIR "/rbc", "--farm", farm().unix_address()});
+    arguments.insert(arguments.begin(), {ProgramPath("rbc"), "--farm", farm().unix_address()});
     return RunProgram(arguments);
   }
   std::string WriteModule(const std::string& text) {

@@ -1,5 +1,6 @@
 // .cu source through C++ and the command: lowered by the machine's clang without NVIDIA's headers, run by the
-// simulator. SPDX-License-Identifier: Apache-2.0
+// simulator.
+// SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/run_program.h"
 
 namespace rbc::harness {
@@ -82,7 +84,7 @@ class CudaSource : public FarmTest {
     return RemoteJIT(farm().unix_address(), std::move(options));
   }
   Finished Rbc(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {RBC_BIN_DIR "/rbc", "--farm", farm().unix_address()});
+    arguments.insert(arguments.begin(), {ProgramPath("rbc"), "--farm", farm().unix_address()});
     return RunProgram(arguments);
   }
 };

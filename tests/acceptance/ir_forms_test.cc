@@ -8,6 +8,7 @@
 
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/toolchain.h"
 
 namespace rbc::harness {
@@ -17,7 +18,7 @@ using ::testing::HasSubstr;
 
 class IrForms : public FarmTest {};
 
-std::string NotebookIr() { return ReadWholeFile(RBC_SOURCE_DIR "/examples/add.ll"); }
+std::string NotebookIr() { return ReadWholeFile(SourcePath("examples/add.ll")); }
 
 TEST_F(IrForms, TheNotebooksTypedPointersRunByEveryAbi) {
   Client client = farm().Connect();

@@ -17,6 +17,7 @@
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
 #include "tests/harness/neighbour.h"
+#include "tests/harness/paths.h"
 
 struct Point {
   double x;
@@ -38,7 +39,7 @@ class Library : public FarmTest {
  protected:
   RemoteJIT Jit(RemoteJIT::Options options = {}) { return RemoteJIT(farm().unix_address(), std::move(options)); }
   static Source Add() { return Source::Ir(AddModule().ir); }
-  static Source Notebook() { return Source::File(RBC_SOURCE_DIR "/examples/add.ll"); }
+  static Source Notebook() { return Source::File(SourcePath("examples/add.ll")); }
 };
 
 template <typename F>

@@ -1,5 +1,6 @@
 // Every front end on every target: call, map, arrays that stay, reduce, scan, array function, kernel, status, crash,
-// print. A cell runs or is a typed refusal. SPDX-License-Identifier: Apache-2.0
+// print. A cell runs or is a typed refusal.
+// SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/library.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/run_program.h"
 
 namespace rbc::harness {
@@ -260,7 +262,7 @@ class Matrix : public FarmTest, public ::testing::WithParamInterface<const char*
     return path;
   }
   Finished Rbc(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {RBC_BIN_DIR "/rbc", "--farm", farm().unix_address()});
+    arguments.insert(arguments.begin(), {ProgramPath("rbc"), "--farm", farm().unix_address()});
     arguments.insert(arguments.end(), {"--target", target()});
     return RunProgram(arguments);
   }

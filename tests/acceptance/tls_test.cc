@@ -18,6 +18,7 @@
 #include "tests/harness/certificates.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/run_program.h"
 
 namespace rbc::harness {
@@ -199,12 +200,11 @@ TEST_F(Tls, TheClientGoesOnAfterTheFarmWasKilled) {
 
 TEST_F(Tls, TheCommandTakesTheSameFiles) {
   const auto rbc = [&](std::vector<std::string> more) {
-    std::vector<std::string> command = {RBC_BIN_DIR "/rbc", "--farm", address()};
+    std::vector<std::string> command = {ProgramPath("rbc"), "--farm", address()};
     command.insert(command.end(), more.begin(), more.end());
     return RunProgram(command, {});
   };
-  const std::vector<std::string> call = {"call", RBC_SOURCE_DIR "/examples/add.ll", "add_daddA", "f64(f64,f64)", "1",
-                                         "2"};
+  const std::vector<std::string> call = {"call", SourcePath("examples/add.ll"), "add_daddA", "f64(f64,f64)", "1", "2"};
   std::vector<std::string> good = {"--ca", authority_.path()};
   good.insert(good.end(), call.begin(), call.end());
   const auto done = rbc(good);
@@ -288,7 +288,7 @@ class Tokens : public Tls {
   std::string NewToken(const std::vector<std::string>& how) {
     WriteWholeFile(folder_.path() + "/auth.toml",
                    "[auth]\ntokens_file = " + Quoted(folder_.path() + "/tokens.toml") + "\n");
-    std::vector<std::string> command = {RBC_BIN_DIR "/rbc-farm", "--config", folder_.path() + "/auth.toml",
+    std::vector<std::string> command = {ProgramPath("rbc-farm"), "--config", folder_.path() + "/auth.toml",
                                         "--new-token"};
     command.insert(command.end(), how.begin(), how.end());
     const auto run = RunProgram(command, {});

@@ -1,6 +1,7 @@
 // Where arrays of this process go best on their way to a map, by their size: array_ways. What librbc's thresholds rest
 // on (client/src/array_staging.cc, recall.h): in the message or through buffers, near and over TCP; and what a digest
-// costs. SPDX-License-Identifier: Apache-2.0
+// costs.
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <cstring>

@@ -1,5 +1,6 @@
 // A farm in this process, as far as a client can tell: the generated processor over a Unix socket, calls by C++
-// lambdas. SPDX-License-Identifier: Apache-2.0
+// lambdas.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <atomic>

@@ -18,6 +18,7 @@
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
 #include "tests/harness/neighbour.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/toolchain.h"
 
 namespace rbc::harness {
@@ -34,7 +35,7 @@ struct Input {
 
 std::vector<Input> AllInputs() {
   std::vector<Input> inputs;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(RBC_SOURCE_DIR "/tests/faults/crashers")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(SourcePath("tests/faults/crashers"))) {
     const auto& path = entry.path();
     if (path.extension() != ".ll" && path.extension() != ".bc") continue;
     Input input{path.filename().string(), ReadWholeFile(path.string())};
@@ -112,7 +113,7 @@ class Crashers : public FarmTest {
     EXPECT_NE(error.kind, ErrorKind::kConnectionLost) << what << ": " << Describe(error);
     EXPECT_FALSE(error.message.empty()) << what;
     EXPECT_EQ(Describe(error).find("root:x:0"), std::string::npos) << what;
-    EXPECT_EQ(Describe(error).find(RBC_SOURCE_DIR), std::string::npos) << what << ": " << Describe(error);
+    EXPECT_EQ(Describe(error).find(SourcePath()), std::string::npos) << what << ": " << Describe(error);
   }
 
   void TryAll(Client& client, const Input& input, int level) {

@@ -13,6 +13,7 @@
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
 #include "tests/harness/neighbour.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/toolchain.h"
 
 namespace rbc::harness {
@@ -46,7 +47,7 @@ const char* const kSources[] = {
 
 std::vector<Seed> Seeds() {
   std::vector<Seed> seeds;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(RBC_SOURCE_DIR "/tests/faults/crashers")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(SourcePath("tests/faults/crashers"))) {
     const auto& path = entry.path();
     std::string bitcode;
     if (path.extension() == ".bc") bitcode = ReadWholeFile(path.string());
@@ -124,7 +125,7 @@ class MutatedBitcode : public FarmTest {
     EXPECT_LT(took, kDeadlineMs + 4000) << what;
     EXPECT_THAT(kind, ::testing::Not(::testing::AnyOf("Internal", "ConnectionLost", "WorkerLost")))
         << what << ": " << Describe(error);
-    EXPECT_EQ(Describe(error).find(RBC_SOURCE_DIR), std::string::npos) << what;
+    EXPECT_EQ(Describe(error).find(SourcePath()), std::string::npos) << what;
   }
 
   std::mutex mutex_;

@@ -16,6 +16,7 @@
 #include <stdexcept>
 
 #include "base/unique_fd.h"
+#include "tests/harness/paths.h"
 
 namespace rbc::harness {
 
@@ -33,7 +34,7 @@ constexpr std::chrono::milliseconds kReadyLimit{30'000};
   const int null = open("/dev/null", O_RDONLY);
   dup2(null, STDIN_FILENO);
   for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
-  execl(RBC_BIN_DIR "/rbc-farm", "rbc-farm", "--config", config.c_str(), nullptr);
+  execl(ProgramPath("rbc-farm").c_str(), "rbc-farm", "--config", config.c_str(), nullptr);
   _exit(127);
 }
 

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/harness/paths.h"
 #include "tests/harness/run_program.h"
 
 namespace rbc::harness {
@@ -19,12 +20,12 @@ std::string CompileC(const std::string& source, IrForm form, const std::vector<s
 }
 
 std::string Assemble(const std::string& text) {
-  const Finished run = RunProgram({RBC_LLVM_BIN_DIR "/llvm-as", "-", "-o", "-"}, {.input = text});
+  const Finished run = RunProgram({LlvmToolPath("llvm-as"), "-", "-o", "-"}, {.input = text});
   return run.exit_code == 0 ? run.out : "";
 }
 
 std::vector<std::string> DefinedFunctions(const std::string& bitcode) {
-  const Finished run = RunProgram({RBC_LLVM_BIN_DIR "/llvm-nm", "--defined-only", "-"}, {.input = bitcode});
+  const Finished run = RunProgram({LlvmToolPath("llvm-nm"), "--defined-only", "-"}, {.input = bitcode});
   std::vector<std::string> names;
   std::istringstream lines(run.out);
   for (std::string address, kind, name; lines >> address >> kind >> name;) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "server/net/address.h"
+#include "tests/harness/paths.h"
 
 namespace rbc::server {
 namespace {
@@ -32,7 +33,7 @@ TEST(Config, EmptyMeansDefaults) {
 }
 
 TEST(Config, ExampleHoldsEveryKeyWithItsDefault) {
-  const std::string path = RBC_SOURCE_DIR "/deploy/rbc-farm.toml";
+  const std::string path = harness::SourcePath("deploy/rbc-farm.toml");
   if (std::getenv("RBC_RECORD") != nullptr) std::ofstream(path) << PrintConfig(FarmConfig());
   const auto text = ReadText(path);
   EXPECT_EQ(text, PrintConfig(FarmConfig())) << "RBC_RECORD=1 makes this test write the file";
@@ -42,7 +43,7 @@ TEST(Config, ExampleHoldsEveryKeyWithItsDefault) {
 }
 
 TEST(Config, EveryKeyIsDocumented) {
-  const auto text = ReadText(RBC_SOURCE_DIR "/docs/configuration.md");
+  const auto text = ReadText(harness::SourcePath("docs/configuration.md"));
   for (const auto& key : ConfigKeys())
     EXPECT_NE(text.find("`" + std::string(key.section) + "." + std::string(key.name) + "`"), std::string::npos)
         << key.section << "." << key.name;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <sstream>
 
+#include "tests/harness/paths.h"
 #include "tests/server/farm_fixture.h"
 #include "thrift/handle.h"
 
@@ -31,7 +32,7 @@ std::string ToHex(const std::string& bytes) {
 
 // What is recorded under `name`; with RBC_RECORD set, `bytes` are recorded first.
 std::string Golden(const std::string& name, const std::string& bytes) {
-  const std::string path = RBC_SOURCE_DIR "/tests/golden/" + name + ".hex";
+  const std::string path = harness::SourcePath("tests/golden/" + name + ".hex");
   if (std::getenv("RBC_RECORD") != nullptr && !bytes.empty()) std::ofstream(path) << ToHex(bytes);
   std::ifstream in(path);
   std::ostringstream text;

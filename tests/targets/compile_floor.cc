@@ -1,6 +1,7 @@
 // The in-process floor of a compile: the same passes, entry points and verifier on the same bytes, everything warm, no
 // farm around it. Prints one JSON object a module. Usage: compile_floor [--rounds N] [--level L] FILE SYMBOL
-// SIGNATURE... SPDX-License-Identifier: Apache-2.0
+// SIGNATURE...
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // Every function of libdevice and its type: d double, f float, i i32, l i64, s i16, p pointer, v void; the result
-// first. SPDX-License-Identifier: Apache-2.0
+// first.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 namespace rbc::testing {

@@ -14,6 +14,7 @@
 
 #include "targets/host/inline_maths.h"
 #include "targets/vector_functions.h"
+#include "tests/harness/paths.h"
 #include "tests/targets/bulk.h"
 
 namespace rbc::testing {
@@ -187,7 +188,7 @@ struct Stated {
 };
 
 std::map<std::string, Stated> StatedBounds(MathAccuracy accuracy) {
-  std::ifstream in(RBC_SOURCE_DIR "/docs/vector-maths.md");
+  std::ifstream in(harness::SourcePath("docs/vector-maths.md"));
   std::map<std::string, Stated> bounds;
   for (std::string line; std::getline(in, line);) {
     std::istringstream words(line);

@@ -27,6 +27,7 @@ struct CUuuid {
 };
 
 inline constexpr CUresult kSuccess = 0;
+inline constexpr CUresult kNotReady = 600;  // cuStreamQuery: at work
 
 // Every function of the driver that is used: its name, the name of its ABI's symbol, its parameters.
 #define RBC_CUDA_FUNCTIONS(X)                                                                                     \
@@ -53,12 +54,14 @@ inline constexpr CUresult kSuccess = 0;
   X(cuMemFree, "cuMemFree_v2", (CUdeviceptr))                                                                     \
   X(cuMemHostAlloc, "cuMemHostAlloc", (void**, size_t, unsigned))                                                 \
   X(cuMemFreeHost, "cuMemFreeHost", (void*))                                                                      \
+  X(cuMemHostGetDevicePointer, "cuMemHostGetDevicePointer_v2", (CUdeviceptr*, void*, unsigned))                   \
   X(cuMemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (CUdeviceptr, const void*, size_t, CUstream))                      \
   X(cuMemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void*, CUdeviceptr, size_t, CUstream))                            \
   X(cuMemcpyDtoDAsync, "cuMemcpyDtoDAsync_v2", (CUdeviceptr, CUdeviceptr, size_t, CUstream))                      \
   X(cuStreamCreate, "cuStreamCreate", (CUstream*, unsigned))                                                      \
   X(cuStreamDestroy, "cuStreamDestroy_v2", (CUstream))                                                            \
   X(cuStreamSynchronize, "cuStreamSynchronize", (CUstream))                                                       \
+  X(cuStreamQuery, "cuStreamQuery", (CUstream))                                                                   \
   X(cuEventCreate, "cuEventCreate", (CUevent*, unsigned))                                                         \
   X(cuEventDestroy, "cuEventDestroy_v2", (CUevent))                                                               \
   X(cuEventRecord, "cuEventRecord", (CUevent, CUstream))                                                          \

@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 namespace rbc::cuda {
 namespace {
@@ -16,6 +19,7 @@ constexpr int kPrintfFifo = 1;                              // CU_LIMIT_PRINTF_F
 constexpr int kDynamicShared = 8;                           // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 constexpr int kErrorLog = 5, kErrorLogSize = 6;             // CU_JIT_ERROR_LOG_BUFFER, its size in bytes
 constexpr unsigned kNonBlocking = 1;                        // CU_STREAM_NON_BLOCKING
+constexpr unsigned kMapped = 2;                             // CU_MEMHOSTALLOC_DEVICEMAP
 void* const kParameterBuffer = reinterpret_cast<void*>(1);  // CU_LAUNCH_PARAM_BUFFER_POINTER
 void* const kParameterSize = reinterpret_cast<void*>(2);    // CU_LAUNCH_PARAM_BUFFER_SIZE
 void* const kParameterEnd = nullptr;                        // CU_LAUNCH_PARAM_END
@@ -25,6 +29,16 @@ constexpr size_t kLogBytes = 8 * 1024;
 constexpr size_t kSmallest = 64 * 1024;      // of a track's memory
 constexpr size_t kMostIdleBytes = 64 << 20;  // a track that is larger is not kept
 constexpr uint32_t kFreeShared = 48 * 1024;
+
+// A kernel is asked after without a pause for so long; then with pauses of a part of the time that it took so far.
+using Clock = std::chrono::steady_clock;
+constexpr auto kNoPauseFor = std::chrono::microseconds(100);
+constexpr auto kLongestPause = std::chrono::microseconds(100);
+constexpr int kPauseParts = 16;
+
+// Whose context this thread has; 0: none yet.
+thread_local uint64_t current_gpu = 0;
+std::atomic<uint64_t> gpus_opened{0};
 
 }  // namespace
 
@@ -39,6 +53,8 @@ Expected<std::unique_ptr<Gpu>> Gpu::Open(const std::string& driver_path, int ord
   CUcontext context = nullptr;
   RBC_RETURN_IF_ERROR(driver.Check(driver.cuCtxCreate(&context, 0, device), "cuCtxCreate"));
   gpu->context_ = Context(&driver, context);
+  gpu->number_ = ++gpus_opened;
+  current_gpu = gpu->number_;
   int multiprocessors = 1;
   RBC_RETURN_IF_ERROR(
       driver.Check(driver.cuDeviceGetAttribute(&multiprocessors, kMultiprocessors, device), "cuDeviceGetAttribute"));
@@ -47,7 +63,12 @@ Expected<std::unique_ptr<Gpu>> Gpu::Open(const std::string& driver_path, int ord
   return gpu;
 }
 
-Status Gpu::MakeCurrent() const { return driver_->Check(driver_->cuCtxSetCurrent(context_.get()), "cuCtxSetCurrent"); }
+Status Gpu::MakeCurrent() const {
+  if (current_gpu == number_) return {};
+  RBC_RETURN_IF_ERROR(driver_->Check(driver_->cuCtxSetCurrent(context_.get()), "cuCtxSetCurrent"));
+  current_gpu = number_;
+  return {};
+}
 
 Status Gpu::Rehearse(std::string_view ptx) {
   RBC_ASSIGN_OR_RETURN(const auto image, Load(std::string(ptx)));
@@ -189,8 +210,10 @@ Status Track::Reserve(size_t size) {
   RBC_RETURN_IF_ERROR(gpu_->Claim(size));
   const auto allocate = [&]() -> Status {
     void* pinned = nullptr;
-    RBC_RETURN_IF_ERROR(driver.Check(driver.cuMemHostAlloc(&pinned, size, 0), "cuMemHostAlloc"));
+    RBC_RETURN_IF_ERROR(driver.Check(driver.cuMemHostAlloc(&pinned, size, kMapped), "cuMemHostAlloc"));
     pinned_ = PinnedMemory(&driver, pinned);
+    RBC_RETURN_IF_ERROR(
+        driver.Check(driver.cuMemHostGetDevicePointer(&mapped_, pinned, 0), "cuMemHostGetDevicePointer"));
     CUdeviceptr device = 0;
     RBC_RETURN_IF_ERROR(driver.Check(driver.cuMemAlloc(&device, size), "cuMemAlloc"));
     device_ = DeviceMemory(&driver, device);
@@ -234,6 +257,18 @@ Status Track::Launch(const KernelLaunch& launch) {
 Status Track::Finish() {
   const Driver& driver = gpu_->driver();
   return driver.Check(driver.cuStreamSynchronize(stream_.get()), "cuStreamSynchronize");
+}
+
+Status Track::Await() {
+  const Driver& driver = gpu_->driver();
+  const auto begin = Clock::now();
+  for (;;) {
+    const CUresult result = driver.cuStreamQuery(stream_.get());
+    if (result != kNotReady) return driver.Check(result, "cuStreamQuery");
+    const auto passed = Clock::now() - begin;
+    if (passed > kNoPauseFor)
+      std::this_thread::sleep_for(std::min<Clock::duration>(passed / kPauseParts, kLongestPause));
+  }
 }
 
 }  // namespace rbc::cuda

@@ -32,12 +32,17 @@ class Track {
   // Memory of at least `size` bytes on both sides. kResourceExhausted: beyond the session's limit or the GPU's memory.
   Status Reserve(size_t size);
   uint8_t* staging() const { return static_cast<uint8_t*>(pinned_.get()); }
+  // Where kernels find the staging memory itself: for what is little and touched once.
+  CUdeviceptr mapped() const { return mapped_; }
   CUdeviceptr device() const { return device_.get(); }
   // All are queued; Finish waits.
   Status CopyIn(size_t offset, size_t size);
   Status CopyOut(size_t offset, size_t size);
   Status Launch(const KernelLaunch& launch);
+  // The driver's own wait, after which what kernels printed is there.
   Status Finish();
+  // Asks again and again: sooner back than Finish, and without a processor of its own for long kernels.
+  Status Await();
 
  private:
   friend class Gpu;
@@ -45,6 +50,7 @@ class Track {
   Stream stream_;
   PinnedMemory pinned_;
   DeviceMemory device_;
+  CUdeviceptr mapped_ = 0;
   size_t size_ = 0;
 };
 
@@ -87,6 +93,7 @@ class Gpu {
 
   std::shared_ptr<const Driver> driver_;
   Context context_;
+  uint64_t number_ = 0;  // of all that this process has opened
   uint64_t memory_limit_ = 0;
   uint32_t multiprocessors_ = 1;
   mutable std::mutex mutex_;

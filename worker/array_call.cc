@@ -156,9 +156,10 @@ Status ArrayCall::Place(const LoadedFunction& function, std::span<uint8_t> memor
     const ByteRange range = RangeOf(operand);
     if ((operand.place & kOnDevice) != 0 && (operand.place & kInDataArena) == 0) {
       if (BuffersOnDevice() == nullptr) return Invalid(function, "has an operand on a device, and runs on none");
-      auto address = BuffersOnDevice()->Find(operand.place, range);
-      if (!address) return Invalid(function, "has an operand that " + address.error().message);
-      operand.device = *address;
+      auto found = BuffersOnDevice()->Find(operand.place, range);
+      if (!found) return Invalid(function, "has an operand that " + found.error().message);
+      operand.device = found->address;
+      holds_.push_back(std::move(found->hold));
       continue;
     }
     const bool in_arena = (operand.place & kInDataArena) != 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,7 @@ class ArrayCall {
  private:
   std::vector<int64_t> shape_;
   std::vector<ArrayOperand> operands_;
+  std::vector<std::shared_ptr<const void>> holds_;  // of their memory on the device
   size_t inner_ = 0;
   uint64_t elements_ = 0;
   uint32_t flags_ = 0;

@@ -420,6 +420,13 @@ std::span<const uint8_t> CallRunner::RunOfWorker(const CallView& call, std::span
   return {out, WriteReply(out, call.seqid, {}, 0, {}, {})};
 }
 
+void CallRunner::Forget() {
+  arguments_.Reset();
+  arrays_.reset();
+  memory_.Trim();
+  if (data_.capacity() > kSmallMemory) std::string().swap(data_);
+}
+
 std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunction& function,
                                          std::span<uint8_t> small) {
   context_.capture.Reset();
@@ -427,7 +434,7 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
   const Status head = TakeHead(function, &frame);
   auto memory = head ? Prepare(call, frame, function) : Expected<Memory>(head.error());
   if (!memory) {
-    memory_.Trim();
+    Forget();
     return Refuse(call, memory.error(), small);
   }
   EntryTimes times;
@@ -471,8 +478,7 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
   }
   context_.FreeAfterCall();
   context_.capture.Reset();  // the reply has a copy; should the worker die between calls, none of it is theirs
-  memory_.Trim();
-  if (data_.capacity() > kSmallMemory) std::string().swap(data_);
+  Forget();
   return reply;
 }
 

@@ -62,6 +62,9 @@ class CallRunner {
   Expected<std::string_view> TakeData(const CallView& call, const LoadedFunction& function, const Memory& memory,
                                       std::string_view tail, int32_t status);
 
+  // What a call used, buffers on the device among it.
+  void Forget();
+
   static constexpr size_t kSmallMemory = 1024;
   CallContext& context_;
   const CallLimits limits_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "types/frame.h"
 #include "worker/array_places.h"
@@ -35,6 +36,7 @@ void DeviceArguments::Reset() {
   for (const Piece& piece : pieces_)
     if (piece.taken != 0) BuffersOnDevice()->device().Free(piece.taken);
   pointers_.clear();
+  holds_.clear();
   in_arena_.clear();
   pieces_.clear();
   in_memory_ = false;
@@ -53,9 +55,10 @@ Status DeviceArguments::Add(const LaunchPointer& pointer) {
   RBC_RETURN_IF_ERROR(NoDevice(pointer.position));
   if ((pointer.place & kInDataArena) != 0)
     return AddInArena({pointer.position, false, pointer.place & ~kInDataArena}, pointer.begin, pointer.end);
-  auto address = BuffersOnDevice()->Find(pointer.place, {});
-  if (!address) return Invalid(pointer.position, address.error().message);
-  pointers_.push_back({pointer.position, *address});
+  auto found = BuffersOnDevice()->Find(pointer.place, {});
+  if (!found) return Invalid(pointer.position, found.error().message);
+  pointers_.push_back({pointer.position, found->address});
+  holds_.push_back(std::move(found->hold));
   return {};
 }
 
@@ -66,11 +69,12 @@ Status DeviceArguments::Add(const EntryPoint::Array& array, std::span<const uint
   const uint64_t place = form.where & ~kInDataArena;
   const ByteRange range{form.extent.low, form.extent.high};
   if ((place & kOnDevice) != 0) {
-    auto address = BuffersOnDevice()->Find(place, range);
-    if (!address) return Invalid(array.offset, address.error().message);
-    if (*address % array.alignment != 0)
+    auto found = BuffersOnDevice()->Find(place, range);
+    if (!found) return Invalid(array.offset, found.error().message);
+    if (found->address % array.alignment != 0)
       return Invalid(array.offset, "is not aligned to " + std::to_string(array.alignment) + " bytes");
-    pointers_.push_back({array.offset, *address});
+    pointers_.push_back({array.offset, found->address});
+    holds_.push_back(std::move(found->hold));
     return {};
   }
   const __int128 begin = range.low + place, end = range.high + place;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -57,6 +58,7 @@ class DeviceArguments {
   void StoreSlot(const InArena& argument, std::span<uint8_t> memory) const;
 
   std::vector<DevicePointer> pointers_;
+  std::vector<std::shared_ptr<const void>> holds_;  // of what they point to
   std::vector<InArena> in_arena_;
   std::vector<Piece> pieces_;
   bool in_memory_ = false;

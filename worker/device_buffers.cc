@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "worker/data_arena.h"
 #include "worker/device_copy.h"
@@ -51,29 +52,31 @@ Status DeviceBuffers::Change(const DeviceHead& head, std::string_view frame) {
     const auto step = WordAt<DeviceStep>(frame, i);
     if (step.slot >= kMaxDeviceSlots || step.bytes > kMaxDeviceBytes)
       return Invalid("a request names a slot or a size that no buffer has");
+    std::shared_ptr<const Slot> gone;  // freed without the lock
     const std::lock_guard lock(mutex_);
     const auto found = slots_.find(step.slot);
     if (step.frees != 0) {
       if (found == slots_.end()) continue;
-      device_.Free(found->second.address);
+      gone = std::move(found->second);
       slots_.erase(found);
       continue;
     }
     if (found != slots_.end()) return Invalid("slot " + std::to_string(step.slot) + " of the device is taken");
     RBC_ASSIGN_OR_RETURN(const uint64_t address, device_.Allocate(step.bytes));
-    slots_[step.slot] = {address, step.bytes};
+    slots_[step.slot] = std::make_shared<const Slot>(device_, address, step.bytes);
   }
   return {};
 }
 
-Expected<uint64_t> DeviceBuffers::Find(uint64_t place, const ByteRange& range) const {
+Expected<FoundOnDevice> DeviceBuffers::Find(uint64_t place, const ByteRange& range) const {
   const std::lock_guard lock(mutex_);
   const auto found = slots_.find(SlotOfPlace(place));
   if (found == slots_.end()) return Invalid("names a buffer that the device has not");
   const auto offset = static_cast<__int128>(OffsetOfPlace(place));
-  if (range.low + offset < 0 || range.high + offset > static_cast<__int128>(found->second.bytes))
-    return Invalid("reaches beyond its buffer of " + std::to_string(found->second.bytes) + " bytes on the device");
-  return found->second.address + static_cast<uint64_t>(offset);
+  const Slot& slot = *found->second;
+  if (range.low + offset < 0 || range.high + offset > static_cast<__int128>(slot.bytes))
+    return Invalid("reaches beyond its buffer of " + std::to_string(slot.bytes) + " bytes on the device");
+  return FoundOnDevice{slot.address + static_cast<uint64_t>(offset), found->second};
 }
 
 Status DeviceBuffers::Copy(const DeviceHead& head, std::string_view frame) const {
@@ -90,8 +93,10 @@ Status DeviceBuffers::Copy(const DeviceHead& head, std::string_view frame) const
     elements *= static_cast<uint64_t>(shape[i]);
   }
   CopiedArray arrays[2];
+  std::shared_ptr<const void> holds[2];
   size_t at = dimensions;
-  for (CopiedArray& array : arrays) {
+  for (size_t a = 0; a < std::size(arrays); ++a) {
+    CopiedArray& array = arrays[a];
     const auto place = WordAt<uint64_t>(frame, at++);
     ByteRange range{0, head.size};
     for (size_t i = 0; i < dimensions; ++i) {
@@ -100,7 +105,9 @@ Status DeviceBuffers::Copy(const DeviceHead& head, std::string_view frame) const
       (reach < 0 ? range.low : range.high) += reach;
     }
     if ((place & kInDataArena) == 0) {
-      RBC_ASSIGN_OR_RETURN(array.address, Find(place, range));
+      RBC_ASSIGN_OR_RETURN(auto found, Find(place, range));
+      array.address = found.address;
+      holds[a] = std::move(found.hold);
       continue;
     }
     const auto offset = static_cast<__int128>(place & ~kInDataArena);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string_view>
@@ -19,26 +20,36 @@ struct ByteRange {
   __int128 low = 0, high = 0;
 };
 
-// Thread-safe. Who may use a slot while, the daemon knows: it gives back none that a request names.
+// Where an array lies. Its memory is not given back while `hold` lives.
+struct FoundOnDevice {
+  uint64_t address = 0;
+  std::shared_ptr<const void> hold;
+};
+
+// Thread-safe. A slot may be given back while a call uses it: clients repeat calls without asking the daemon.
 class DeviceBuffers {
  public:
   explicit DeviceBuffers(Device& device) : device_(device) {}
   // One request of device_frame.h. kInvalidArgument, kResourceExhausted, and errors with IsSticky().
   Status Run(std::string_view frame);
-  // The address of a place whose range lies in its buffer. kInvalidArgument: it does not, or there is none.
-  Expected<uint64_t> Find(uint64_t place, const ByteRange& range) const;
+  // A place whose range lies in its buffer. kInvalidArgument: it does not, or there is none.
+  Expected<FoundOnDevice> Find(uint64_t place, const ByteRange& range) const;
   Device& device() const { return device_; }
 
  private:
   struct Slot {
-    uint64_t address = 0, bytes = 0;
+    Slot(Device& of, uint64_t where, uint64_t size) : device(of), address(where), bytes(size) {}
+    ~Slot() { device.Free(address); }
+    Slot(const Slot&) = delete;
+    Device& device;
+    const uint64_t address, bytes;
   };
   Status Change(const DeviceHead& head, std::string_view frame);
   Status Copy(const DeviceHead& head, std::string_view frame) const;
 
   Device& device_;
   mutable std::mutex mutex_;
-  std::map<uint32_t, Slot> slots_;
+  std::map<uint32_t, std::shared_ptr<const Slot>> slots_;
 };
 
 // Of this worker; null outside of execution workers. Set once, before the first call.

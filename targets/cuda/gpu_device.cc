@@ -72,6 +72,9 @@ class DeviceOutput {
   const int end_;
 };
 
+// Whether its kernels can print: what they print is there after the driver's own wait only.
+bool CanPrint(std::string_view code) { return code.find("vprintf") != std::string_view::npos; }
+
 // Waits for the device after each step of a call whose times are asked for; else does nothing.
 class StepClock {
  public:
@@ -90,7 +93,8 @@ class StepClock {
   Clock::time_point begin_;
 };
 
-// Where a call's parts lie on the device: status and outcome, result, memory.
+// Where a call's parts lie in the track's memory: status and outcome, result, memory. Kernels write the first three, if
+// at all, into the staging memory itself; the call's memory is copied to the device's, unless it is little.
 struct Layout {
   explicit Layout(const EntryPoint& entry, size_t bytes)
       : memory(kHead + RoundUp(entry.result_size, 64)), size(memory + bytes) {}
@@ -102,7 +106,8 @@ struct Layout {
 // An entry on its way through the device, on a track of its own.
 class GpuRun final : public EntryRun {
  public:
-  GpuRun(const Gpu& gpu, const DeviceOutput& output, TrackLease track, const EntryPoint& entry, CUfunction function,
+  // Without `output` its module's kernels print nothing.
+  GpuRun(const Gpu& gpu, const DeviceOutput* output, TrackLease track, const EntryPoint& entry, CUfunction function,
          size_t bytes)
       : gpu_(gpu),
         output_(output),
@@ -123,29 +128,30 @@ class GpuRun final : public EntryRun {
     const size_t size = invocation.memory.size();
     std::memset(staging, 0, layout_.memory);
     std::memcpy(staging + Layout::kOutcome, &kAllRowsFine, sizeof kAllRowsFine);
-    const CUdeviceptr device = track_->device();
-    if (entry_.kind == EntryKind::kCall) PlacePointers(invocation, device + layout_.memory, memory());
-    RBC_RETURN_IF_ERROR(track_->CopyIn(0, layout_.memory + std::min(invocation.sent, size)));
+    const CUdeviceptr mapped = track_->mapped();
+    const bool moves = NeedsMemory(entry_, invocation) && !IsLittle(invocation);
+    const CUdeviceptr at = (moves ? track_->device() : mapped) + layout_.memory;
+    if (entry_.kind == EntryKind::kCall) PlacePointers(invocation, at, memory());
+    if (moves) RBC_RETURN_IF_ERROR(track_->CopyIn(layout_.memory, std::min(invocation.sent, size)));
     RBC_RETURN_IF_ERROR(clock_.EndStep(*track_, &EntryTimes::upload));
     KernelLaunch launch;
     launch.function = function_;
     RBC_RETURN_IF_ERROR(Shape(invocation, &launch));
-    const DeviceAddresses addresses{device + layout_.memory, device + Layout::kHead, device + Layout::kStatus,
-                                    device + Layout::kOutcome};
+    const DeviceAddresses addresses{at, mapped + Layout::kHead, mapped + Layout::kStatus, mapped + Layout::kOutcome};
     RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry_, invocation, addresses));
     launch.parameters = parameters;
     RBC_RETURN_IF_ERROR(track_->Launch(launch));
     RBC_RETURN_IF_ERROR(clock_.EndStep(*track_, &EntryTimes::kernel));
-    RBC_RETURN_IF_ERROR(track_->CopyOut(0, layout_.memory));
+    if (!moves) return {};
     const size_t from = std::min(invocation.returned_from, size);
     return track_->CopyOut(layout_.memory + from, size - from);
   }
 
   Expected<int32_t> Finish(Invocation& invocation) override {
     auto finished = clock_.EndStep(*track_, &EntryTimes::download);
-    if (finished) finished = track_->Finish();
+    if (finished) finished = output_ != nullptr ? track_->Finish() : track_->Await();
     running_ = false;
-    output_.Forward();
+    if (output_ != nullptr) output_->Forward();
     RBC_RETURN_IF_ERROR(std::move(finished));
     const uint8_t* const staging = track_->staging();
     std::memcpy(invocation.result, staging + Layout::kHead, entry_.result_size);
@@ -159,6 +165,12 @@ class GpuRun final : public EntryRun {
   }
 
  private:
+  // One thread reads it, once: sooner done over the bus than copied.
+  bool IsLittle(const Invocation& invocation) const {
+    return entry_.kind == EntryKind::kCall && entry_.cells.empty() &&
+           entry_.arrays.size() == invocation.pointers.size() && invocation.memory.size() <= kLittle;
+  }
+
   Status Shape(const Invocation& invocation, KernelLaunch* launch) const {
     if (entry_.kind == EntryKind::kKernel) {
       RBC_RETURN_IF_ERROR(CheckShape(entry_, *invocation.shape));
@@ -181,8 +193,9 @@ class GpuRun final : public EntryRun {
     return {};
   }
 
+  static constexpr size_t kLittle = 1024;
   const Gpu& gpu_;
-  const DeviceOutput& output_;
+  const DeviceOutput* const output_;
   TrackLease track_;
   const EntryPoint& entry_;
   const CUfunction function_;
@@ -194,7 +207,10 @@ class GpuRun final : public EntryRun {
 class GpuModule : public LoadedModule {
  public:
   GpuModule(Gpu& gpu, const DeviceOutput& output, LoadedImage image, const Artifact& artifact)
-      : gpu_(gpu), output_(output), image_(std::move(image)), entries_(artifact.entries) {}
+      : gpu_(gpu),
+        output_(CanPrint(artifact.code) ? &output : nullptr),
+        image_(std::move(image)),
+        entries_(artifact.entries) {}
   ~GpuModule() override { (void)gpu_.MakeCurrent(); }
 
   Status FindEntries() {
@@ -245,7 +261,7 @@ class GpuModule : public LoadedModule {
   }
 
   Gpu& gpu_;
-  const DeviceOutput& output_;
+  const DeviceOutput* const output_;
   const LoadedImage image_;
   const std::vector<EntryPoint> entries_;
   std::vector<CUfunction> functions_;

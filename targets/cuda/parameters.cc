@@ -38,6 +38,15 @@ uint64_t AddressOf(const EntryPoint::Parameter& parameter, const Invocation& inv
   return cell.offset == kNullOffset ? 0 : memory + cell.offset;
 }
 
+bool LiesInMemory(const EntryPoint::Parameter& parameter, const Invocation& invocation) {
+  for (const DevicePointer& pointer : invocation.pointers)
+    if (pointer.frame_offset == parameter.frame_offset) return false;
+  Cell cell;
+  if (parameter.is_array || size_t{parameter.frame_offset} + sizeof cell > invocation.memory.size()) return true;
+  std::memcpy(&cell, invocation.memory.data() + parameter.frame_offset, sizeof cell);
+  return cell.offset != kNullOffset;
+}
+
 Expected<std::string> PackKernel(const EntryPoint& entry, const Invocation& invocation, uint64_t memory) {
   std::string out(entry.parameter_bytes, '\0');
   for (const auto& parameter : entry.parameters) {
@@ -107,6 +116,20 @@ Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& 
       return PackScan(invocation, addresses);
   }
   return Error(ErrorKind::kInternal, fmt::format("'{}' is an entry of no known kind", entry.symbol));
+}
+
+bool NeedsMemory(const EntryPoint& entry, const Invocation& invocation) {
+  switch (entry.kind) {
+    case EntryKind::kCall:
+      return true;
+    case EntryKind::kKernel:
+      return std::any_of(entry.parameters.begin(), entry.parameters.end(), [&](const EntryPoint::Parameter& parameter) {
+        return parameter.is_pointer && LiesInMemory(parameter, invocation);
+      });
+    default:
+      return std::any_of(invocation.columns.begin(), invocation.columns.end(),
+                         [](const MapColumn& column) { return column.device == 0; });
+  }
 }
 
 void PlacePointers(const Invocation& invocation, uint64_t address, std::span<uint8_t> memory) {

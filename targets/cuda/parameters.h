@@ -25,6 +25,9 @@ Expected<std::string> PackParameters(const EntryPoint& entry, const Invocation& 
 // device; `memory` is what goes there.
 void PlacePointers(const Invocation& invocation, uint64_t address, std::span<uint8_t> memory);
 
+// Whether the entry finds anything in the call's memory.
+bool NeedsMemory(const EntryPoint& entry, const Invocation& invocation);
+
 // Of a launch of kReduce.
 uint32_t BlocksOfReduction(const Invocation& invocation);
 

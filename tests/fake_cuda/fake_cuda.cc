@@ -60,7 +60,7 @@ int Outcome(const char* name) {
   if (const int result = Outcome(name); result != 0) return result
 
 // H and D: copies to the device and from it, C: within it, K: a kernel, S: waited for; then the stream's number and
-// the bytes or the kernel's blocks. W: an event was waited for.
+// the bytes or the kernel's blocks (asked after counts as waited for). W: an event was waited for.
 void Tell(char what, void* stream, size_t bytes = 0) {
   const std::lock_guard lock(mutex);
   if (told.size() > 64 * 1024) return;
@@ -278,6 +278,11 @@ EXPORT int cuMemHostAlloc(void** out, size_t size, unsigned) {
   FAIL_OR_GO_ON("cuMemHostAlloc");
   return Allocate(out, size);
 }
+EXPORT int cuMemHostGetDevicePointer_v2(unsigned long long* address, void* bytes, unsigned) {
+  FAIL_OR_GO_ON("cuMemHostGetDevicePointer");
+  *address = reinterpret_cast<unsigned long long>(bytes);
+  return 0;
+}
 EXPORT int cuMemFreeHost(void* bytes) {
   Release(bytes);
   return Outcome("cuMemFreeHost");
@@ -314,6 +319,10 @@ EXPORT int cuStreamDestroy_v2(void* stream) {
 EXPORT int cuStreamSynchronize(void* stream) {
   Tell('S', stream);
   return Outcome("cuStreamSynchronize");
+}
+EXPORT int cuStreamQuery(void* stream) {
+  Tell('S', stream);
+  return Outcome("cuStreamQuery");
 }
 EXPORT int cuEventCreate(void** event, unsigned) {
   FAIL_OR_GO_ON("cuEventCreate");

@@ -19,7 +19,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using ::testing::HasSubstr;
 
-constexpr char kLeft[] = "define ptx_kernel void @what_is_left(ptr %p) {\n  ret void\n}\n";
+// Its module can print: only of such is it read.
+constexpr char kLeft[] =
+    "@text = constant [2 x i8] c\"x\\00\"\ndeclare i32 @printf(ptr, ...)\n"
+    "define ptx_kernel void @what_is_left(ptr %p) {\n  %n = call i32 (ptr, ...) @printf(ptr @text)\n  ret void\n}\n";
 
 class FakeDevice : public FarmTest {
  protected:

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "server/farm.h"
+#include "server/session/call_places.h"
 #include "server/session/lose_written.h"
 #include "server/wire_reply.h"
 #include "worker/call_message.h"
@@ -82,13 +84,19 @@ Status Farm::RunCall(Session& session, std::string_view framed, const worker::Ca
   const auto module = session.FindFunction(call.function_id, &index);
   if (module == nullptr) return UnknownFunction(call.function_id);
   const auto& name = module->info->functions[index].declaration.symbol;
-  // Its places are those of buffers that may have been lost with the worker that it was made for.
-  const bool repeats = !in_arena && NamesPlaces(call, *module);
-  if (repeats && !module->IsLoaded()) return UnknownFunction(call.function_id);
+  // A client's own repetition. Its places are those of buffers that may have been lost with the worker that it was made
+  // for, or have gone to the arena while another session had the device.
+  const auto places = in_arena || only != nullptr ? CallPlaces() : PlacesOf(call, *module, index);
+  if (places.in_arena && !module->IsLoaded()) return UnknownFunction(call.function_id);
+  std::optional<DeviceStore::Use> use;
+  if (places.on_device) {
+    RBC_ASSIGN_OR_RETURN(use, session.BeginOnDevice(module->info->target));
+    only = use->worker.get();
+  }
   const auto begin = std::chrono::steady_clock::now();
   Status status;
   // A worker that ended before the call began in it costs one more try, in what is left of the call's time.
-  for (int tries = repeats ? kMostTries - 1 : 0; tries < kMostTries; ++tries) {
+  for (int tries = places.in_arena || places.on_device ? kMostTries - 1 : 0; tries < kMostTries; ++tries) {
     const auto loaded = session.Loaded(*module);
     status = loaded ? Status() : Status(loaded.error());
     if (status && only != nullptr && loaded->get() != only)

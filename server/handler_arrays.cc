@@ -131,11 +131,11 @@ using Clock = std::chrono::steady_clock;
 int64_t Nanoseconds(Clock::duration time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count(); }
 
 // How a client repeats a map that found all of its arrays: the very call, with places instead of buffers.
-bool IsRepeatable(const wire::ArrayMapRequest& request, const PackedArrays& packed, bool on_host) {
-  return request.ready && on_host && packed.written && !request.__isset.where;
+bool IsRepeatable(const wire::ArrayMapRequest& request, const PackedArrays& packed) {
+  return request.ready && packed.written && !request.__isset.where;
 }
 template <typename Request>
-bool IsRepeatable(const Request&, const PackedArrays&, bool) {
+bool IsRepeatable(const Request&, const PackedArrays&) {
   return false;
 }
 
@@ -193,7 +193,7 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     auto outcome = RunOne(*mine, packed.call, true, !packed.kept.empty(), use ? use->worker.get() : nullptr);
     if (outcome.__isset.error) throw outcome.error;
     answer = std::move(outcome.reply);
-    if (IsRepeatable(request, packed, on_host)) {
+    if (IsRepeatable(request, packed)) {
       wire::ReadyCall ready;
       ready.function_id = packed.call.function_id;
       ready.frame = std::move(packed.call.frame);

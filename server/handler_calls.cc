@@ -8,6 +8,7 @@
 #include "server/pack_request.h"
 #include "server/wire_reply.h"
 #include "worker/call_message.h"
+#include "worker/protocol.h"
 
 namespace rbc::server {
 
@@ -118,12 +119,17 @@ void Handler::launch(wire::CallReply& reply, const wire::LaunchRequest& request)
   if (declaration.abi != Abi::kKernel)
     Throw(ErrorKind::kInvalidArgument,
           fmt::format("'{}' is no kernel; declare it with abi kernel, or call it", declaration.symbol));
-  auto outcome = request.buffers.empty() ? RunOne(*mine, OrThrow(PackLaunch(request)))
-                                         : RunWithBuffers(*mine, request, [&](const CallBuffers& buffers) {
-                                             return OrThrow(PackLaunch(request, buffers));
-                                           });
+  wire::ReadyCall ready;
+  ready.function_id = request.function_id;
+  const auto pack = [&](const CallBuffers& buffers) {
+    auto call = OrThrow(PackLaunch(request, buffers));
+    if (request.ready) ready.frame = call.frame;
+    return call;
+  };
+  auto outcome = request.buffers.empty() ? RunOne(*mine, pack({})) : RunWithBuffers(*mine, request, pack);
   if (outcome.__isset.error) throw outcome.error;
   reply = std::move(outcome.reply);
+  if (request.ready && ready.frame.size() <= worker::kLaneRequestBytes) reply.__set_ready(ready);
 }
 
 bool Handler::cancel(const int64_t request_id) { return session()->Cancel(request_id); }

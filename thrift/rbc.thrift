@@ -187,6 +187,14 @@ struct CallRequest {
   9: optional string keep            // array results stay as new buffers with this name, which may be empty; since 1.4
 }
 
+// A call (CallRequest) that does once more what a request with arrays in buffers did: a map, which neither keeps nor
+// makes its result, or a launch. Good until one of its buffers or the function's module goes; for this session's calls on
+// any way. Since 1.4.
+struct ReadyCall {
+  1: i64 function_id
+  2: binary frame
+}
+
 struct CallReply {
   1: binary result                   // result_size bytes; a string: cell {u32 offset, u32 length} into data; an array: its
                                      // place {u64 offset into data, i64 shape[n], i64 strides[n]}
@@ -199,6 +207,7 @@ struct CallReply {
   7: optional i64 kernel_ns          // the function itself
   8: optional i64 download_ns        // from a device
   9: optional list<BufferInfo> kept  // what array results stay as, with `keep`, in their order; since 1.4
+  10: optional ReadyCall ready       // of a launch that asked, and can be repeated so; since 1.4
 }
 
 // A column of a map: one value of each row, as they lie in a frame (a bool is a byte). Row r begins at byte r * stride
@@ -307,14 +316,6 @@ struct ArrayScanRequest {
   9: optional bool profile           // the reply says where the time went; since 1.3
 }
 
-// A call (CallRequest) that does once more what a request over arrays in buffers did: of a map, which neither keeps nor
-// makes its result. Good until one of its buffers or the function's module goes; for this session's calls on any way.
-// Since 1.4.
-struct ReadyCall {
-  1: i64 function_id
-  2: binary frame
-}
-
 struct ArrayReply {
   1: ArrayRef result                 // with its data, or as `into` names it; a void function's has neither
   2: optional i32 status             // of the first element that failed; absent: 0
@@ -343,6 +344,7 @@ struct LaunchRequest {
   9: optional i32 return_from
   10: optional bool profile          // the reply says where the time went; since 1.3
   11: optional list<FrameBuffer> buffers  // as in CallRequest; since 1.4
+  12: optional bool ready            // the reply may tell how to repeat this as a call; since 1.4
 }
 
 struct CallOutcome {

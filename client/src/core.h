@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/src/farm.h"
+#include "client/src/ready_launches.h"
 #include "client/src/ready_maps.h"
 #include "client/src/task.h"
 #include "rbc/function.h"
@@ -60,7 +61,8 @@ struct CallerState {
   const FunctionOptions options;
   std::optional<std::vector<std::string>> defined;  // functions of the source; constant after the start
   bool connected = false;                           // published by somebody: no source
-  client::ReadyMaps ready_maps;                     // guarded by the farm's mutex
+  client::ReadyMaps ready_maps;                     // guarded by the farm's mutex, as the next
+  client::ReadyLaunches ready_launches;
 
   // The module of now; made anew after a change of target or signatures.
   Expected<std::shared_ptr<const Prepared>> Current();
@@ -127,10 +129,6 @@ struct Inside {
   static types::Buffer ArrayOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                int64_t offset);
   static Result<Buffer> MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec);
-  // Elements of the same memory laid out otherwise; `offset` is from the buffer's begin. kInvalidArgument: some lie
-  // outside of it.
-  static Expected<Buffer> ViewOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
-                                 int64_t offset);
   // How a request names it.
   static wire::ArrayRef RefTo(const Buffer& buffer);
   // A buffer that the farm says it has made. kProtocolMismatch: lengths that do not fit.

@@ -1,4 +1,4 @@
-// Maps and launches.
+// Maps over rows.
 // SPDX-License-Identifier: Apache-2.0
 #include "rbc/map.h"
 
@@ -8,7 +8,6 @@
 
 #include "client/src/core.h"
 #include "client/src/interrupt.h"
-#include "client/src/residents.h"
 #include "rbc/function.h"
 #include "types/match.h"
 
@@ -93,51 +92,6 @@ Result<MapResult> Caller::try_map(int64_t rows, std::span<const Column> columns)
     return out;
   };
   Result<MapResult> result = map();
-  if (!result) result.error() = detail::NameIt(std::move(result.error()), state_->name);
-  state_->core->Print(result ? result->output : result.error().output);
-  return result;
-}
-
-Result<CallResult> Caller::try_launch(const Grid& grid, std::span<const Value> arguments) const {
-  const auto launch = [&]() -> Result<CallResult> {
-    RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
-    std::vector<types::Value> values;
-    for (const Value& argument : arguments) values.push_back(argument.inner());
-    RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(prepared->types, std::span<const types::Value>(values)));
-    const detail::Overload& overload = *prepared->overloads[index];
-    if (!prepared->declared[index]) return prepared->declared[index].error();
-    RBC_ASSIGN_OR_RETURN(const types::PackedCall packed,
-                         detail::PackWithResidents({*state_, prepared->target, true}, overload.layout, values));
-    bool is_explicit = false;
-    const client::Deadline deadline = state_->core->DeadlineOf(timeout_ms_, &is_explicit);
-    wire::LaunchRequest request;
-    request.grid = grid.blocks;
-    request.block = grid.threads;
-    request.shared_bytes = grid.shared_bytes;
-    request.frame = packed.frame;
-    if (packed.out_bytes != 0) request.__set_out_bytes(static_cast<int32_t>(packed.out_bytes));
-    if (!packed.returned.empty()) request.__set_return_from(static_cast<int32_t>(packed.return_from));
-    if (!packed.buffers.empty()) request.__set_buffers(detail::BuffersOf(packed));
-    const size_t declared = *prepared->declared[index];
-    RBC_ASSIGN_OR_RETURN(const wire::CallReply reply,
-                         state_->core->farm->AskLoaded(
-                             *prepared->module, deadline, [&](wire::FarmClient& client, const client::Loaded& loaded) {
-                               request.function_id = loaded.reply->functions[declared].function_id;
-                               request.request_id = state_->core->farm->NextRequestId();
-                               client::ThisWaiting().request_id = request.request_id;
-                               if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
-                               wire::CallReply answer;
-                               client.launch(answer, request);
-                               return answer;
-                             }));
-    RBC_RETURN_IF_ERROR(detail::TakeMemory(packed, reply.data));
-    CallResult out;
-    out.output = reply.output;
-    out.signature = overload.type.ToString();
-    out.symbol = prepared->module->declarations()[declared].symbol;
-    return out;
-  };
-  Result<CallResult> result = launch();
   if (!result) result.error() = detail::NameIt(std::move(result.error()), state_->name);
   state_->core->Print(result ? result->output : result.error().output);
   return result;

@@ -7,13 +7,9 @@
 
 #include "client/src/core.h"
 #include "types/array_shape.h"
-#include "worker/protocol.h"
 
 namespace rbc::client {
 namespace {
-
-// With the rest of the message around it, it fits into a lane.
-constexpr size_t kMostFrame = worker::kLaneRequestBytes - 256;
 
 bool IsOneValue(const ArrayArgument& array) {
   return array.buffer == 0 && array.data != nullptr && array.shape.empty() && array.strides.empty();
@@ -41,21 +37,6 @@ ArrayArgument KeyOf(const ArrayArgument& array) {
   return {array.dtype, nullptr, array.shape, array.strides, array.buffer, array.offset};
 }
 
-// Refused before anything ran, because the farm does not know the call (any more).
-bool IsStale(const Error& error) {
-  switch (error.kind) {
-    case ErrorKind::kUnknownModule:
-    case ErrorKind::kUnknownSession:
-    case ErrorKind::kBufferLost:
-    case ErrorKind::kInvalidArgument:
-    case ErrorKind::kStateLost:
-    case ErrorKind::kWorkerLost:
-      return !error.may_have_run;
-    default:
-      return false;
-  }
-}
-
 Result<ArrayResult> ResultOf(const ReadyMap& map, const CallAnswer& answer) {
   ArrayResult result;
   result.dtype = map.dtype;
@@ -76,23 +57,6 @@ Result<ArrayResult> ResultOf(const ReadyMap& map, const CallAnswer& answer) {
 }
 
 }  // namespace
-
-std::shared_ptr<const ReadyMap> ReadyMaps::Find(std::span<const ArrayArgument> inputs,
-                                                const ArrayMapOptions& options) const {
-  for (const auto& map : maps_)
-    if (map != nullptr && Asks(*map, inputs, options)) return map;
-  return nullptr;
-}
-
-void ReadyMaps::Keep(std::shared_ptr<const ReadyMap> map) {
-  maps_[next_] = std::move(map);
-  next_ = (next_ + 1) % kMost;
-}
-
-void ReadyMaps::Drop(const ReadyMap& map) {
-  for (auto& kept : maps_)
-    if (kept.get() == &map) kept = nullptr;
-}
 
 bool MayBeRepeated(std::span<const ArrayArgument> inputs, const ArrayMapOptions& options) {
   return options.out && options.out->buffer != 0 && !options.where && !options.profile &&
@@ -118,7 +82,7 @@ ReadyMap ReadyMapOf(std::span<const ArrayArgument> inputs, const ArrayMapOptions
 }
 
 void KeepReadyMap(detail::CallerState& state, ReadyMap map) {
-  if (map.call.frame.size() > kMostFrame) return;
+  if (map.call.frame.size() > kMostReadyFrame) return;
   state.core->farm->TrustPlaces(map.epoch, map.ends, map.buffers);
   auto kept = std::make_shared<const ReadyMap>(std::move(map));
   const std::lock_guard lock(state.core->farm->mutex());
@@ -132,7 +96,7 @@ std::optional<Result<ArrayResult>> RepeatMap(detail::CallerState& state, std::sp
   std::shared_ptr<const ReadyMap> map;
   {
     const std::lock_guard lock(farm.mutex());
-    map = state.ready_maps.Find(inputs, options);
+    map = state.ready_maps.Find([&](const ReadyMap& kept) { return Asks(kept, inputs, options); });
   }
   if (map == nullptr) return std::nullopt;
   const auto drop = [&] {

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "client/src/ready_call.h"
 #include "gen/rbc_types.h"
 #include "rbc/array.h"
 
@@ -38,18 +38,7 @@ struct ReadyMap {
   std::vector<int64_t> shape;
 };
 
-// A few of them, the latest used last. Guarded by the farm's mutex.
-class ReadyMaps {
- public:
-  std::shared_ptr<const ReadyMap> Find(std::span<const ArrayArgument> inputs, const ArrayMapOptions& options) const;
-  void Keep(std::shared_ptr<const ReadyMap> map);
-  void Drop(const ReadyMap& map);
-
- private:
-  static constexpr size_t kMost = 8;
-  std::array<std::shared_ptr<const ReadyMap>, kMost> maps_;
-  size_t next_ = 0;
-};
+using ReadyMaps = ReadyCalls<ReadyMap>;
 
 // Whether such a map may be repeated by a call: its arrays are the session's, or one value.
 bool MayBeRepeated(std::span<const ArrayArgument> inputs, const ArrayMapOptions& options);

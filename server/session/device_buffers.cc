@@ -53,12 +53,26 @@ class Passage {
 std::shared_ptr<DeviceStore> Session::StoreOn(const std::string& target) {
   const std::lock_guard lock(mutex_);
   auto& store = stores_[target];
-  if (store == nullptr || !store->WhyLost().empty()) store = std::make_shared<DeviceStore>(target, host_.config);
+  if (store == nullptr)
+    store = std::make_shared<DeviceStore>(target, host_.config);
+  else if (!store->WhyLost().empty())
+    store = std::make_shared<DeviceStore>(target, host_.config, store->next_slot());
   return store;
 }
 
 Expected<DeviceStore::Use> Session::BeginOnDevice(DeviceHeap& device) {
   return static_cast<DeviceStore&>(device).Begin(*this);  // there are no other heaps
+}
+
+Expected<DeviceStore::Use> Session::BeginOnDevice(const std::string& target) {
+  std::shared_ptr<DeviceStore> store;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = stores_.find(target); found != stores_.end()) store = found->second;
+  }
+  if (store == nullptr)
+    return Error(ErrorKind::kBufferLost, fmt::format("no buffer of this session lies on target \"{}\"", target));
+  return store->Begin(*this);
 }
 
 bool Session::GiveUpDevice(ExecutionWorker& worker) {

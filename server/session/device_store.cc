@@ -67,6 +67,20 @@ std::string DeviceStore::WhyLost() const {
 
 // ---- Slots -------------------------------------------------------------------------------------------------------
 
+std::optional<uint32_t> DeviceStore::FreeSlot() {
+  for (uint32_t tried = 0; tried < worker::kMaxDeviceSlots; ++tried) {
+    const uint32_t slot = next_slot_ % worker::kMaxDeviceSlots;
+    next_slot_ = slot + 1;
+    if (!slots_.contains(slot)) return slot;
+  }
+  return std::nullopt;
+}
+
+uint32_t DeviceStore::next_slot() const {
+  const std::lock_guard lock(mutex_);
+  return next_slot_;
+}
+
 Expected<uint32_t> DeviceStore::Take(uint64_t bytes) {
   std::shared_ptr<ExecutionWorker> worker;
   std::string steps;
@@ -74,14 +88,12 @@ Expected<uint32_t> DeviceStore::Take(uint64_t bytes) {
   {
     const std::lock_guard lock(mutex_);
     steps = ReleasedSteps();
-    for (const auto& [taken, unused] : slots_) {
-      if (taken != slot) break;
-      ++slot;
-    }
-    if (slot >= worker::kMaxDeviceSlots || bytes > worker::kMaxDeviceBytes)
+    const auto free = FreeSlot();
+    if (!free || bytes > worker::kMaxDeviceBytes)
       return Error(ErrorKind::kResourceExhausted,
                    fmt::format("target \"{}\" holds at most {} buffers of at most {} bytes each; free some", target_,
                                worker::kMaxDeviceSlots, worker::kMaxDeviceBytes));
+    slot = *free;
     slots_[slot] = {bytes, std::nullopt};
     worker = worker_;
   }
@@ -171,8 +183,10 @@ bool DeviceStore::Spill(DeviceStoreHost& host, const ExecutionWorker& of) {
     for (const uint32_t slot : released_) slots.erase(slot);
     state_ = State::kLeaving;
   }
+  // Calls that come by a ring take no Use: one that began since then may have written to what is saved.
+  const uint64_t before = worker->calls_unseen();
   auto saved = Save(host, *worker, &slots);
-  const bool left = saved && worker->Retire();
+  const bool left = saved && worker->Retire(before);
   const std::lock_guard lock(mutex_);
   if (!left) {
     for (const auto& [slot, there] : slots)

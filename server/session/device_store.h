@@ -32,7 +32,10 @@ class DeviceStoreHost {
 
 class DeviceStore final : public DeviceHeap, public std::enable_shared_from_this<DeviceStore> {
  public:
-  DeviceStore(std::string target, const FarmConfig& config) : target_(std::move(target)), config_(config) {}
+  // `first_slot`: slots are taken in turn from this one on, so that a call which names one that went finds no other
+  // buffer there for long.
+  DeviceStore(std::string target, const FarmConfig& config, uint32_t first_slot = 0)
+      : target_(std::move(target)), config_(config), next_slot_(first_slot) {}
 
   // As long as it lives, all buffers are in this worker's memory, as far as it lives.
   struct Use {
@@ -48,6 +51,7 @@ class DeviceStore final : public DeviceHeap, public std::enable_shared_from_this
   // Of buffers that were given back, now. Blocks shortly; where the worker is at work the next request sees to it.
   void FreeReleased();
   bool holds(const ExecutionWorker& worker) const;
+  uint32_t next_slot() const;
 
   // One request of worker/device_frame.h. REQUIRES: a Use of this store, whose worker it is.
   Status Ask(ExecutionWorker& worker, std::string_view frame) const;
@@ -64,6 +68,7 @@ class DeviceStore final : public DeviceHeap, public std::enable_shared_from_this
     uint64_t bytes = 0;
     std::optional<Range> range;  // in the arena, while it is away
   };
+  std::optional<uint32_t> FreeSlot();  // REQUIRES: mutex_ held
   Status BringBack(DeviceStoreHost& host);
   Status Fill(DeviceStoreHost& host, ExecutionWorker& worker, const std::map<uint32_t, Slot>& slots);
   Status Save(DeviceStoreHost& host, ExecutionWorker& worker, std::map<uint32_t, Slot>* slots);
@@ -79,6 +84,7 @@ class DeviceStore final : public DeviceHeap, public std::enable_shared_from_this
   std::shared_ptr<ExecutionWorker> worker_;
   std::shared_ptr<SessionArena> arena_;  // of the ranges
   std::map<uint32_t, Slot> slots_;
+  uint32_t next_slot_;
   std::vector<uint32_t> released_;  // not yet told to the worker
 };
 

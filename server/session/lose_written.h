@@ -8,9 +8,6 @@
 
 namespace rbc::server {
 
-// Whether the call is one over arrays, which names places in the arena.
-bool NamesPlaces(const worker::CallView& call, const SessionModule& module);
-
 // Whether a call that ended by `error` may have begun to write.
 bool MayHaveWritten(const Error& error);
 

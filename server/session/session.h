@@ -87,6 +87,8 @@ class Session : private DeviceStoreHost {
   Expected<std::shared_ptr<const Buffer>> CreateBuffer(BufferSpec spec, const std::string& target);
   // Buffers of this device are all in its worker's memory while the result lives. Errors of DeviceStore::Begin.
   Expected<DeviceStore::Use> BeginOnDevice(DeviceHeap& device);
+  // The same of all that lie on this target. kBufferLost too: there are none.
+  Expected<DeviceStore::Use> BeginOnDevice(const std::string& target);
   // Copies all elements between two arrays of one type and shape, wherever they lie. Blocks. kInvalidArgument, and
   // errors of BeginOnDevice.
   Status CopyArrays(const wire::ArrayRef& from, const wire::ArrayRef& to);

@@ -91,7 +91,10 @@ class ExecutionWorker {
   virtual void Kill(Error reason) = 0;
   // Ends the process if no lane of it has anything to do: nobody is inside, and whoever comes takes another worker.
   // Blocks until it has ended. False: it is in use.
-  virtual bool Retire() { return false; }
+  // `unseen`: what calls_unseen() was since when no call must have begun either.
+  virtual bool Retire(std::optional<uint64_t> unseen = std::nullopt) { return false; }
+  // Counts the begins and ends of calls that come to it by other ways than through Call.
+  virtual uint64_t calls_unseen() const { return 0; }
   // When it last ran a call, or was made.
   virtual std::chrono::steady_clock::time_point last_used() const { return {}; }
   virtual uint64_t calls() const = 0;

@@ -344,11 +344,21 @@ std::optional<Status> ExecutionWorkerImpl::TakeBigReply(uint32_t index, Clock::t
 
 // ---- Lent connections --------------------------------------------------------------------------------------------
 
+uint32_t ExecutionWorkerImpl::FirstLentLane() const {
+  const auto lanes = static_cast<uint32_t>(uses_.size());
+  return lanes - std::min(host_.options().lent_lanes, lanes);
+}
+
+uint64_t ExecutionWorkerImpl::calls_unseen() const {
+  uint64_t calls = 0;
+  for (uint32_t i = FirstLentLane(); i < uses_.size(); ++i) calls += lane(i)->calls.load();
+  return calls;
+}
+
 std::optional<uint32_t> ExecutionWorkerImpl::TakeUnseenLane(Use use, uint64_t cookie, int fd) {
   const auto lanes = static_cast<uint32_t>(uses_.size());
-  const uint32_t most = std::min(host_.options().lent_lanes, lanes);
-  if (dead_ || unseen_ >= most) return std::nullopt;
-  for (uint32_t index = lanes - most; index < lanes; ++index) {
+  if (dead_ || unseen_ >= lanes - FirstLentLane()) return std::nullopt;
+  for (uint32_t index = FirstLentLane(); index < lanes; ++index) {
     if (uses_[index].use != Use::kFree) continue;
     uses_[index] = LaneUse{use, cookie, 0, lane(index)->calls.load(), Clock::now(), fd};
     uses_[index].used_at = Clock::now();
@@ -556,19 +566,27 @@ bool ExecutionWorkerImpl::CloseIdleLanes() {
   for (uint32_t i = 0; i < uses_.size(); ++i) {
     uint32_t state = worker::kIdle;
     if (uses_[i].use != Use::kDirect || lane(i)->state.compare_exchange_strong(state, worker::kDead)) continue;
-    for (uint32_t closed = 0; closed < i; ++closed) {
-      state = worker::kDead;
-      if (uses_[closed].use == Use::kDirect) lane(closed)->state.compare_exchange_strong(state, worker::kIdle);
-    }
+    OpenClosedLanes(i);
     return false;
   }
   return true;
 }
 
-bool ExecutionWorkerImpl::Retire() {
+void ExecutionWorkerImpl::OpenClosedLanes(uint32_t end) {
+  for (uint32_t i = 0; i < end; ++i) {
+    uint32_t state = worker::kDead;
+    if (uses_[i].use == Use::kDirect) lane(i)->state.compare_exchange_strong(state, worker::kIdle);
+  }
+}
+
+bool ExecutionWorkerImpl::Retire(std::optional<uint64_t> unseen) {
   {
     const std::lock_guard lock(mutex_);
     if (dead_ || waiting_ != 0 || !loads_.empty() || !CloseIdleLanes()) return false;
+    if (unseen && calls_unseen() != *unseen) {
+      OpenClosedLanes(static_cast<uint32_t>(uses_.size()));
+      return false;
+    }
     kill_reason_ = WorkerLost("the worker was idle and gave its device to another session", false);
     dead_.store(true, std::memory_order_release);
   }
@@ -579,7 +597,13 @@ bool ExecutionWorkerImpl::Retire() {
 
 Clock::time_point ExecutionWorkerImpl::last_used() const {
   const std::lock_guard lock(mutex_);
-  return last_used_;
+  Clock::time_point last = last_used_;
+  for (uint32_t i = 0; i < uses_.size(); ++i) {
+    if (!IsUnseen(i)) continue;
+    const bool just_now = lane(i)->calls.load() != uses_[i].seen_calls;
+    last = std::max(last, just_now ? Clock::now() : uses_[i].used_at);
+  }
+  return last;
 }
 
 bool ExecutionWorkerImpl::Cancel(int64_t request_id) {

@@ -37,7 +37,8 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   void CloseDirect(uint64_t cookie) override;
   bool Cancel(int64_t request_id) override;
   void Kill(Error reason) override { KillFor(worker::kNoLane, std::move(reason)); }
-  bool Retire() override;
+  bool Retire(std::optional<uint64_t> unseen) override;
+  uint64_t calls_unseen() const override;
   std::chrono::steady_clock::time_point last_used() const override;
   uint64_t calls() const override;
   bool idle() const override;
@@ -73,7 +74,9 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   void FreeUnseenLane(uint32_t index);                          // REQUIRES: mutex_ held
   std::optional<uint32_t> DirectLaneOf(uint64_t cookie) const;  // REQUIRES: mutex_ held
   bool IsUnseen(uint32_t index) const { return uses_[index].use != Use::kFree && uses_[index].use != Use::kRelay; }
+  uint32_t FirstLentLane() const;
   bool CloseIdleLanes();                                // REQUIRES: mutex_ held. False: one is in use
+  void OpenClosedLanes(uint32_t end);                   // REQUIRES: mutex_ held
   bool HasWork(uint32_t index) const;                   // REQUIRES: mutex_ held
   bool IsStuck(uint32_t index, Clock::time_point now);  // REQUIRES: mutex_ held
   worker::Lane* lane(uint32_t index) const { return worker::LaneAt(ring_.data(), index); }

@@ -68,6 +68,26 @@ TEST_F(Spill, TwoDevicesServeFourSessionsWithArrays) {
   EXPECT_EQ(sessions[0].buffers().size(), 1u);
 }
 
+// Launches that take no part of the daemon: it moves their arrays all the same, and they find them again.
+TEST_F(Spill, RepeatedLaunchesFollowTheirArrays) {
+  std::vector<RemoteJIT> sessions;
+  std::vector<Buffer> arrays;
+  std::vector<Caller> kernels;
+  const Source source = Source::Ir("define ptx_kernel void @touch(ptr %x, i64 %n) {\n  ret void\n}\n");
+  for (int i = 0; i < 3; ++i) {
+    sessions.push_back(Jit());
+    arrays.push_back(sessions.back().to_device(Counting(1000, i), {.target = "cuda"}));
+    kernels.push_back(sessions.back().function(source, "touch", {"void(float64*, int64)"}, {.abi = CallAbi::kKernel}));
+  }
+  for (int turn = 0; turn < 4; ++turn) {
+    for (size_t i = 0; i < 3; ++i) {
+      for (int64_t n = 0; n < 30; ++n) kernels[i].launch({}, arrays[i], n);
+      EXPECT_LE(OnDevices().size(), 2u);
+      ASSERT_EQ(arrays[i].to_host<double>(), Counting(1000, static_cast<double>(i))) << turn;
+    }
+  }
+}
+
 TEST_F(Spill, WithoutRoomInTheFarmsMemoryTheDeviceStaysBusy) {
   const auto first = Jit(), second = Jit(), third = Jit();
   constexpr int64_t kLarge = 1 << 20, kFills = 5'500'000;  // doubles: 8 MiB, and 42 of the 48 that a session has

@@ -460,6 +460,15 @@ TEST(Golden, MapsAndLaunches) {
   wire::Farm_launch_result launch_result;
   Succeed(&launch_result, SomeReply());
   Reply("launch", launch_result);
+  launch.request.__set_ready(true);
+  Check("launch_again_1_4.request", "launch", apache::thrift::protocol::T_CALL, launch);
+  wire::CallReply launched = SomeReply();
+  wire::ReadyCall ready;
+  ready.function_id = launch.request.function_id;
+  ready.frame = std::string("frame\0", 6);
+  launched.__set_ready(ready);
+  Succeed(&launch_result, launched);
+  Check("launch_again_1_4.reply", "launch", apache::thrift::protocol::T_REPLY, launch_result);
   wire::TargetInfo gpu = Host();
   wire::DeviceInfo device;
   device.number = 1;

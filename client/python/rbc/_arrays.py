@@ -68,9 +68,7 @@ def choose(caller, values):
         if None not in penalties and (best is None or sum(penalties) < best[0]):
             best = sum(penalties), i
     if best is None:
-        error = NoMatch(_MISMATCH.format(", ".join(_described(value) for value in values)))
-        caller._explain(error)
-        raise error
+        raise NoMatch(_MISMATCH.format(", ".join(_described(value) for value in values)))
     return best[1]
 
 

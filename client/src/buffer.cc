@@ -137,6 +137,20 @@ wire::ArrayRef detail::Inside::RefTo(const Buffer& buffer) {
   return out;
 }
 
+Expected<Buffer> detail::Inside::ViewOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
+                                        int64_t offset) {
+  RBC_ASSIGN_OR_RETURN(const auto extent, types::ExtentOf(shape, strides, buffer.element_size()));
+  if (extent.elements != 0 && (offset + extent.low < 0 || offset + extent.high > buffer.state_->owned.info.bytes))
+    return Invalid(fmt::format("a view of shape {} at byte {} leaves the array of {} bytes", types::ShapeText(shape),
+                               offset, buffer.state_->owned.info.bytes));
+  Buffer out = buffer;
+  out.shape_ = std::move(shape);
+  out.strides_ = std::move(strides);
+  out.offset_ = offset;
+  out.size_ = extent.elements;
+  return out;
+}
+
 types::Buffer detail::Inside::ArrayOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                       int64_t offset) {
   const auto& owned = buffer.state_->owned;

@@ -129,6 +129,10 @@ struct Inside {
   static types::Buffer ArrayOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                int64_t offset);
   static Result<Buffer> MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec);
+  // Elements of the same memory laid out otherwise; `offset` is from the buffer's begin. kInvalidArgument: some lie
+  // outside of it.
+  static Expected<Buffer> ViewOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
+                                 int64_t offset);
   // How a request names it.
   static wire::ArrayRef RefTo(const Buffer& buffer);
   // A buffer that the farm says it has made. kProtocolMismatch: lengths that do not fit.

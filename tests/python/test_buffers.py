@@ -68,6 +68,45 @@ def test_views_are_those_of_numpy(client):
     assert np.array_equal(there.get(), array)
 
 
+@pytest.mark.parametrize("target", ["host", "cuda"])
+def test_of_a_view_only_its_elements_travel(client, target):
+    """Whatever a view's strides: its neighbours stay as they are, and a large array is not moved for a small view."""
+    array = np.asfortranarray(np.arange(60.0).reshape(3, 4, 5))
+    for order in (array, np.ascontiguousarray(array)):
+        array, there = order.copy(order="K"), client.to_device(order, target=target)
+        for key in [(1, 2, 3), (slice(None), 1), (slice(None, None, -2), slice(1, 3), 4), (2,), (slice(0, 0),)]:
+            assert np.array_equal(there[key].get(), array[key]), key
+            there[key] = -1
+            array[key] = -1
+            assert np.array_equal(there.get(), array), key
+    assert there[1, 2:4, 3]._there().nbytes == 16  # what is asked for
+
+
+@pytest.mark.parametrize("target", ["host", "cuda"])
+def test_copies_stay_on_the_farm(client, target):
+    array = np.arange(12.0).reshape(3, 4)
+    there = client.to_device(array, target=target)
+    for view, wanted in [(there, array), (there[::-1, 1], array[::-1, 1]), (there.T, array.T), (there[1, 2], array[1, 2])]:
+        copy = view.copy()
+        assert copy.target == target and copy.buffer_id != there.buffer_id and np.array_equal(copy.get(), wanted)
+    other = client.to_device(np.zeros((4, 3)))
+    other[1:, ::2] = there.T[1:, ::2]
+    wanted = np.zeros((4, 3))
+    wanted[1:, ::2] = array.T[1:, ::2]
+    assert np.array_equal(other.get(), wanted)
+    there[0, 1:] = there[0, :-1]  # the same memory: as if by way of a copy
+    array[0, 1:] = array[0, :-1].copy()
+    assert np.array_equal(there.get(), array)
+
+
+def test_an_array_of_one_is_a_number(client):
+    there = client.to_device(np.array([1.5, 0, -2]))
+    assert (float(there[0]), int(there[2]), complex(there[0]), bool(there[1])) == (1.5, -2, 1.5 + 0j, False)
+    assert there[2].item() == -2.0 and client.to_device(np.array([[True]])).item() is True
+    with pytest.raises(ValueError, match="3 elements"):
+        float(there)
+
+
 def test_they_are_listed_and_freed(client):
     before = {b["id"] for b in client.buffers}
     named = client.to_device(np.zeros(1000), name="weights")

@@ -31,6 +31,8 @@ def test_the_notebook_s_function(rjit):
     with pytest.raises(rbc.NoMatch) as caught:
         add(1j, 2)
     assert str(caught.value) == "could not find matching function to given argument types: `complex128, int64`"
+    if hasattr(caught.value, "__notes__"):  # Python 3.11 on: shown below the message
+        assert "float64(float64, float64); int64(int64, int64)" in caught.value.__notes__[0]
     add.add_signature("complex128(complex128, complex128)")
     assert add(1j, 2) == 2 + 1j
     assert "add_daddA" in add.get_IR() and "add_DaDDA" in add.get_IR()

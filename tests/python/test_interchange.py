@@ -44,7 +44,17 @@ class Arrow:
         return self.values.__arrow_c_array__(requested_schema)
 
 
-@pytest.mark.parametrize("kind", [pa.array, Arrow, Dlpack, pa.Tensor.from_numpy, memoryview, lambda x: array.array("d", x),
+class Series:
+    """One that is known by NumPy's protocol alone, as a pandas.Series is."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+@pytest.mark.parametrize("kind", [pa.array, Arrow, Dlpack, Series, pa.Tensor.from_numpy, memoryview, lambda x: array.array("d", x),
                                   lambda x: pa.chunked_array([x[:2], x[2:]])])
 def test_arrays_of_others_are_arguments(client, kind):
     x = np.array([1.5, -2.0, 4.25, 0.0])
@@ -78,6 +88,19 @@ def test_what_no_array_of_numbers_is(client):
             client.to_device(given)
         with pytest.raises(rbc.InvalidArgument, match=message):
             f.map(given)
+
+
+def test_a_masked_array_is_not_taken_as_if_it_were_whole(client):
+    f = client("float64(float64, float64)")(lambda a, b: a + b)
+    first = client("float64(float64[:])")(lambda a: a[0])
+    masked = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+    for use in (lambda: f(masked, 1.0), lambda: first(masked), lambda: client.to_device(masked)):
+        with pytest.raises(rbc.InvalidArgument, match="1 of 3 masked.*filled"):
+            use()
+    whole = np.ma.array([1.0, 2.0])
+    assert f(whole, 1.0).tolist() == [2.0, 3.0] and first(whole) == 1.0 and client.to_device(whole).get().tolist() == [1.0, 2.0]
+    assert f(masked.filled(0), 1.0).tolist() == [2.0, 1.0, 4.0]
+    assert f(masked.data, 1.0, where=~masked.mask, out=np.zeros(3)).tolist() == [2.0, 0.0, 4.0]
 
 
 def test_read_only_and_strided_memory(client):

@@ -68,7 +68,9 @@ def choose(caller, values):
         if None not in penalties and (best is None or sum(penalties) < best[0]):
             best = sum(penalties), i
     if best is None:
-        raise NoMatch(_MISMATCH.format(", ".join(_described(value) for value in values)))
+        error = NoMatch(_MISMATCH.format(", ".join(_described(value) for value in values)))
+        caller._explain(error)
+        raise error
     return best[1]
 
 

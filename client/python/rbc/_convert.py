@@ -26,11 +26,13 @@ def rule_of(cls):
         if issubclass(cls, numpy.generic):
             return _numpy_scalar(numpy, cls)
         if issubclass(cls, numpy.ndarray):
-            return "array", ""
+            from ._interchange import is_masked
+
+            return "foreign" if is_masked(cls) else "array", ""
     buffers = sys.modules.get("rbc.buffers")
     if buffers is not None and issubclass(cls, buffers.DeviceArray):
         return "resident", ""
-    if "pyarrow" in sys.modules or hasattr(cls, "__dlpack__") or hasattr(cls, "__arrow_c_array__"):
+    if "pyarrow" in sys.modules or any(hasattr(cls, way) for way in ("__dlpack__", "__arrow_c_array__", "__array__")):
         from ._interchange import is_foreign
 
         if is_foreign(cls):

@@ -11,13 +11,27 @@ from ._errors import InvalidArgument
 
 
 def is_foreign(cls):
-    """Whether objects of a class are arrays by Arrow's interfaces or DLPack."""
-    return _is_pyarrow(cls) or hasattr(cls, "__arrow_c_array__") or hasattr(cls, "__dlpack__")
+    """Whether objects of a class are arrays of other libraries: by Arrow's interfaces, DLPack or NumPy's `__array__`, as a
+    pandas.Series. A masked array is one too: not all of it is memory."""
+    if issubclass(cls, numpy.generic) or getattr(cls, "__rbc_array__", False):
+        return False
+    if issubclass(cls, numpy.ndarray):
+        return is_masked(cls)
+    return (_is_pyarrow(cls) or hasattr(cls, "__arrow_c_array__") or hasattr(cls, "__dlpack__") or
+            hasattr(cls, "__array__"))
+
+
+def is_masked(cls):
+    """Whether objects of a class are NumPy's masked arrays."""
+    return "numpy.ma" in sys.modules and issubclass(cls, numpy.ma.MaskedArray)
 
 
 def to_numpy(value):
     """Of an array of pyarrow, one with Arrow's C data interface or DLPack, or whatever NumPy takes."""
     cls = type(value)
+    if is_masked(cls) and numpy.ma.is_masked(value):
+        raise InvalidArgument(f"a masked array ({numpy.ma.count_masked(value)} of {value.size} masked) has no place on a farm; "
+                              "fill it first: x.filled(0); or give x.data and where=~x.mask")
     if issubclass(cls, (numpy.ndarray, numpy.generic)):
         return numpy.asarray(value)
     if _is_pyarrow(cls):

@@ -27,7 +27,11 @@ class DeviceArray:
     np.asarray(a)   as a NumPy array: the same memory where the farm is on this machine and shares it, else a copy
     a.get()         a copy as a NumPy array
     a[1:5, ::-1]    a view; nothing is copied. a[...] = x writes
+    a.copy()        a new array on the farm with the same elements
+    float(a[2])     an array of one element as a Python number; a[2].item() the same
     """
+
+    __rbc_array__ = True
 
     __array_priority__ = 1000
     __array_ufunc__ = None  # NumPy's functions are not the farm's: np.add(a, b) is refused, f(a, b) runs there
@@ -139,30 +143,66 @@ class DeviceArray:
             return self.get().astype(dtype or self.dtype, copy=False)
         return numpy.array(array, dtype=dtype, copy=True) if copy or (dtype and dtype != self.dtype) else array
 
+    def _there(self):
+        """These elements and no others, for requests."""
+        return self._buffer.view(self.shape, self.strides, self.offset)
+
     def get(self, out=None):
-        """A copy as a NumPy array, or into `out`."""
+        """A copy as a NumPy array, or into `out`. Of a view on another machine or device only its elements travel, and
+        what lies between them."""
         if self.is_shared:
             array = self._over(self._buffer)
+        elif _order(self._outline()) == "F":
+            array = self.T.get().T
         else:
-            memory = bytearray(self._buffer.nbytes)
-            self._buffer.read(memory)
-            array = self._over(memory)
+            array = numpy.empty(self.shape, self.dtype)
+            self._there().read(array)
         if out is None:
             return array.copy(order="K") if self.is_shared else array
         out[...] = array
         return out
 
+    def copy(self):
+        """A new array on the same target with the same elements, which do not travel here."""
+        return DeviceArray._whole(self._there().copy_to(self._buffer.target))
+
+    def item(self):
+        """The element of an array of one, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"an array of {self.size} elements is no number; get() it first")
+        return self.get().item()
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
     def set(self, value):
-        """Writes `value`, which may stretch to the shape."""
-        if self.is_shared:
+        """Writes `value`, which may stretch to the shape. Only what is written travels; of an array of the same session,
+        type and shape nothing does."""
+        if isinstance(value, DeviceArray) and self._takes_there(value):
+            self._there().copy_from(value._there())
+        elif self.is_shared:
             self._over(self._buffer)[...] = value
-            return
-        memory = bytearray(self._buffer.nbytes)
-        array = self._over(memory)
-        if array.size * self.dtype.itemsize != self._buffer.nbytes:
-            self._buffer.read(memory)  # the rest stays
-        array[...] = value
-        self._buffer.write(memory)
+        elif _order(self._outline()) == "F":
+            self.T.set(numpy.broadcast_to(value, self.shape).T)
+        else:
+            array = numpy.empty(self.shape, self.dtype)
+            array[...] = value
+            self._there().write(array)
+
+    def _takes_there(self, other):
+        """Whether the farm can copy `other` here: the same session, type and shape, and not the same memory, where the two
+        may overlap."""
+        return (other._buffer.is_beside(self._buffer) and other.buffer_id != self.buffer_id and
+                (other.dtype, other.shape) == (self.dtype, self.shape))
 
     def __setitem__(self, key, value):
         self[key].set(value)
@@ -215,11 +255,8 @@ def _order(array):
 
 
 def _elsewhere(rjit, array, name, target):
-    """A copy on another target. Of a whole array nothing travels to this machine."""
-    whole = DeviceArray._whole(array._buffer)
-    if (whole.shape, whole.strides, 0) != (array.shape, array.strides, array.offset):
-        return to_device(rjit, array.get(), name, target)
+    """A copy on another target; nothing travels to this machine."""
     made = empty(rjit, array.shape, array.dtype, _order(array._outline()), name, target)
     if array.size:
-        made._buffer.copy_from(array._buffer)
+        made._buffer.copy_from(array._there())
     return made

@@ -190,6 +190,14 @@ class Caller(_core.CallerBase):
 
         return _arrays.takes(self, args)
 
+    def _explain(self, error):
+        """Adds to a mismatch what would have matched; for rbc._core."""
+        if not isinstance(error, NoMatch) or not hasattr(error, "add_note"):
+            return
+        known = "; ".join(self._signature_texts())
+        error.add_note(f"{self.__name__} takes: {known}" if known else f"{self.__name__} has no signature yet")
+        error.add_note(f"convert the arguments, or {self.__name__}.add_signature(...)")
+
     def _over_arrays(self, args, kwargs):
         """A call with arrays in place of numbers; for rbc._core."""
         from . import _arrays

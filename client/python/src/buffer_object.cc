@@ -43,23 +43,26 @@ PyType_Slot kBufferSlots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(GetBuffe
 
 }  // namespace
 
-rbc::Buffer BufferObject::Raw() const { return buffer_.is_contiguous() ? buffer_ : buffer_.transpose(); }
+BufferObject BufferObject::View(std::vector<int64_t> shape, std::vector<int64_t> strides, int64_t offset) const {
+  return {OrThrow(detail::Inside::ViewOf(buffer_, std::move(shape), std::move(strides), offset)), farm_};
+}
 
 void BufferObject::Read(nb::handle into) const {
   const Lent memory(into, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE);
-  const rbc::Buffer raw = Raw();
-  OrThrow(WithoutGil(farm_, [&] { return raw.try_copy_to(memory.data(), memory.bytes()); }));
+  OrThrow(WithoutGil(farm_, [&] { return buffer_.try_copy_to(memory.data(), memory.bytes()); }));
 }
 
 void BufferObject::Write(nb::handle from) const {
   const Lent memory(from, PyBUF_C_CONTIGUOUS);
-  const rbc::Buffer raw = Raw();
-  OrThrow(WithoutGil(farm_, [&] { return raw.try_copy_from(memory.data(), memory.bytes()); }));
+  OrThrow(WithoutGil(farm_, [&] { return buffer_.try_copy_from(memory.data(), memory.bytes()); }));
 }
 
 void BufferObject::CopyFrom(const BufferObject& from) const {
-  const rbc::Buffer to = Raw(), source = from.Raw();
-  OrThrow(WithoutGil(farm_, [&] { return to.try_copy_from(source); }));
+  OrThrow(WithoutGil(farm_, [&] { return buffer_.try_copy_from(from.buffer_); }));
+}
+
+BufferObject BufferObject::CopyTo(const std::string& target) const {
+  return {OrThrow(WithoutGil(farm_, [&] { return buffer_.try_to_target(target); })), farm_};
 }
 
 void BufferObject::Free() const {
@@ -77,9 +80,12 @@ void DefineBuffer(nb::module_& module) {
       .def_prop_ro("strides", [](const BufferObject& b) { return b.buffer().strides(); })
       .def_prop_ro("nbytes", [](const BufferObject& b) { return b.buffer().bytes(); })
       .def_prop_ro("is_shared", [](const BufferObject& b) { return b.buffer().data() != nullptr; })
+      .def("is_beside", [](const BufferObject& a, const BufferObject& b) { return a.farm() == b.farm(); })
+      .def("view", &BufferObject::View)
       .def("read", &BufferObject::Read)
       .def("write", &BufferObject::Write)
       .def("copy_from", &BufferObject::CopyFrom)
+      .def("copy_to", &BufferObject::CopyTo)
       .def("free", &BufferObject::Free);
 }
 

@@ -20,17 +20,18 @@ class BufferObject {
       : buffer_(std::move(buffer)), farm_(std::move(farm)) {}
   const rbc::Buffer& buffer() const { return buffer_; }
   const std::shared_ptr<client::Farm>& farm() const { return farm_; }
-  // Its bytes as they lie there, from and to memory of this process of as many.
+  // Elements of the same memory laid out otherwise.
+  BufferObject View(std::vector<int64_t> shape, std::vector<int64_t> strides, int64_t offset) const;
+  // Its elements in C order, to and from memory of this process of as many bytes.
   void Read(nb::handle into) const;
   void Write(nb::handle from) const;
-  // Of the same type, shape and order, in the same session; nothing travels.
+  // Of the same type and shape, in the same session; nothing travels.
   void CopyFrom(const BufferObject& from) const;
+  // A new buffer on the target ("": the farm's own memory) with the same elements; nothing travels.
+  BufferObject CopyTo(const std::string& target) const;
   void Free() const;
 
  private:
-  // In C order, whatever the order of the buffer: its bytes as they lie.
-  rbc::Buffer Raw() const;
-
   rbc::Buffer buffer_;
   std::shared_ptr<client::Farm> farm_;
 };

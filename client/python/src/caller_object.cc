@@ -136,8 +136,11 @@ nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs,
   try {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) arguments.Add(PyTuple_GET_ITEM(args, i));
     index = MatchOrInfer(self, arguments, args);
-  } catch (nb::python_error&) {
-    if (!nb::cast<bool>(self.attr("_takes_arrays")(nb::borrow(args)))) throw;
+  } catch (nb::python_error& error) {
+    if (!nb::cast<bool>(self.attr("_takes_arrays")(nb::borrow(args)))) {
+      self.attr("_explain")(error.value());
+      throw;
+    }
     return self.attr("_over_arrays")(nb::borrow(args), nb::none());
   }
   const std::shared_ptr<FunctionObject> function = FunctionFor(self, index);

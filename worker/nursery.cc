@@ -10,9 +10,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "worker/build_id.h"
@@ -37,9 +40,19 @@ void OpenStandardDescriptors() {
   if (null > STDERR_FILENO) close(null);
 }
 
+// Gives back memory of an arena other than the first: how much of it may go glibc asks a file of the kernel's, once.
+void TrimArena() {
+  std::thread([] {
+    std::array<void*, 32> blocks{};
+    for (void*& block : blocks) block = malloc(64 << 10);
+    std::for_each(blocks.rbegin(), blocks.rend(), free);  // the last of an arena first, so that it shrinks
+  }).join();
+}
+
 // What glibc does once and by a system call that workers may not make.
 void WarmLibrary() {
   mallopt(M_ARENA_MAX, kMallocArenas);
+  TrimArena();
   // A sort of more than 1024 bytes asks how much memory the machine has, once.
   std::vector<uint64_t> numbers(4096);
   for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = i * 2654435761u % 4099;

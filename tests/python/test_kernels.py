@@ -114,6 +114,49 @@ def test_what_is_no_launch_is_refused(gpu):
         gpu.kernel("int64(int64)")(lambda x: x)
 
 
+def test_a_grid_is_of_whole_numbers(gpu):
+    @gpu.kernel("void(float64*)")
+    def one(x):
+        x[0] = 1.0
+
+    x = np.zeros(1)
+    for grid, what in (((1.5, 32), "grid is 1.5"), ((1, "32"), "block is '32'"), (((1, None), 1), "dimension 2 of the grid"),
+                       ((1, 1, 0.5), "shared_bytes is 0.5")):
+        with pytest.raises(rbc.InvalidArgument, match=what):
+            one[grid](x)
+    one[np.int64(1), np.uint8(1)](x)
+    assert x[0] == 1.0
+
+
+def test_without_a_signature_each_launch_has_the_types_of_its_arguments(gpu):
+    @gpu.kernel
+    def double(x, factor):
+        i = cuda.grid(1)
+        if i < x.size:
+            x[i] *= factor
+
+    for dtype in (np.float64, np.int32, np.float64):
+        x = np.arange(5).astype(dtype)
+        double[1, 8](x, 3)
+        assert x.dtype == dtype and x.tolist() == [0, 3, 6, 9, 12]
+    strided = np.arange(6.0)
+    double[1, 4](strided[::2], 2.0)
+    assert strided.tolist() == [0, 1, 4, 3, 8, 5]
+    there = gpu.to_device(np.arange(3.0), target="cuda")
+    double[1, 4](there, 2)
+    assert there.get().tolist() == [0, 2, 4]
+    assert [str(s) for s in double.signatures][:2] == ["void(float64[::1], int64)", "void(int32[::1], int64)"]
+
+
+def test_a_status_that_was_overwritten_says_so(gpu):
+    @gpu.kernel("void(float64[:])")
+    def run_over(x):
+        x[cuda.grid(1)] = 1.0
+
+    with pytest.raises(rbc.RemoteException, match="wrote outside of its arrays"):
+        run_over[1, 64](np.zeros(10))
+
+
 def test_arrays_in_kernels(gpu):
     @gpu.kernel("void(float64[:], float64[::1], int32[:,:])")
     def scale(out, x, counts):

@@ -3,17 +3,34 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import operator
+
 import numpy as np
 
-from ._errors import InvalidArgument
-from .caller import Caller
+from ._errors import InvalidArgument, RemoteException
+from .caller import Caller, _type_for_lowering
+from .typesystem import Type
 
 STATUS_WORDS = 7  # of the first exception: its status, block x y z, thread x y z
 
 
+def _whole(what, number):
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise InvalidArgument(f"{what} is {number!r}; give a whole number") from None
+
+
+def _lengths(what, given):
+    """The dimensions of a grid or block, given as a number or as up to three."""
+    lengths = given if isinstance(given, (tuple, list)) else (given,)
+    return [_whole(f"dimension {i + 1} of the {what}", length) for i, length in enumerate(lengths)]
+
+
 class Kernel(Caller):
     """A kernel: k[blocks, threads](arguments) runs it, with both as a number or up to three. Memory that it writes is
-    there when the launch returns. Made by rjit.kernel(signature)."""
+    there when the launch returns. Made by rjit.kernel(signature), or by rjit.kernel alone: then each launch's arguments give
+    the types."""
 
     _abi = "kernel"
 
@@ -26,15 +43,27 @@ class Kernel(Caller):
     def __getitem__(self, grid):
         if not isinstance(grid, tuple) or len(grid) not in (2, 3):
             raise InvalidArgument("a launch is k[blocks, threads](...) or k[blocks, threads, shared_bytes](...)")
-        blocks, threads = (list(n) if isinstance(n, (tuple, list)) else [n] for n in grid[:2])
-        return Launch(self, blocks, threads, grid[2] if len(grid) == 3 else 0)
+        blocks, threads = _lengths("grid", grid[0]), _lengths("block", grid[1])
+        return Launch(self, blocks, threads, _whole("shared_bytes", grid[2]) if len(grid) == 3 else 0)
 
     def _ready(self, args, kwargs):
         """(arguments in their order, number of the signature that takes them), with its code made."""
         args = self._bind(args, kwargs)
-        index = self._match(args)
+        index = self._infer(args) if self._infers else self._match(args)
         self._prepare_if_needed(index)
         return args, index
+
+    def _infer(self, args):
+        """The number of the signature of these very types, for a kernel that was declared without one."""
+        text = Type(Type.fromstring("void"), tuple(map(_type_for_lowering, args))).tostring()
+        with self._lock:
+            self._add(text)  # unless it is there
+            return self._signature_texts().index(text)
+
+    def _unnamed_exception(self, status):
+        return RemoteException(f"{self.__name__} ended with status {status}, which no exception of it has: it wrote outside of "
+                               "its arrays; compare cuda.grid() with their size, or try boundscheck=True",
+                               function=self.__name__)
 
     def _exception_of_thread(self, words, index):
         error = self._exception(words[0], index)

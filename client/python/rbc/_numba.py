@@ -236,10 +236,6 @@ class _Context(cpu.CPUContext):
             from numba.core import fastmathpass
 
             fastmathpass.rewrite_module(mod, self.fastmath)
-        if self.is32bit:
-            from numba.core import intrinsics
-
-            intrinsics.fix_divmod(mod)
 
     def create_cpython_wrapper(self, library, fndesc, env, call_helper, release_gil=False):
         pass

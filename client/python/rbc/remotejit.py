@@ -136,9 +136,12 @@ class RemoteJIT:
         return self._make(objects, settings, Signature(self))
 
     def kernel(self, *signatures, target="cuda", **options):
-        """@rjit.kernel('void(float64*, int64)'): a kernel, see rbc.cuda; k[blocks, threads](arguments) launches it."""
+        """@rjit.kernel('void(float64*, int64)'): a kernel, see rbc.cuda; k[blocks, threads](arguments) launches it.
+        @rjit.kernel alone: types are those of the arguments at each first launch."""
         from ._kernel import Kernel
 
+        if signatures and _is_function(signatures[0]):
+            return self.kernel(*signatures[1:], target=target, **options)(signatures[0])
         expanded = [s for signature in signatures for s in self._expand(signature, {})]
 
         def decorate(function):

@@ -38,7 +38,7 @@ constexpr FixedName kFixedNames[] = {
     {"u", Kind::kUint, 32},      {"uint", Kind::kUint, 32},       {"f", Kind::kFloat, 32},
     {"float", Kind::kFloat, 32}, {"d", Kind::kFloat, 64},         {"double", Kind::kFloat, 64},
     {"c", Kind::kComplex, 64},   {"complex", Kind::kComplex, 64}, {"string", Kind::kString, 0},
-    {"str", Kind::kString, 0},
+    {"str", Kind::kString, 0},   {"longlong", Kind::kInt, 64},    {"ulonglong", Kind::kUint, 64},
 };
 
 struct Family {

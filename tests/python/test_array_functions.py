@@ -168,6 +168,8 @@ def test_matching(rjit):
         with pytest.raises(rbc.NoMatch) as caught:
             f(given)
         assert str(caught.value) == f"could not find matching function to given argument types: `{text}`"
+    with pytest.raises(TypeError, match="byte order"):
+        f(np.ones(3, ">f8"))
 
 
 def test_pointers_still_take_arrays(rjit):

@@ -221,6 +221,8 @@ def test_signatures_by_every_spelling(rjit):
         f = rjit(signature)(add)
         assert list(map(str, f.signatures)) == ["int64(int64, int64)"] and f(2, 3) == 5
     assert rjit(add, "f64(f64,f64)")(2, 3) == 5.0
+    first = rjit(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p))(lambda text: text[0])
+    assert first(b"abc") == 97 and first(ctypes.c_char_p(b"abc")) == 97
 
 
 def test_a_signature_decorates_many_functions_and_can_be_longer(rjit):
@@ -250,6 +252,41 @@ def test_templates(rjit):
         rjit("T(T)", T=["U"], U=["T"])
     with pytest.raises(rbc.InvalidArgument, match="options are"):
         rjit(lambda x: x, Q=["int32"])
+
+
+def test_misspelt_and_wrong_options_are_refused(rjit):
+    for misspelt in ({"boundcheck": True}, {"targt": "cuda"}, {"T": "int32"}):
+        with pytest.raises(rbc.InvalidArgument, match=f"no option '{next(iter(misspelt))}'.* options are boundscheck"):
+            rjit("int64(int64)", **misspelt)
+    for wrong in ({"opt": 4}, {"opt": "3"}, {"timeout": "x"}, {"timeout": -1}, {"accuracy": "poor"}, {"error_model": "c"},
+                  {"target": 3}):
+        with pytest.raises(rbc.InvalidArgument, match=f"{next(iter(wrong))} is .*; give "):
+            rjit("int64(int64)", **wrong)
+    for thing in (len, rjit.close, np.sin):
+        with pytest.raises(rbc.InvalidArgument, match="no Python function"):
+            rjit(thing)
+    with pytest.raises(rbc.UnknownTarget, match="no target '3'; it has 'host'"):
+        rjit("int64(int64)")(lambda x: x).target(3)
+
+
+def test_annotations_give_the_last_signature_where_they_are_whole(rjit):
+    @rjit
+    def parts(a: int, b: float) -> tuple[float, int]:
+        return b, a
+
+    @rjit
+    def halves(a: int, b: int):  # no result: as without annotations
+        return a / b
+
+    assert parts(1, 2.5) == (2.5, 1) and str(parts.signatures[0]) == "{float64, int64}(int64, float64)"
+    assert halves.signatures == [] and halves(1, 2) == 0.5
+
+    def odd(a: list) -> int:
+        return 0
+
+    with pytest.raises(ValueError, match="parameter 'a' of odd: no type of a farm is like <class 'list'>"):
+        rjit(odd)
+    assert rjit("int64(int64)")(odd)(1) == 0
 
 
 def test_no_signature_types_follow_the_arguments(rjit):

@@ -211,6 +211,8 @@ def test_typing_errors_are_short_and_show_the_line(rjit):
 
     with pytest.raises(rbc.TypingError, match="not_defined_anywhere"):
         unknown(1)
+    with pytest.raises(rbc.TypingError, match="it returns none, and its signature says float64\n"):
+        rjit("float64(float64)")(lambda x: None)(1.0)
 
 
 def test_what_the_farm_cannot_have_is_refused_by_name(rjit):

@@ -128,6 +128,7 @@ def test_the_text_is_ir(rjit):
     llvm.parse_assembly(f.get_IR()).verify()
     only = f.get_IR(["float64(float64, float64)"])
     assert only.count("define ") == 1
+    assert only == f.get_IR("f64(f64, f64)") == f.get_IR(f.signatures[1])
     with pytest.raises(rbc.NoMatch):
         f.get_IR(["int8(int8, int8)"])
 

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 import ctypes
 import pickle
+import typing
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def test_fromstring():
     assert of("float64[:]") == of("d[ : ]") == Type(Type("float64"), "[:]")
     assert of("double[]") == of("d[::1]") == Type(Type("float64"), "[::1]") != of("d[:]")
     assert of("d[:,:]") == Type(Type("float64"), "[:,:]") and of("foo") == Type("foo")
+    assert Type("i") == Type("int") == Type("int32") and Type("double") == of("d") and Type("void") == Type() == Type("")
     assert of("int5") == Type("int5") and of("unsigned long long") == Type("uint64")
     for text in ("a)", "(", "{i", "i}", "f(i", "f)i(", "i,j", "[", "d[:", "{void}", "f(void, i)"):
         with pytest.raises(ValueError):
@@ -38,7 +40,7 @@ def test_fromstring():
     ("c", "complex64"), ("complex", "complex64"), ("d", "float64"), ("double", "float64"), ("float", "float32"),
     ("byte", "int8"), ("ubyte", "uint8"), ("uchar", "uint8"), ("short", "int16"), ("long", "int64"),
     ("size_t", "uint64"), ("ssize_t", "int64"), ("char", "char8"), ("wchar", "char32"), ("str", "string"),
-    ("_Bool", "bool"), ("b", "bool"), ("uint", "uint32"), ("long double", "float128"), ("int32_t", "int32")])
+    ("_Bool", "bool"), ("longlong", "int64"), ("ulonglong", "uint64"), ("b", "bool"), ("uint", "uint32"), ("long double", "float128"), ("int32_t", "int32")])
 def test_spellings(text, wanted):
     assert of(text).tostring() == wanted and of(of(text).tostring()) == of(text)
 
@@ -75,8 +77,12 @@ def test_fromobject():
     assert Type.fromobject("int") == "int32" and Type.fromobject(of("d")) == "float64"
     assert Type.fromobject(np.float32) == "float32" and Type.fromobject(np.dtype("u2")) == "uint16"
     assert Type.fromobject(np.dtype([("a", "i4"), ("b", "f8")])) == "{int32, float64}"
-    with pytest.raises(ValueError):
-        Type.fromobject(object())
+    assert Type.fromobject(np.dtype(">i4")) == "int32"
+    assert Type.fromobject(tuple[int, np.float32]) == Type.fromobject(typing.Tuple[int, np.float32]) == "{int64, float32}"
+    for unknown in (object(), 3, b"", list, tuple, tuple[int, ...], np.ndarray, np.number, np.void, np.dtype("U3"),
+                    np.dtype("M8[s]"), np.dtype(("f8", (2,)))):
+        with pytest.raises(ValueError, match="no type of a farm is like"):
+            Type.fromobject(unknown)
 
 
 def test_fromvalue():
@@ -84,8 +90,13 @@ def test_fromvalue():
                         (1j, "complex128"), ("a", "string"), (b"a", "char8*"), (np.float32(1), "float32"),
                         (np.int8(1), "int8"), (np.bool_(True), "bool"), (np.complex64(1), "complex64"),
                         ((1, 2.5), "{int64, float64}"), (ctypes.c_uint16(1), "uint16"),
+                        (np.str_("a"), "string"), (np.bytes_(b"a"), "char8*"), (bytearray(b"a"), "char8*"),
+                        (ctypes.c_char_p(b"a"), "char8*"), (ctypes.pointer(ctypes.c_int(1)), "int32*"),
                         (np.zeros((2, 3), np.int32), "int32[:,:]"), (None, "void*")):
         assert Type.fromvalue(value) == text, value
+    for unknown in ({}, range(3), np.datetime64("now"), np.array(["a"]), np.array([None])):
+        with pytest.raises(ValueError, match="no type of a farm is like"):
+            Type.fromvalue(unknown)
 
 
 def test_fromcallable():
@@ -99,8 +110,35 @@ def test_fromcallable():
 
     with pytest.raises(ValueError, match="'b'"):
         Type.fromcallable(half)
-    with pytest.raises(ValueError, match="result"):
-        Type.fromcallable(lambda a: a)
+    def without_result(a: "int", b: "np.float32", c: "typing.Tuple[int, float]"):
+        pass
+
+    assert Type.fromcallable(without_result) == "void(int32, float32, {int64, float64})"
+    with pytest.raises(ValueError, match="lambda"):
+        Type.fromcallable(lambda: 5)
+
+    def several(*args: int) -> int:
+        pass
+
+    def keyword(*, key: int) -> int:
+        pass
+
+    for function in (several, keyword):
+        with pytest.raises(ValueError, match="fixed number of positional parameters"):
+            Type.fromcallable(function)
+
+    def odd(a: int, b: list) -> int:
+        pass
+
+    with pytest.raises(ValueError, match="parameter 'b' of odd: no type of a farm is like <class 'list'>"):
+        Type.fromcallable(odd)
+
+
+def test_annotations_that_the_future_makes_text():
+    space = {"np": np}
+    exec("from __future__ import annotations\n"
+         "def f(a: int, b: float, c: np.int8) -> tuple[int, np.complex64]: pass", space)
+    assert Type.fromcallable(space["f"]) == "{int64, complex64}(int64, float64, int8)"
 
 
 ATOMS = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]
@@ -112,10 +150,18 @@ def test_numba_and_back(text):
     assert Type.fromnumba(of(text).tonumba()) == of(text)
 
 
-@pytest.mark.parametrize("text", ATOMS + ["float128", "char8", "string", "void*", "int32*", "float64(int32, int64)",
-                                          "{int32, float64*}"])
+@pytest.mark.parametrize("text", ATOMS + ["float128", "char8", "char8*", "char32*", "void", "void*", "int32*",
+                                          "float64(int32, int64)", "void()", "{int32, float64*}"])
 def test_ctypes_and_back(text):
     assert Type.fromctypes(of(text).toctypes()) == of(text)
+
+
+def test_characters_of_ctypes():
+    assert of("char*").toctypes() is of("string").toctypes() is ctypes.c_char_p
+    assert of("wchar*").toctypes() is ctypes.c_wchar_p
+    assert Type.fromctypes(ctypes.c_char_p) == "char*"  # which is bytes in Python
+    with pytest.raises(ValueError, match="complex128"):
+        of("complex128").toctypes()
 
 
 def test_mangling():
@@ -143,6 +189,9 @@ def test_values_of_types():
     again = pickle.loads(pickle.dumps(t))
     assert again == t and again.declaration() == t.declaration() and hash(again) == hash(t)
     assert eval(repr(t)) == t and isinstance(t, tuple) and t == "i32(f64)" and t != "i32(f32)"
+    for text in ("i*", "{i}", "i(i)", "d[:]"):
+        with pytest.raises(ValueError, match="fromstring"):
+            Type(text)
     with pytest.raises(ValueError):
         Type(1)
     with pytest.raises(ValueError):

@@ -69,9 +69,22 @@ def choose(caller, values):
             best = sum(penalties), i
     if best is None:
         error = NoMatch(_MISMATCH.format(", ".join(_described(value) for value in values)))
+        _explain_narrowing(caller, values, error)
         caller._explain(error)
         raise error
     return best[1]
+
+
+def _explain_narrowing(caller, values, error):
+    """Notes where a signature would take these numbers, but not arrays of them."""
+    for signature in caller._signatures:
+        if signature.match(tuple(Type.fromstring(_described(value)) for value in values)) is None:
+            continue
+        for parameter, value in zip(signature[1], values):
+            if not isinstance(value, numbers.Number) and _penalty(parameter, value) is None and hasattr(error, "add_note"):
+                error.add_note(f"elements of arrays are not narrowed from {value.dtype} to {parameter}: "
+                               f"pass x.astype('{dtype_of(parameter)}')")
+                return
 
 
 def _described(value):

@@ -60,7 +60,9 @@ def dtype_text(dtype):
     """"int32" of numpy.dtype('int32')."""
     if dtype.kind == "b":
         return "bool"
-    name = {"i": "int", "u": "uint", "f": "float", "c": "complex"}[dtype.kind]
+    name = {"i": "int", "u": "uint", "f": "float", "c": "complex"}.get(dtype.kind)
+    if name is None:
+        raise ValueError(f"no type of a farm is like NumPy's {dtype}; numbers and bool have one")
     return f"{name}{dtype.itemsize * 8}"
 
 

@@ -8,8 +8,8 @@ import ctypes
 _SIGNED = "bhilq"
 _UNSIGNED = "BHILQ"
 _FIXED = {
-    "?": "bool", "f": "float32", "d": "float64", "g": "float128", "c": "char8", "z": "string",
-    "P": "void*", "Z": "char32*",
+    "?": "bool", "f": "float32", "d": "float64", "g": "float128", "c": "char8", "z": "char8*",
+    "P": "void*", "Z": f"char{ctypes.sizeof(ctypes.c_wchar) * 8}*",
 }
 
 
@@ -42,8 +42,9 @@ _ATOMS = {
     "void": None, "bool": ctypes.c_bool, "int8": ctypes.c_int8, "int16": ctypes.c_int16, "int32": ctypes.c_int32,
     "int64": ctypes.c_int64, "uint8": ctypes.c_uint8, "uint16": ctypes.c_uint16, "uint32": ctypes.c_uint32,
     "uint64": ctypes.c_uint64, "float32": ctypes.c_float, "float64": ctypes.c_double, "float128": ctypes.c_longdouble,
-    "char8": ctypes.c_char, "char32": ctypes.c_wchar, "string": ctypes.c_char_p,
+    "char8": ctypes.c_char, f"char{ctypes.sizeof(ctypes.c_wchar) * 8}": ctypes.c_wchar, "string": ctypes.c_char_p,
 }
+_TEXTS = {ctypes.c_char: ctypes.c_char_p, ctypes.c_wchar: ctypes.c_wchar_p}  # ctypes has its own pointers to characters
 
 
 def ctypes_of(description):
@@ -53,7 +54,8 @@ def ctypes_of(description):
         inner = children[0]
         if inner[0] == "void":
             return ctypes.c_void_p
-        return ctypes.POINTER(ctypes_of(inner))
+        pointed = ctypes_of(inner)
+        return _TEXTS.get(pointed) or ctypes.POINTER(pointed)
     if kind == "function":
         return ctypes.CFUNCTYPE(*[ctypes_of(child) for child in children])
     if kind == "struct":

@@ -930,6 +930,17 @@ def _drop_value_names(module):
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 
+_RETURNS = re.compile(r"No conversion from (.+) to (.+) for '\$\S*return_value\S*'.*")
+
+
+def _plain(sentence):
+    """numba's sentence without the names of its own variables."""
+    returns = _RETURNS.fullmatch(sentence)
+    if returns:
+        return f"it returns {returns[1]}, and its signature says {returns[2]}"
+    return sentence.removesuffix(", defined at None")
+
+
 def _short(error, function):
     """numba's error as ours: the sentence that matters and the user's line. The whole is kept in `.details`."""
     details = str(error)
@@ -952,7 +963,7 @@ def _short(error, function):
         source = linecache.getline(loc.filename, loc.line).strip()
         if source:
             place += f":\n    {source}"
-    message = f"{function.__qualname__} cannot be lowered: {sentence}"
+    message = f"{function.__qualname__} cannot be lowered: {_plain(sentence)}"
     if place:
         message += f"\n  {place}"
     return TypingError(message, details=details)

@@ -68,7 +68,7 @@ class Caller(_core.CallerBase):
                 if self._add(_signature_text(signature)):
                     kept.append(signature)
         self._infers = py_func is not None and not self._declared and not self._annotated
-        self._set_timeout_ms(int(self._options.get("timeout", 0) * 1000))
+        self._set_timeout_ms(int((self._options.get("timeout") or 0) * 1000))
 
     # ---- signatures ----------------------------------------------------------------------------------------------
 
@@ -289,10 +289,12 @@ class Caller(_core.CallerBase):
             self._prepare(index)
 
     def get_IR(self, signatures=None):
-        """The LLVM IR of the function, as text of one module; of all signatures or of those given."""
+        """The LLVM IR of the function, as text of one module; of all signatures, of one, or of a list of them."""
         if self.py_func is None:
             return self._get(0).get_IR()
         texts = self._signature_texts()
+        if isinstance(signatures, (str, Type)):
+            signatures = [signatures]
         if signatures is not None:
             wanted = [Type.fromobject(s).tostring() for s in signatures]
             unknown = [text for text in wanted if text not in texts]

@@ -25,6 +25,16 @@ _OPTIONS = ("boundscheck", "fastmath", "error_model", "inline", "opt", "debug", 
             "precise")
 
 
+_IS_OPTION = {  # what an option may be, and how to say so
+    "opt": (lambda value: type(value) is int and 0 <= value <= 3, "0, 1, 2 or 3"),
+    "timeout": (lambda value: value is None or isinstance(value, (int, float)) and 0 <= value < 10**7,
+                "seconds, from 0 (no limit of its own) to ten million"),
+    "accuracy": (("fast", "accurate", "precise").__contains__, "'fast', 'accurate' or 'precise'"),
+    "error_model": (("python", "numpy").__contains__, "'python' or 'numpy'"),
+    "target": (lambda value: value is None or isinstance(value, str), "a target's name, such as 'host' or 'cuda'"),
+}
+
+
 class _Default(str):
     """A default that can be told from the same text given by a user."""
 
@@ -155,17 +165,14 @@ class RemoteJIT:
             (options if name in _OPTIONS else templates)[name] = value
         if options.pop("precise", False):
             options["accuracy"] = "precise"
-        if options.get("accuracy", "fast") not in ("fast", "accurate", "precise"):
-            raise InvalidArgument(f"accuracy is {options['accuracy']!r}; give 'fast', 'accurate' or 'precise'")
+        _check_options(options)
+        _check_templates(objects, templates)
         functions = [obj for obj in objects if _is_function(obj)]
         if len(functions) > 1 or (functions and objects[0] is not functions[0]):
             raise InvalidArgument("give one function, before its signatures")
         signatures = list(base.signatures)
         for obj in objects[len(functions):]:
             signatures.extend(self._expand(obj, templates))
-        if templates and not any(not _is_function(obj) for obj in objects):
-            raise InvalidArgument(f"the templates {', '.join(templates)} have no signature to go into; "
-                                  f"options are {', '.join(_OPTIONS)}")
         if not functions:
             return Signature(self, signatures, options)
         return self._decorate(functions[0], signatures, options)
@@ -181,7 +188,12 @@ class RemoteJIT:
             used = _reachable(obj, given)
             return [Type.fromstring(text) for text in
                     _core.expand_templates(obj, {k: v for k, v in given.items() if k in used})]
-        signature = Type.fromobject(obj)
+        try:
+            signature = Type.fromobject(obj)
+        except ValueError:
+            if not callable(obj) or isinstance(obj, type):
+                raise
+            raise InvalidArgument(f"{obj!r} is no Python function; wrap it in one with def") from None
         _core.check_signature(signature._text(), None)
         return [signature]
 
@@ -199,7 +211,7 @@ class RemoteJIT:
             options = {**_numba_options(function), **options}
         annotated = []
         annotations = {k: v for k, v in py_func.__annotations__.items()}
-        if annotations:
+        if "return" in annotations:  # else the types follow the arguments
             try:
                 annotated = [Type.fromcallable(py_func)]
             except ValueError:
@@ -225,7 +237,7 @@ class RemoteJIT:
 
     def _target_named(self, name):
         targets = self._targets if self._targets is not None else self.targets
-        base, _, device = name.partition(":")
+        base, _, device = str(name).partition(":")
         if base not in targets or (device and not device.isdigit()):
             listed = ", ".join(f"'{t}'" for t in targets)
             raise UnknownTarget(f"the farm at {self.address} has no target '{name}'; it has {listed}",
@@ -480,6 +492,24 @@ def _is_function(obj):
 def _numba_options(dispatcher):
     kept = ("fastmath", "error_model", "boundscheck")
     return {k: v for k, v in dispatcher.targetoptions.items() if k in kept and v is not None}
+
+
+def _check_options(options):
+    for name, (is_right, meant) in _IS_OPTION.items():
+        if name in options and not is_right(options[name]):
+            raise InvalidArgument(f"{name} is {options[name]!r}; give {meant}")
+
+
+def _check_templates(objects, templates):
+    """A keyword that no signature has a use for is a misspelt option."""
+    import re
+
+    values = [v for value in templates.values() for v in (value if isinstance(value, (list, tuple)) else (value,))]
+    used = {word for text in (*objects, *values) if isinstance(text, str) for word in re.findall(r"[A-Za-z_]\w*", text)}
+    for name in templates:
+        if name not in used:
+            raise InvalidArgument(f"there is no option '{name}', and no signature has a type of that name; "
+                                  f"options are {', '.join(_OPTIONS)}")
 
 
 def _reachable(text, templates):

@@ -3,7 +3,9 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import __future__
 import ctypes
+import functools
 import inspect
 import sys
 
@@ -12,6 +14,7 @@ from ._convert import dtype_text
 
 __all__ = ["Type"]
 
+_KNOWN = "give text such as 'float64(float64)', or a type of Python, NumPy, ctypes or numba"
 _PYTHON_TYPES = {
     int: "int64", float: "float64", complex: "complex128", str: "string", bytes: "char8*", bool: "bool",
     type(None): "void", None: "void",
@@ -22,7 +25,7 @@ class Type(tuple):
     """A type.
 
     Type()                     void
-    Type('int32')              an atom
+    Type('int32')              an atom, by any of its spellings
     Type(T, '*')               a pointer to T
     Type(T1, T2, ...)          a struct
     Type(R, (P1, P2, ...))     a function with result R
@@ -34,6 +37,8 @@ class Type(tuple):
     name = ""
 
     def __new__(cls, *parts, name=""):
+        if len(parts) == 1 and isinstance(parts[0], str):
+            parts = _atom(parts[0])
         self = tuple.__new__(cls, parts)
         if name:
             self.name = name
@@ -79,7 +84,8 @@ class Type(tuple):
 
     @classmethod
     def fromobject(cls, obj):
-        """Of anything that names a type: a Type, text, a Python, NumPy, ctypes or numba type, an annotated function."""
+        """Of anything that names a type: a Type, text, a Python, NumPy, ctypes or numba type, tuple[...] of such, an
+        annotated function."""
         if isinstance(obj, Type):
             return obj
         if isinstance(obj, str):
@@ -92,6 +98,8 @@ class Type(tuple):
         if isinstance(obj, type) and issubclass(
                 obj, (ctypes._SimpleCData, ctypes._CFuncPtr, ctypes._Pointer, ctypes.Structure)):
             return cls.fromctypes(obj)
+        if getattr(obj, "__origin__", None) is tuple and obj.__args__ and ... not in obj.__args__:
+            return cls(*[cls.fromobject(member) for member in obj.__args__])
         numpy_type = _numpy_type(obj)
         if numpy_type is not None:
             return cls.fromstring(numpy_type)
@@ -99,7 +107,7 @@ class Type(tuple):
             return cls.fromnumba(obj)
         if inspect.isfunction(obj):
             return cls.fromcallable(obj)
-        raise ValueError(f"no type of a farm is like {obj!r}")
+        raise ValueError(f"no type of a farm is like {obj!r}; {_KNOWN}")
 
     @classmethod
     def fromvalue(cls, value):
@@ -116,10 +124,10 @@ class Type(tuple):
                 return cls.fromstring(dtype_text(value.dtype) + "[" + ",".join(":" * max(value.ndim, 1)) + "]")
             if isinstance(value, numpy.void):
                 return cls.fromobject(value.dtype)
-            if isinstance(value, numpy.generic):
+            if isinstance(value, numpy.generic) and not isinstance(value, (str, bytes)):
                 return cls.fromstring(dtype_text(value.dtype))
         for python, text in ((int, "int64"), (float, "float64"), (complex, "complex128"), (str, "string"),
-                             (bytes, "char8*")):
+                             (bytes, "char8*"), (bytearray, "char8*")):
             if isinstance(value, python):
                 if python is int and not -2**63 <= value < 2**63:
                     text = "uint64" if 0 <= value < 2**64 else "int128" if -2**127 <= value < 2**127 else "uint128"
@@ -134,31 +142,36 @@ class Type(tuple):
             return cls(*[cls.fromvalue(getattr(value, name)) for name in type(value).__dataclass_fields__])
         if callable(value):
             return cls.fromcallable(value)
-        raise ValueError(f"no type of a farm is like the value {value!r}")
+        raise ValueError(f"no type of a farm is like the value {value!r}; give numbers, text, bytes, tuples, dataclasses or "
+                         "arrays of numbers")
 
     @classmethod
     def fromcallable(cls, func):
-        """Of a function whose parameters and result are all annotated; the names are kept."""
+        """Of a function whose parameters are all annotated; the names are kept. Without an annotation of its result it
+        has none: void."""
         signature = inspect.signature(func)
-        if signature.return_annotation is inspect.Signature.empty:
-            raise ValueError(f"{func.__name__} has no annotation of its result")
+        if func.__name__ == "<lambda>":
+            raise ValueError("a lambda has no annotations to take a type from; write a def, or give its signature")
         parameters = []
         for parameter in signature.parameters.values():
+            if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                raise ValueError(f"parameter '{parameter.name}' of {func.__name__} has no place in a signature; "
+                                 "functions of a farm have a fixed number of positional parameters")
             if parameter.annotation is inspect.Parameter.empty:
                 raise ValueError(f"parameter '{parameter.name}' of {func.__name__} has no annotation")
-            parameters.append(cls._annotation(parameter.annotation, func).renamed(parameter.name))
-        result = cls._annotation(signature.return_annotation, func)
+            type_ = cls._annotation(parameter.annotation, func, f"parameter '{parameter.name}'")
+            parameters.append(type_.renamed(parameter.name))
+        result = cls()
+        if signature.return_annotation is not inspect.Signature.empty:
+            result = cls._annotation(signature.return_annotation, func, "the result")
         return cls(result, tuple(parameters), name=func.__name__)
 
     @classmethod
-    def _annotation(cls, annotation, func):
-        # `from __future__ import annotations` makes texts of Python types.
-        if isinstance(annotation, str):
-            python = {"int": int, "float": float, "complex": complex, "str": str, "bytes": bytes, "bool": bool}
-            quoted = getattr(func, "__globals__", {}).get("annotations") is not None
-            if quoted and annotation in python:
-                annotation = python[annotation]
-        return cls.fromobject(annotation)
+    def _annotation(cls, annotation, func, whose):
+        try:
+            return cls.fromobject(_named_by(annotation, func) if isinstance(annotation, str) else annotation)
+        except ValueError as error:
+            raise ValueError(f"the annotation of {whose} of {func.__name__}: {error}") from None
 
     @classmethod
     def fromctypes(cls, ctypes_type):
@@ -326,12 +339,41 @@ class Type(tuple):
         return not self == other
 
 
+@functools.lru_cache(maxsize=4096)
+def _atom(text):
+    """The parts of a Type by one of its spellings."""
+    kind, _, _, _, _, normal = _core.describe_type(text)
+    if kind in ("pointer", "struct", "function", "array"):
+        raise ValueError(f"Type({text!r}) is no atom; Type.fromstring({text!r}) reads it")
+    return () if kind == "void" else (normal,)
+
+
+def _named_by(text, func):
+    """What an annotation that is text means: under `from __future__ import annotations` a Python expression, else a type
+    text, or a Python expression where the farm knows none of that spelling."""
+    code = getattr(func, "__code__", None)
+    is_type = not (code is not None and code.co_flags & __future__.annotations.compiler_flag)
+    if is_type:
+        try:
+            if Type.fromstring(text).is_complete:
+                return text
+        except ValueError:
+            pass
+    try:
+        return eval(text, getattr(func, "__globals__", {}))
+    except Exception:
+        return text
+
+
 def _numpy_type(obj):
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return None
     if isinstance(obj, type) and issubclass(obj, numpy.generic):
-        return dtype_text(numpy.dtype(obj))
+        try:
+            return dtype_text(numpy.dtype(obj))
+        except TypeError:  # an abstract one
+            return None
     if isinstance(obj, numpy.dtype):
         if obj.names:
             return "{" + ", ".join(_numpy_type(obj[name]) for name in obj.names) + "}"

@@ -86,13 +86,20 @@ const ClassRule& RuleOf(PyTypeObject* type) {
   return known->emplace(type, std::move(rule)).first->second;
 }
 
+[[noreturn]] void RaiseElement(std::string_view format) {
+  const bool foreign = format.starts_with('>') || format.starts_with('!');
+  RaiseType("memory with elements of format '" + std::string(format) + "' cannot be an argument; " +
+            (foreign ? "bring them to this machine's byte order: x.astype(x.dtype.newbyteorder('='))"
+                     : "numbers and bool of up to 128 bits can"));
+}
+
 // The element of a buffer by its struct format; void: any.
 types::Type ElementOf(const Py_buffer& view) {
   std::string_view format = view.format == nullptr ? "B" : view.format;
   if (!format.empty() && (format[0] == '@' || format[0] == '=' || format[0] == '<')) format.remove_prefix(1);
   const auto bits = static_cast<uint32_t>(view.itemsize * 8);
   if (format == "Zf" || format == "Zd") return types::Type::Complex(bits);
-  if (format.size() != 1) RaiseType("a buffer with elements of format '" + std::string(format) + "' cannot be lent");
+  if (format.size() != 1) RaiseElement(format);
   switch (format[0]) {
     case 'B':
     case 'b':
@@ -118,7 +125,7 @@ types::Type ElementOf(const Py_buffer& view) {
     case 'g':
       return types::Type::Float(bits);
     default:
-      RaiseType("a buffer with elements of format '" + std::string(format) + "' cannot be lent");
+      RaiseElement(format);
   }
 }
 

@@ -13,7 +13,7 @@ endif()
 
 # A compiler of GCC 12 takes lld by its plain name only.
 find_program(RBC_LLD NAMES ld.lld ld.lld-22 PATHS ${RBC_LLVM_PREFIX}/bin)
-if(RBC_LLD)
+if(RBC_LLD AND NOT CMAKE_CROSSCOMPILING)
   get_filename_component(RBC_LLD_DIR ${RBC_LLD} DIRECTORY)
   add_link_options(-fuse-ld=lld -B${RBC_LLVM_PREFIX}/bin)
 endif()

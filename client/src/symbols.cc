@@ -125,7 +125,6 @@ std::string Listed(const std::vector<Candidate>& candidates) {
 // The first names of the module, for an error.
 std::string Offered(const std::vector<std::string>& defined) {
   constexpr size_t kMost = 8;
-  if (defined.empty()) return "it defines no function";
   std::string out = "it defines ";
   for (size_t i = 0; i < defined.size() && i < kMost; ++i) out += fmt::format("{}'{}'", i == 0 ? "" : ", ", defined[i]);
   if (defined.size() > kMost) out += fmt::format(" and {} more", defined.size() - kMost);
@@ -144,7 +143,7 @@ std::optional<std::vector<std::string>> DefinedFunctions(std::string_view ir) {
 Expected<std::string> ResolveSymbol(const std::string& name, const types::Type& signature, bool alone,
                                     const std::optional<std::vector<std::string>>& defined, std::string_view ir) {
   const std::string mangled = name + signature.Mangle();
-  if (!defined) return alone && ir.find(mangled) == ir.npos ? name : mangled;
+  if (!defined || defined->empty()) return alone && ir.find(mangled) == ir.npos ? name : mangled;
   const auto has = [&](const std::string& symbol) {
     return std::find(defined->begin(), defined->end(), symbol) != defined->end();
   };

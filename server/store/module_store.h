@@ -71,7 +71,7 @@ struct StoreCounters {
 
 // Schema of the key and revision of what the compile side makes: a change of either makes old keys unreachable.
 inline constexpr uint32_t kStoreSchema = 2;
-inline constexpr uint32_t kCodegenRevision = 2;
+inline constexpr uint32_t kCodegenRevision = 3;
 
 // Of the artifact: the handle, the trust domain and all of the machine that shapes the code.
 Digest ArtifactKey(const std::string& domain, const Digest& handle, const TargetInfo& target,

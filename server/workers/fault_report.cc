@@ -26,7 +26,7 @@ std::string SignalCause(int signal) {
       return "arithmetic error (division by zero or overflow)";
     case SIGILL:
     case SIGTRAP:
-      return "illegal or trapping instruction";
+      return "illegal or trapping instruction, which undefined behaviour may have become";
     default:
       return SignalName(signal);
   }

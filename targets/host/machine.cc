@@ -89,6 +89,7 @@ std::unique_ptr<llvm::TargetMachine> MakeTargetMachine(const CodegenOptions& opt
   llvm::TargetOptions target;
   target.AllowFPOpFusion = options.allow_contract ? llvm::FPOpFusion::Fast : llvm::FPOpFusion::Strict;
   target.UseInitArray = true;
+  target.TrapUnreachable = true;  // else what cannot be reached goes on into the next function, or has no code at all
   target.EnableFastISel = options.opt_level == 0;
   const MachineInfo& machine = ThisMachine();
   auto* made = LlvmTarget()->createTargetMachine(llvm::Triple(machine.triple), machine.cpu, machine.features, target,

@@ -52,6 +52,7 @@ TEST(Symbols, ExactThenMangledThenCxx) {
   EXPECT_THAT(resolve("area", "double(double)", true, {"_ZN3geo4areaEd", "_ZN3foo4areaEd"}),
               HasSubstr("geo::area(double)"));
   EXPECT_THAT(resolve("rea", "double(double)", true, {"_ZN3geo4areaEd"}), HasSubstr("has neither 'rea'"));
+  EXPECT_EQ(resolve("add", "double(double, double)", true, {}), "add");  // the farm says what such a module is
   EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), true, std::nullopt).value(), "add");
   EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), false, std::nullopt).value(), "add_daddA");
   EXPECT_EQ(ResolveSymbol("add", T("double(double, double)"), true, std::nullopt, "..add_daddA..").value(),

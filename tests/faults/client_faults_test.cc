@@ -97,6 +97,13 @@ const Fault kFaults[] = {
      "declare void @llvm.trap()\n",
      {SIGILL},
      {"illegal"}},
+    // The whole function is nothing but undefined behaviour, found by the optimiser.
+    {"Unreachable", "  unreachable\n", "", {SIGILL}, {"illegal"}},
+    {"NullGlobal",
+     "  %p = load ptr, ptr @table\n  %q = getelementptr i64, ptr %p, i64 %x\n  %v = load i64, ptr %q\n  ret i64 %v\n",
+     "@table = internal global ptr null\n",
+     {SIGILL, SIGSEGV},
+     {"illegal", "invalid memory access"}},
     {"DebugTrap",
      "  call void @llvm.debugtrap()\n  ret i64 0\n",
      "declare void @llvm.debugtrap()\n",

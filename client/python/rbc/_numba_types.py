@@ -68,4 +68,4 @@ def text_of(numba_type):
         return text_of(numba_type.dtype) + "[" + ",".join([":"] * (numba_type.ndim - 1) + [last]) + "]"
     if isinstance(numba_type, types.FunctionType):
         return text_of(numba_type.signature)
-    raise ValueError(f"no type of a farm is like numba's {numba_type}")
+    raise ValueError(f"no type of a farm is like numba's {numba_type}; numbers, text, tuples and NumPy arrays can travel")

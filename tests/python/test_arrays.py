@@ -157,6 +157,47 @@ def test_types_are_those_of_numpy(rjit):
         f(x64, np.array(["a", "b", "c"]))
 
 
+def test_maps_that_are_made_again(farm, capsys):
+    def quotient(a, b):
+        if b == 7:
+            print("seven")
+        return a / b
+
+    f = farm("float64(float64, float64)")(quotient)
+    x, y = np.arange(6.0), np.arange(1.0, 7.0)
+    wide = np.arange(12.0).reshape(6, 2)[:, 0]
+    for _ in range(3):
+        assert np.array_equal(f(x, y), x / y)
+        assert np.array_equal(f(x, 2.5), x / 2.5) and np.array_equal(f(2.5, y), 2.5 / y)
+        assert np.array_equal(f(wide, y), wide / y)
+        assert np.array_equal(f(x[:, None], y[None, :3]), x[:, None] / y[None, :3])
+        assert f(np.array(3.0), np.array(2.0)) == 1.5 and f(x[:0], y[:0]).shape == (0,)
+        out = np.zeros(6)
+        assert f(x, y, out=out) is out and np.array_equal(out, x / y)
+        assert f(x, y, out=out[::-1]) is not out and np.array_equal(out[::-1], x / y)
+        half = np.zeros(6, np.float32)
+        assert f(x, y, out=half) is half and np.array_equal(half, (x / y).astype(np.float32))
+        with pytest.raises(rbc.InvalidArgument, match="broadcast"):
+            f(x, y[:4])
+        with pytest.raises(ZeroDivisionError) as caught:
+            f(y, x)
+        assert caught.value.rbc_row == 0
+        frozen = np.zeros(6)
+        frozen.flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            f(x, y, out=frozen)
+        with farm.profile() as profile:
+            f(x, y)
+        assert "quotient" in str(profile)
+    capsys.readouterr()
+    f(x, y + 1)
+    assert capsys.readouterr().out == "seven\n"
+    single = x.astype(np.float32)
+    assert f(single, single + 1).dtype == f(single, single + 1).dtype == np.float64
+    f.add_signature("float32(float32, float32)")
+    assert f(single, single + 1).dtype == f(single, single + 1).dtype == np.float32
+
+
 def test_lists_0d_and_empty(functions):
     f = functions("host", "float64")
     assert f([1.0, 2.0], [[3.0], [4]]).tolist() == [[10.0, 11.0], [17.0, 18.0]]

@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import os
+import re
 
 import nbformat
 import pytest
@@ -61,6 +62,78 @@ def test_the_printed_ir_is_ir_with_a_function_for_each_signature(outputs):
     module = llvm.parse_assembly(text)
     names = [function.name for function in module.functions if not function.is_declaration]
     assert set(names) >= {"add_daddA", "add_lallA", "add_DaDDA"}
+
+
+MANNERS = """
+import numpy as np, rbc
+rjit = rbc.RemoteJIT()
+rjit.start_server(background=True, port=0)
+---
+@rjit('int64(int64)')
+def spin(n):
+    x = n
+    for i in range(n):
+        x = x * 6364136223846793005 + i
+        if x == 12345:
+            x += 1
+    return x
+---
+spin
+---
+%timeit -n 5 -r 2 spin(1)
+---
+n = 2 * 10**9
+import time
+started = time.monotonic()
+while time.monotonic() - started < 1.5:
+    started = time.monotonic()
+    spin(n)
+    n *= 2
+---
+@rjit('int64(int64)')
+def outside(n):
+    return np.empty(1, np.int64)[n]
+---
+outside(10**12)
+---
+@rjit('int64(int64)')
+def wrong(x):
+    return x.nothing_like_this
+---
+wrong(1)
+---
+@rjit('int64(int64)')
+def inverse(x):
+    return 1 // x
+---
+inverse(0)
+---
+(spin(0), inverse(1))
+"""
+
+
+def test_manners_in_a_kernel():
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(source.strip()) for source in MANNERS.split("---\n")]
+    NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=True).execute()
+    cells = {cell.source.splitlines()[0]: cell.outputs for cell in notebook.cells}
+
+    def shown(start):
+        (error,) = [output for output in cells[start] if output.output_type == "error"]
+        return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)), error.ename
+
+    assert "int64(int64)" in cells["spin"][0].data["text/html"]
+    assert "per loop" in cells["%timeit -n 5 -r 2 spin(1)"][-1].text
+    assert any("waiting for the farm (1 s)" in output.text for output in cells["n = 2 * 10**9"])
+    text, name = shown("outside(10**12)")
+    assert name == "RemoteCrash" and "'outside_lalA' ended its worker: invalid memory access" in text
+    text, name = shown("wrong(1)")
+    assert name == "TypingError" and text.count("return x.nothing_like_this") == 1
+    assert "caller.py" not in text and len(text.splitlines()) < 10, text
+    text, name = shown("inverse(0)")
+    assert name == "ZeroDivisionError" and "---->" in text and "return 1 // x" in text
+    (last,) = cells["(spin(0), inverse(1))"]
+    assert last.data["text/plain"] == "(0, 1)"
 
 
 # The document's own cells, in their order and as they stand.

@@ -11,7 +11,7 @@ import threading
 import warnings
 
 from . import _core, _exceptions, _progress
-from ._errors import Error, InvalidArgument, NoMatch, RemoteException
+from ._errors import Error, InvalidArgument, NoMatch, RemoteException, TypingError
 from .typesystem import Type
 
 __all__ = ["Caller"]
@@ -50,7 +50,9 @@ class Caller(_core.CallerBase):
         self._raised = threading.local()  # values of the exception whose output was just taken
         self._table = None  # of a published function's exceptions, once asked for
         self._lowered = {}  # index -> _numba.Lowered
+        self._plans = {}  # dtypes -> _arrays.Plan
         self._declared, self._annotated, self._added = [], [], []
+        self._known = []  # the signatures, as far as they were asked for
         self._python_signature = None
         arity = -1
         if py_func is not None:
@@ -74,7 +76,9 @@ class Caller(_core.CallerBase):
 
     @property
     def _signatures(self):
-        return [_parsed(text) for text in self._signature_texts()]
+        if len(self._known) != self._count:
+            self._known = [_parsed(text) for text in self._signature_texts()]
+        return list(self._known)
 
     @property
     def signatures(self):
@@ -97,8 +101,11 @@ class Caller(_core.CallerBase):
 
         given = [_type_for_lowering(value) for value in args]
         with self._lock:
-            lowered = _numba.lower_for(self.py_func, self.__name__, given, self._rjit._target_named(self._target),
-                                       self.numba_options)
+            try:
+                lowered = _numba.lower_for(self.py_func, self.__name__, given, self._rjit._target_named(self._target),
+                                           self.numba_options)
+            except TypingError as error:
+                raise error.with_traceback(None) from None
             signature = Type(Type.fromstring(lowered.result), tuple(given))
             text = signature.tostring()
             if self._add(text):
@@ -202,11 +209,16 @@ class Caller(_core.CallerBase):
         """A call with arrays in place of numbers; for rbc._core."""
         from . import _arrays
 
-        kwargs = dict(kwargs or {})
-        given = {name: kwargs.pop(name) for name in ("out", "where", "accuracy") if name in kwargs and name not in self._parameters}
-        if kwargs and not given:  # parameters that are called so
-            return self._call(self._bind(args, kwargs))
-        return _arrays.call(self, self._bind(args, kwargs), **given)
+        given = {}
+        if kwargs:
+            kwargs = dict(kwargs)
+            given = {name: kwargs.pop(name) for name in ("out", "where", "accuracy")
+                     if name in kwargs and name not in self._parameters}
+            if kwargs and not given:  # parameters that are called so
+                return self._call(self._bind(args, kwargs))
+        if kwargs or len(args) != len(self._parameters):
+            args = self._bind(args, kwargs)
+        return _arrays.call(self, args, **given)
 
     @property
     def _parameters(self):
@@ -256,12 +268,15 @@ class Caller(_core.CallerBase):
                                   dict(self.numba_options, kernel=self._abi == "kernel"))
 
     def _prepare(self, index):
-        """Makes signature number `index` callable; for rbc._core."""
+        """Makes signature number `index` callable; for rbc._core. Gives the error of a function that cannot be lowered."""
         with self._lock:
             if self._get(index) is not None:
                 return
-            with _progress.of(f"lowering {self.__name__}"):
-                lowered = self._lower([index])
+            try:
+                with _progress.of(f"lowering {self.__name__}"):
+                    lowered = self._lower([index])
+            except TypingError as error:
+                return error.with_traceback(None)
             self._install(index, lowered)
 
     def _declared_text(self, index):
@@ -286,7 +301,9 @@ class Caller(_core.CallerBase):
 
     def _prepare_if_needed(self, index):
         if self._get(index) is None:
-            self._prepare(index)
+            error = self._prepare(index)
+            if error is not None:
+                raise error
 
     def get_IR(self, signatures=None):
         """The LLVM IR of the function, as text of one module; of all signatures, of one, or of a list of them."""

@@ -35,6 +35,7 @@ class Type(tuple):
     """
 
     name = ""
+    _normal = None
 
     def __new__(cls, *parts, name=""):
         if len(parts) == 1 and isinstance(parts[0], str):
@@ -191,7 +192,9 @@ class Type(tuple):
 
     def tostring(self):
         """The normal form without names: 'float64(float64, int32*)'."""
-        return _core.normalize_type(self._text())
+        if self._normal is None:
+            self._normal = _core.normalize_type(self._text())
+        return self._normal
 
     def _text(self):
         if self.is_void:

@@ -24,12 +24,16 @@ class Operands {
   }
   Operands(const Operands&) = delete;
 
-  // (dtype, buffer or memory, shape, strides, offset); `flags` as for PyObject_GetBuffer.
+  // (dtype, buffer or memory, shape, strides, offset); `flags` as for PyObject_GetBuffer. Without a shape: the memory's
+  // own.
   ArrayArgument Take(nb::handle given, int flags = PyBUF_STRIDES) {
     ArrayArgument out;
     out.dtype = nb::cast<std::string>(given[0]);
-    out.shape = nb::cast<std::vector<int64_t>>(given[2]);
-    out.strides = nb::cast<std::vector<int64_t>>(given[3]);
+    const bool has_shape = !given[2].is_none();
+    if (has_shape) {
+      out.shape = nb::cast<std::vector<int64_t>>(given[2]);
+      out.strides = nb::cast<std::vector<int64_t>>(given[3]);
+    }
     if (nb::isinstance<BufferObject>(given[1])) {
       out.buffer = nb::cast<const BufferObject&>(given[1]).buffer().id();
       out.offset = nb::cast<int64_t>(given[4]);
@@ -38,6 +42,10 @@ class Operands {
     Py_buffer view;
     if (PyObject_GetBuffer(given[1].ptr(), &view, flags) != 0) throw nb::python_error();
     views_.push_back(view);
+    if (!has_shape) {
+      out.shape.assign(view.shape, view.shape + view.ndim);
+      out.strides.assign(view.strides, view.strides + view.ndim);
+    }
     out.data = view.buf;
     return out;
   }

@@ -75,6 +75,19 @@ nb::object KeptToPython(const detail::KeptAnswer& kept, const types::Type& type,
   return nb::tuple(out);
 }
 
+bool IsNumber(const types::Type& type) {
+  switch (type.kind()) {
+    case types::Kind::kBool:
+    case types::Kind::kInt:
+    case types::Kind::kUint:
+    case types::Kind::kFloat:
+    case types::Kind::kComplex:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void Print(nb::handle self, const std::string& output) {
   if (!output.empty()) self.attr("_print")(nb::bytes(output.data(), output.size()));
 }
@@ -85,6 +98,8 @@ bool CallerObject::Add(const std::string& signature) {
   const types::Type type = OrThrow(types::Type::Parse(signature));
   OrThrow(types::CheckSignature(type, arity_ < 0 ? std::nullopt : std::optional<size_t>(arity_)));
   if (std::find(types_.begin(), types_.end(), type) != types_.end()) return false;
+  const auto parameters = type.parameters();
+  numbers_only_ = numbers_only_ && std::all_of(parameters.begin(), parameters.end(), IsNumber);
   types_.push_back(type);
   functions_.push_back(nullptr);
   return true;
@@ -101,6 +116,13 @@ size_t CallerObject::Match(const Arguments& arguments) const {
   return OrThrow(types::BestMatch(types_, arguments.values(), arguments.types()));
 }
 
+bool CallerObject::MeansEachElement(PyObject* args) const {
+  if (infers_ || !numbers_only_ || types_.empty()) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i)
+    if (IsArray(PyTuple_GET_ITEM(args, i))) return true;
+  return false;
+}
+
 size_t CallerObject::MatchOrInfer(nb::handle self, const Arguments& arguments, PyObject* args) {
   if (!infers_) return Match(arguments);
   for (size_t i = 0; i < types_.size(); ++i)
@@ -109,7 +131,13 @@ size_t CallerObject::MatchOrInfer(nb::handle self, const Arguments& arguments, P
 }
 
 std::shared_ptr<FunctionObject> CallerObject::FunctionFor(nb::handle self, size_t index) {
-  if (functions_[index] == nullptr) self.attr("_prepare")(index);
+  if (functions_[index] == nullptr) {
+    // Raised here and not there, so that the traceback ends at the user's line.
+    if (const nb::object error = self.attr("_prepare")(index); !error.is_none()) {
+      PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
+      throw nb::python_error();
+    }
+  }
   return functions_.at(index);
 }
 
@@ -131,6 +159,7 @@ nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs,
     bound = self.attr("_bind")(nb::borrow(args), kwargs != nullptr ? nb::borrow(kwargs) : nb::none());
     args = bound.ptr();
   }
+  if (MeansEachElement(args)) return self.attr("_over_arrays")(nb::borrow(args), nb::none());
   Arguments arguments;
   size_t index = 0;
   try {
@@ -279,6 +308,7 @@ void DefineCaller(nb::module_& module) {
       .def(nb::init<int>(), nb::arg("arity"))
       .def("_add", &CallerObject::Add)
       .def("_signature_texts", &CallerObject::Signatures)
+      .def_prop_ro("_count", &CallerObject::count)
       .def("_set", &CallerObject::Set)
       .def("_get", &CallerObject::Get, nb::arg("index"))
       .def("_reset", &CallerObject::Reset)

@@ -24,6 +24,7 @@ class CallerObject {
   // False: it was there. Throws for what is no signature of this function.
   bool Add(const std::string& signature);
   std::vector<std::string> Signatures() const;
+  size_t count() const { return types_.size(); }
   void Set(size_t index, std::shared_ptr<FunctionObject> function) { functions_.at(index) = std::move(function); }
   std::shared_ptr<FunctionObject> Get(size_t index) const { return functions_.at(index); }
   // Forgets what is compiled; the signatures stay.
@@ -47,12 +48,15 @@ class CallerObject {
  private:
   std::shared_ptr<FunctionObject> FunctionFor(nb::handle self, size_t index);
   size_t MatchOrInfer(nb::handle self, const Arguments& arguments, PyObject* args);
+  // Whether only the function of each element can be meant: numbers are wanted, and arrays among the arguments.
+  bool MeansEachElement(PyObject* args) const;
   nb::object Result(nb::handle self, size_t index, const FunctionObject& function,
                     const detail::KeptAnswer& kept) const;
 
   static inline bool profiling_ = false;
   const int arity_;
-  bool infers_ = false;  // adds signatures as arguments ask for them
+  bool numbers_only_ = true;  // no parameter of any signature is anything else
+  bool infers_ = false;       // adds signatures as arguments ask for them
   int64_t timeout_ms_ = 0;
   std::vector<types::Type> types_;
   std::vector<std::shared_ptr<FunctionObject>> functions_;  // null: not lowered yet

@@ -186,6 +186,12 @@ nb::object TextToPython(const std::string& text) {
 
 }  // namespace
 
+bool IsArray(PyObject* object) {
+  if (PyFloat_CheckExact(object) || PyLong_CheckExact(object)) return false;
+  const auto kind = RuleOf(Py_TYPE(object)).kind;
+  return kind == ClassRule::Kind::kArray || kind == ClassRule::Kind::kResident;
+}
+
 Arguments::~Arguments() {
   for (Py_buffer& view : buffers_) PyBuffer_Release(&view);
 }

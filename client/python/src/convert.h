@@ -46,6 +46,9 @@ class Arguments {
   bool has_types_ = false;
 };
 
+// Whether it is an array of NumPy's or of a farm's.
+bool IsArray(PyObject* object);
+
 // A result of `type` as Python has it.
 nb::object ToPython(const types::Value& value, const types::Type& type);
 

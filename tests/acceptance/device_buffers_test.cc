@@ -6,9 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "rbc/rbc.h"
-#include "tests/harness/farm_test.h"
-#include "tests/harness/library.h"
+#include "tests/acceptance/on_device.h"
 
 namespace rbc::harness {
 namespace {
@@ -29,25 +27,13 @@ define double @trap(double %a) {
 declare void @llvm.trap()
 )";
 
-// Both ways of copying, on the simulator or, where RBC_REQUIRE=cuda asks for it, on a GPU.
-class DeviceBuffers : public FarmTest, public ::testing::WithParamInterface<const char*> {
+// Both ways of copying.
+class DeviceBuffers : public OnDevice {
  protected:
-  FarmOptions Options() const override {
-    const char* required = std::getenv("RBC_REQUIRE");
-    const bool real = required != nullptr && std::string_view(required) == "cuda";
-    return FarmOptions()
-        .Set("targets.cuda", "simulate", real ? "false" : "true")
-        .Set("targets.cuda", "session_memory", "\"512 MiB\"");
-  }
-  RemoteJIT Jit() {
-    return RemoteJIT(std::string(GetParam()) == "unix" ? farm().unix_address() : farm().tcp_address());
-  }
+  std::string SessionMemory() const override { return "512 MiB"; }
   static Caller Function(const RemoteJIT& jit, const std::string& name, const std::string& target) {
     const std::string signature = name == "add" ? "float64(float64, float64)" : "float64(float64)";
     return jit.function(Source::Ir(kFunctions), name, {signature}, {.target = target});
-  }
-  static Buffer OnCuda(const RemoteJIT& jit, const Numbers& numbers, std::string name = {}) {
-    return jit.to_device(numbers, {.name = std::move(name), .target = "cuda"});
   }
 };
 INSTANTIATE_TEST_SUITE_P(Over, DeviceBuffers, ::testing::Values("unix", "tcp"),

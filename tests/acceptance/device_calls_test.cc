@@ -5,9 +5,7 @@
 
 #include <numeric>
 
-#include "rbc/rbc.h"
-#include "tests/harness/farm_test.h"
-#include "tests/harness/library.h"
+#include "tests/acceptance/on_device.h"
 
 namespace rbc::harness {
 namespace {
@@ -116,19 +114,9 @@ Numbers Multiples(size_t count, double by) {
   return out;
 }
 
-// On the simulator or, where RBC_REQUIRE=cuda asks for it, on a GPU.
-class DeviceCalls : public FarmTest, public ::testing::WithParamInterface<const char*> {
+class DeviceCalls : public OnDevice {
  protected:
-  FarmOptions Options() const override {
-    const char* required = std::getenv("RBC_REQUIRE");
-    const bool real = required != nullptr && std::string_view(required) == "cuda";
-    return FarmOptions()
-        .Set("targets.cuda", "simulate", real ? "false" : "true")
-        .Set("targets.cuda", "session_memory", "\"64 MiB\"");
-  }
-  RemoteJIT Jit() {
-    return RemoteJIT(std::string(GetParam()) == "unix" ? farm().unix_address() : farm().tcp_address());
-  }
+  std::string SessionMemory() const override { return "64 MiB"; }
   static Caller Kernel(const RemoteJIT& jit, const std::string& name, const std::string& signature,
                        const std::string& target = "cuda") {
     return jit.function(Source::Ir(kKernels), name, {signature}, {.target = target, .abi = CallAbi::kKernel});
@@ -142,9 +130,6 @@ class DeviceCalls : public FarmTest, public ::testing::WithParamInterface<const 
   }
   static Caller Dot(const RemoteJIT& jit) {
     return jit.function(Source::Ir(kFunctions), "dot", {"float64(float64[:], float64[:])"}, {.target = "cuda"});
-  }
-  static Buffer OnCuda(const RemoteJIT& jit, const Numbers& numbers, std::string name = {}) {
-    return jit.to_device(numbers, {.name = std::move(name), .target = "cuda"});
   }
 };
 INSTANTIATE_TEST_SUITE_P(Over, DeviceCalls, ::testing::Values("unix", "tcp"),

@@ -22,6 +22,12 @@ bool Maps(const wire::ChainStep& step) {
   return step.__isset.map_arrays || step.__isset.reduce_array || step.__isset.scan_array;
 }
 
+// The buffers of a call or launch.
+template <typename Step>
+auto* BuffersOf(Step& step) {
+  return step.__isset.launch ? &step.launch.buffers : &step.call.buffers;
+}
+
 // A call makes one if it is told to keep it, or to have it for later steps.
 bool MakesArray(const wire::ChainStep& step) {
   return Maps(step) || (step.__isset.call && (step.call.__isset.keep || step.drop));
@@ -76,8 +82,63 @@ bool KeepsOrWrites(const wire::ChainStep& step) {
   return either(step.map_arrays) || either(step.reduce_array) || either(step.scan_array) || step.call.__isset.keep;
 }
 
-Status CheckStep(const std::vector<wire::ChainStep>& steps, size_t index) {
-  const auto& step = steps[index];
+// Looks at the steps in their order.
+class Checker {
+ public:
+  explicit Checker(const std::vector<wire::ChainStep>& steps) : steps_(steps) {}
+  Status CheckNext() {
+    RBC_RETURN_IF_ERROR(CheckStep(in_buffer_.size()));
+    in_buffer_.push_back(MakesBuffer(steps_[in_buffer_.size()]));
+    return {};
+  }
+
+ private:
+  Status CheckStep(size_t index) const;
+  // That step `index` may name the array of step `from`, and no other one.
+  Status CheckSource(size_t index, int32_t from, bool alone) const;
+  Status CheckBuffers(size_t index) const;
+  bool MakesBuffer(const wire::ChainStep& step) const;
+
+  const std::vector<wire::ChainStep>& steps_;
+  std::vector<bool> in_buffer_;  // of each step before: what it makes lies in a buffer, else in the reply alone
+};
+
+bool Checker::MakesBuffer(const wire::ChainStep& step) const {
+  const auto stays = [&](const auto& request) {
+    if (request.__isset.keep) return true;
+    if (!request.__isset.into) return false;
+    return request.into.__isset.step ? in_buffer_[static_cast<size_t>(request.into.step)] : request.into.__isset.buffer;
+  };
+  return step.drop || stays(step.map_arrays) || stays(step.reduce_array) || stays(step.scan_array) ||
+         step.call.__isset.keep;
+}
+
+Status Checker::CheckSource(size_t index, int32_t from, bool alone) const {
+  if (from < 0 || static_cast<size_t>(from) >= index)
+    return Invalid(fmt::format("step {} of the chain needs step {}, which is not before it", index, from));
+  if (!alone)
+    return Invalid(fmt::format("an array of step {} of the chain is that of step {} and another one; name one of them",
+                               index, from));
+  if (!MakesArray(steps_[static_cast<size_t>(from)]))
+    return Invalid(fmt::format("step {} of the chain needs the array of step {}, which makes none", index, from));
+  return {};
+}
+
+Status Checker::CheckBuffers(size_t index) const {
+  for (const wire::FrameBuffer& buffer : *BuffersOf(steps_[index])) {
+    if (!buffer.__isset.step) continue;
+    RBC_RETURN_IF_ERROR(CheckSource(index, buffer.step, buffer.buffer == 0 && buffer.offset == 0));
+    if (!in_buffer_[static_cast<size_t>(buffer.step)])
+      return Invalid(
+          fmt::format("step {} of the chain is a call and needs the array of step {}, which comes back; keep "
+                      "that one, or drop it",
+                      index, buffer.step));
+  }
+  return {};
+}
+
+Status Checker::CheckStep(size_t index) const {
+  const auto& step = steps_[index];
   if (const int requests = Requests(step); requests != 1)
     return Invalid(fmt::format("step {} of the chain has {} requests; give it one", index, requests));
   if (step.drop && !MakesArray(step))
@@ -91,17 +152,10 @@ Status CheckStep(const std::vector<wire::ChainStep>& steps, size_t index) {
       times = Invalid(fmt::format("the deadline of step {} is {} ms; give 0 or more", index, request.deadline_ms));
   });
   RBC_RETURN_IF_ERROR(std::move(times));
+  RBC_RETURN_IF_ERROR(CheckBuffers(index));
   return ForEachArray(step, [&](const wire::ArrayRef& array) -> Status {
     if (!array.__isset.step) return {};
-    if (array.step < 0 || static_cast<size_t>(array.step) >= index)
-      return Invalid(fmt::format("step {} of the chain needs step {}, which is not before it", index, array.step));
-    if (array.__isset.buffer || array.__isset.data)
-      return Invalid(fmt::format(
-          "an array of step {} of the chain is that of step {} and another one; name one of them", index, array.step));
-    if (!MakesArray(steps[static_cast<size_t>(array.step)]))
-      return Invalid(
-          fmt::format("step {} of the chain needs the array of step {}, which makes none", index, array.step));
-    return {};
+    return CheckSource(index, array.step, !array.__isset.buffer && !array.__isset.data);
   });
 }
 
@@ -110,7 +164,8 @@ Status CheckStep(const std::vector<wire::ChainStep>& steps, size_t index) {
 Status CheckChain(const wire::ChainRequest& chain) {
   if (chain.__isset.deadline_ms && chain.deadline_ms < 0)
     return Invalid(fmt::format("the deadline is {} ms; give 0 or more", chain.deadline_ms));
-  for (size_t i = 0; i < chain.steps.size(); ++i) RBC_RETURN_IF_ERROR(CheckStep(chain.steps, i));
+  Checker checker(chain.steps);
+  for (size_t i = 0; i < chain.steps.size(); ++i) RBC_RETURN_IF_ERROR(checker.CheckNext());
   return {};
 }
 
@@ -164,8 +219,15 @@ Status ChainProgress::PutIn(wire::ArrayRef* array) const {
   return {};
 }
 
-Expected<wire::ChainStep> ChainProgress::Next(int32_t deadline_ms) const {
-  wire::ChainStep step = chain_.steps[done()];
+Expected<ReadyStep> ChainProgress::Next(int32_t deadline_ms) const {
+  ReadyStep out{chain_.steps[done()], {}};
+  wire::ChainStep& step = out.request;
+  for (const wire::FrameBuffer& buffer : *BuffersOf(step)) {
+    if (!buffer.__isset.step) continue;
+    wire::ArrayRef& made = out.made.emplace_back();
+    made.__set_step(buffer.step);
+    RBC_RETURN_IF_ERROR(PutIn(&made));
+  }
   RBC_RETURN_IF_ERROR(ForEachArray(step, [this](wire::ArrayRef& array) { return PutIn(&array); }));
   WithRequest(step, [&](auto& request) {
     request.request_id = chain_.request_id;
@@ -179,7 +241,7 @@ Expected<wire::ChainStep> ChainProgress::Next(int32_t deadline_ms) const {
     if (step.__isset.reduce_array) step.reduce_array.__set_keep("");
     if (step.__isset.scan_array) step.scan_array.__set_keep("");
   }
-  return step;
+  return out;
 }
 
 std::vector<uint64_t> ChainProgress::Dropped() const {

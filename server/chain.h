@@ -13,15 +13,21 @@ namespace rbc::server {
 // array, or whose result shall both stay and not.
 Status CheckChain(const wire::ChainRequest& chain);
 
+// A step, ready to run as a request of its own.
+struct ReadyStep {
+  wire::ChainStep request;
+  std::vector<wire::ArrayRef> made;  // what its buffers (FrameBuffer) with a step are, in their order
+};
+
 // The steps of a chain with the arrays of those before put in.
 class ChainProgress {
  public:
   // REQUIRES: CheckChain(chain).
   explicit ChainProgress(const wire::ChainRequest& chain) : chain_(chain) {}
 
-  // The next step, ready to run as a request of its own with the chain's id and at most this much time; 0: the farm's
-  // own limit. The error: of the step that it needs, which has failed.
-  Expected<wire::ChainStep> Next(int32_t deadline_ms) const;
+  // The next step with the chain's id and at most this much time; 0: the farm's own limit. The error: of the step that
+  // it needs, which has failed.
+  Expected<ReadyStep> Next(int32_t deadline_ms) const;
   // How the next step went.
   void Add(wire::ChainOutcome outcome) { outcomes_.push_back(std::move(outcome)); }
 

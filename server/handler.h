@@ -4,11 +4,13 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "gen/Farm.h"
 #include "server/array_request.h"
+#include "server/chain.h"
 #include "server/farm.h"
 #include "server/session/session.h"
 #include "server/throw.h"
@@ -39,6 +41,7 @@ class Handler final : public wire::FarmIf {
     connection_ = connection;
     may_block_ = may_block;
     in_chain_ = false;
+    made_ = {};
   }
 
   void hello(wire::HelloReply& reply, const wire::HelloRequest& request) override;
@@ -102,12 +105,13 @@ class Handler final : public wire::FarmIf {
   template <typename Request>
   void RunArrays(wire::ArrayReply& reply, const Request& request, EntryKind kind,
                  Expected<PackedArrays> (*pack)(const ArrayScope&, const Request&));
-  void RunStep(const wire::ChainStep& step, wire::ChainOutcome* outcome);
+  void RunStep(const ReadyStep& ready, wire::ChainOutcome* outcome);
 
   Farm* farm_ = nullptr;
   Connection* connection_ = nullptr;
   bool may_block_ = true;
-  bool in_chain_ = false;  // what becomes of a step is no call's outcome
+  bool in_chain_ = false;                 // what becomes of a step is no call's outcome
+  std::span<const wire::ArrayRef> made_;  // of the step that runs: ReadyStep
 };
 
 }  // namespace rbc::server

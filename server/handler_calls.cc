@@ -48,7 +48,8 @@ wire::CallOutcome Handler::RunWithBuffers(Session& session, const Request& reque
   const auto module = FunctionOf(session, request.function_id, &index);
   const auto& function = module->info->functions[index].declaration;
   DevicePlaces places(module->info->target, function.symbol);
-  const auto buffers = OrThrow(FindCallBuffers(function, request.frame, request.buffers, session.data(), &places));
+  const auto buffers =
+      OrThrow(FindCallBuffers(function, request.frame, request.buffers, made_, session.data(), &places));
   const auto use = OrThrow(places.Begin(session));
   return RunOne(session, pack(buffers), false, buffers.in_arena || ran_in != nullptr, use ? use->worker.get() : nullptr,
                 ran_in);

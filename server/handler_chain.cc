@@ -49,7 +49,9 @@ bool HasHungUp(int fd) {
 
 }  // namespace
 
-void Handler::RunStep(const wire::ChainStep& step, wire::ChainOutcome* outcome) try {
+void Handler::RunStep(const ReadyStep& ready, wire::ChainOutcome* outcome) try {
+  const wire::ChainStep& step = ready.request;
+  made_ = ready.made;
   if (step.__isset.call) {
     call(outcome->call, step.call);
   } else if (step.__isset.launch) {
@@ -97,6 +99,7 @@ void Handler::chain(std::vector<wire::ChainOutcome>& reply, const wire::ChainReq
     } else {
       outcome = Failed(step.error());
     }
+    made_ = {};
     bytes += BytesOf(outcome);
     progress.Add(std::move(outcome));
   }

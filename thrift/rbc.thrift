@@ -171,6 +171,7 @@ struct FrameBuffer {
   1: i32 position                    // in the frame: of the pointer's cell, or of the array's place
   2: i64 buffer                      // id; in the session's arena, or on the device of the function's target
   3: i64 offset = 0                  // of the first byte (array: of the element with index 0, 0, ...) in it
+  4: optional i32 step               // in a chain: all of the array that this step of it made, counted from 0, instead
 }
 
 // One call. The memory of the call is `frame` followed by `out_bytes` zero bytes (types/frame.h); pointers in it are

@@ -58,7 +58,7 @@ class CallBuffersTest : public ::testing::Test {
   Expected<CallBuffers> Find(const FunctionDeclaration& function, const std::vector<wire::FrameBuffer>& buffers,
                              const std::string& frame = Frame(), const std::string& target = "cuda") {
     DevicePlaces places(target, function.symbol);
-    return FindCallBuffers(function, frame, buffers, data_, &places);
+    return FindCallBuffers(function, frame, buffers, made_, data_, &places);
   }
   std::string Why(const FunctionDeclaration& function, const std::vector<wire::FrameBuffer>& buffers,
                   const std::string& frame = Frame(), const std::string& target = "cuda") {
@@ -66,6 +66,7 @@ class CallBuffersTest : public ::testing::Test {
     return found ? "fine" : std::string(Name(found.error().kind)) + ": " + found.error().message;
   }
 
+  std::vector<wire::ArrayRef> made_;
   DataTotals totals_;
   SessionData data_{{}, totals_, 1000};
 };
@@ -108,6 +109,49 @@ TEST_F(CallBuffersTest, AreWhereTheyLie) {
   EXPECT_EQ(head.magic, worker::kHeadWithPointers);
   EXPECT_EQ(count, 1u);
   EXPECT_EQ(where, found->arrays[0].second);
+}
+
+TEST_F(CallBuffersTest, OfStepsHaveTheFormThatTheStepMade) {
+  const uint64_t here = Make();
+  const uint64_t begin = (*data_.Find(here))->offset();
+  const auto step = [](int32_t position) {
+    wire::FrameBuffer out;
+    out.position = position;
+    out.__set_step(1);
+    return out;
+  };
+  const auto array = [&](std::vector<int64_t> shape, std::vector<int64_t> strides, int64_t offset = 0) {
+    wire::ArrayRef out;
+    out.dtype = "float64";
+    out.shape = std::move(shape);
+    out.strides = std::move(strides);
+    out.offset = offset;
+    out.__set_buffer(static_cast<int64_t>(here));
+    return out;
+  };
+  made_ = {array({2, 5}, {40, 8}), array({3}, {-16}, 64)};
+  const auto found = Find(kernel_, {step(8), step(16)}, Frame(0, 0));
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->pointers.size(), 1u);
+  EXPECT_EQ(found->pointers[0].place, begin | worker::kInDataArena);
+  std::string text = "head" + Frame(0, 0);
+  found->StoreArrays(&text, 4);
+  const auto stored = types::LoadFrameArray(text.data() + 20, 1);
+  EXPECT_EQ(stored.where, (begin + 64) | worker::kInDataArena);
+  EXPECT_EQ(stored.shape, std::vector<int64_t>{3});
+  EXPECT_EQ(stored.strides, std::vector<int64_t>{-16});
+
+  EXPECT_THAT(Why(kernel_, {step(8), step(16)}, Frame().substr(0, 30)), HasSubstr("ends within"));
+  made_ = {array({2, 5}, {40, 8})};
+  EXPECT_THAT(Why(kernel_, {step(16)}), AllOf(StartsWith("InvalidArgument"), HasSubstr("2 dimensions")));
+  EXPECT_THAT(Why(kernel_, {step(8), step(16)}), HasSubstr("no step of a chain"));
+  EXPECT_THAT(Why(function_, {step(8)}), StartsWith("Unsupported"));
+  made_ = {array({5}, {16})};
+  EXPECT_THAT(Why(kernel_, {step(8)}), HasSubstr("gaps"));
+  made_ = {array({5}, {8})};
+  made_[0].dtype = "int64";
+  EXPECT_THAT(Why(kernel_, {step(8)}), AllOf(HasSubstr("`int64`"), HasSubstr("float64*")));
+  EXPECT_THAT(Why(kernel_, {step(16)}), HasSubstr("`int64`"));
 }
 
 TEST_F(CallBuffersTest, WhatDoesNotFitIsRefused) {

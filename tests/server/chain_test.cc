@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/server/farm_fixture.h"
+#include "thrift/handle.h"
 
 namespace rbc::server::testing {
 namespace {
@@ -50,6 +51,14 @@ wire::ChainStep CallOf(int64_t function) {
   step.call.frame = std::string(16, 'x');
   step.__isset.call = true;
   return step;
+}
+// A call whose array is the one that a step makes.
+wire::ChainStep CallOver(int64_t function, int32_t step) {
+  wire::ChainStep out = CallOf(function);
+  wire::FrameBuffer buffer;
+  buffer.__set_step(step);
+  out.call.__set_buffers({buffer});
+  return out;
 }
 wire::ChainRequest Chain(std::vector<wire::ChainStep> steps, int64_t id = 5) {
   wire::ChainRequest request;
@@ -107,6 +116,22 @@ TEST_F(ChainTest, EveryLieIsToldBeforeAnythingRuns) {
   kept.call.__set_keep("kept");
   EXPECT_THAT(lie({Dropped(kept)}), HasSubstr("do one of these"));
   EXPECT_THAT(lie({Dropped(Kept(Map(f, Numbers(1))))}), HasSubstr("do one of these"));
+  EXPECT_THAT(lie({CallOver(f, 0)}), HasSubstr("needs step 0, which is not before it"));
+  EXPECT_THAT(lie({CallOf(f), CallOver(f, 0)}), HasSubstr("which makes none"));
+  EXPECT_THAT(lie({Map(f, Numbers(1)), CallOver(f, 0)}), AllOf(HasSubstr("comes back"), HasSubstr("keep that one")));
+  auto into = Map(f, Numbers(1));
+  into.map_arrays.__set_into(Numbers(1));
+  EXPECT_THAT(lie({into, CallOver(f, 0)}), HasSubstr("comes back"));
+  auto into_step = Map(f, Numbers(1));
+  into_step.map_arrays.__set_into(Made(0));
+  EXPECT_THAT(lie({Map(f, Numbers(1)), into_step, CallOver(f, 1)}),
+              HasSubstr("needs the array of step 1, which comes"));
+  auto named = CallOver(f, 0);
+  named.call.buffers[0].buffer = 3;
+  EXPECT_THAT(lie({Kept(Map(f, Numbers(1))), named}), HasSubstr("name one of them"));
+  named.call.buffers[0].buffer = 0;
+  named.call.buffers[0].offset = 8;
+  EXPECT_THAT(lie({Kept(Map(f, Numbers(1))), named}), HasSubstr("name one of them"));
   auto late = CallOf(f);
   late.call.__set_deadline_ms(-3);
   EXPECT_THAT(lie({late}), HasSubstr("-3 ms"));
@@ -116,6 +141,18 @@ TEST_F(ChainTest, EveryLieIsToldBeforeAnythingRuns) {
     client->map_arrays(reply, Map(f, Made(0)).map_arrays);
   });
   EXPECT_THAT(outside.message, HasSubstr("no step of a chain"));
+  wire::CompileRequest over_arrays = MakeRequest("module a", "a");
+  over_arrays.functions[0].signature = "float64(float64[:])";
+  over_arrays.handle = Bytes(HandleOf(over_arrays.target, over_arrays.functions, over_arrays.options, over_arrays.ir));
+  wire::CompileReply compiled;
+  client->compile(compiled, over_arrays);
+  const auto alone = ErrorOf([&] {
+    auto call = CallOver(compiled.functions[0].function_id, 0).call;
+    call.frame = std::string(24, '\0');
+    wire::CallReply reply;
+    client->call(reply, call);
+  });
+  EXPECT_THAT(alone.message, HasSubstr("no step of a chain"));
   EXPECT_TRUE(RunChain(client, Chain({})).empty());
 }
 
@@ -287,6 +324,40 @@ TEST_F(ChainTest, TimesAreToldWhereTheyAreAskedFor) {
   EXPECT_GT(reply.compile_ns + reply.queue_ns, 0);
 }
 
+TEST(ChainProgress, CallsGetWhatStepsMade) {
+  auto launch = CallOver(1, 0);
+  launch.launch.buffers = launch.call.buffers;
+  launch.__isset.launch = true;
+  launch.__isset.call = false;
+  wire::FrameBuffer there;
+  there.buffer = 9;
+  launch.launch.buffers.insert(launch.launch.buffers.begin(), there);
+  wire::ChainRequest chain = Chain({Kept(Map(1, Numbers(3))), CallOver(1, 0), launch});
+  ASSERT_TRUE(CheckChain(chain));
+  ChainProgress progress(chain);
+  wire::ChainOutcome made;
+  made.array.result.dtype = "float64";
+  made.array.result.shape = {3};
+  made.array.result.strides = {8};
+  made.array.result.__set_buffer(4);
+  made.__isset.array = true;
+  progress.Add(made);
+  const auto call = progress.Next(0);
+  ASSERT_TRUE(call);
+  EXPECT_EQ(call->made, std::vector{made.array.result});
+  progress.Add({});
+  const auto launched = progress.Next(0);
+  ASSERT_TRUE(launched);
+  EXPECT_EQ(launched->made, std::vector{made.array.result}) << "the other one is named by its id";
+  ChainProgress failing(chain);
+  wire::ChainOutcome failed;
+  failed.error.message = "it is lost";
+  failed.__isset.error = true;
+  failing.Add(failed);
+  ASSERT_FALSE(failing.Next(0));
+  EXPECT_THAT(failing.Next(0).error().message, AllOf(HasSubstr("step 0"), HasSubstr("it is lost")));
+}
+
 TEST(ChainProgress, ViewsOfStepsAreTakenWhereTheyLie) {
   auto view = Made(0);
   view.dtype = "float64";
@@ -305,13 +376,13 @@ TEST(ChainProgress, ViewsOfStepsAreTakenWhereTheyLie) {
   progress.Add(made);
   const auto part = progress.Next(0);
   ASSERT_TRUE(part);
-  const auto& taken = part->map_arrays.inputs[0];
+  const auto& taken = part->request.map_arrays.inputs[0];
   EXPECT_EQ(taken.buffer, 4);
   EXPECT_EQ(taken.offset, 16);
   EXPECT_EQ(taken.strides, std::vector<int64_t>{-8});
   EXPECT_FALSE(taken.__isset.step);
   progress.Add(made);
-  EXPECT_EQ(progress.Next(0)->map_arrays.inputs[0], made.array.result) << "nothing said: all of it";
+  EXPECT_EQ(progress.Next(0)->request.map_arrays.inputs[0], made.array.result) << "nothing said: all of it";
   // A status is a failure for those that need the array.
   ChainProgress failing(chain);
   made.array.__set_status(3);

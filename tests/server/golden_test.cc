@@ -358,6 +358,14 @@ TEST(Golden, MapsReductionsAndScansOfArrays) {
   Reply("reduce_array", reduce_result);
   wire::Farm_scan_array_args scan;
   scan.request.request_id = 7;
+  wire::ChainStep call;
+  call.__set_call(SomeCall());
+  wire::FrameBuffer of_step;
+  of_step.position = 16;
+  of_step.__set_step(0);
+  call.call.__set_buffers({of_step});
+  chain.request.steps = {map, call};
+  Check("chain_1_4.request", "chain", apache::thrift::protocol::T_CALL, chain);
   scan.request.function_id = 0x1234567800000002;
   scan.request.input = in_message;
   scan.request.__set_into(in_buffer);

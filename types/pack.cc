@@ -139,10 +139,14 @@ Expected<Piece> ArrayPiece(const FrameSlot& slot, const Value& value) {
 bool IsNull(const Value& value) {
   const Buffer* buffer = value.As<Buffer>();
   return value.As<NullPointer>() != nullptr || value.As<None>() != nullptr ||
-         (buffer != nullptr && buffer->data == nullptr && buffer->bytes == 0);
+         (buffer != nullptr && buffer->data == nullptr && buffer->bytes == 0 && !buffer->awaited);
 }
 
 Expected<Piece> PieceOf(const FrameSlot& slot, const Value& value) {
+  const Buffer* made = value.As<Buffer>();
+  if (made != nullptr && made->awaited && !made->in_buffer)
+    return Error(ErrorKind::kInvalidArgument,
+                 "an array that a step of a queue makes is an argument of later steps of that queue; get() it first");
   if (slot.op == SlotOp::kArray) return ArrayPiece(slot, value);
   if (const Buffer* buffer = value.As<Buffer>()) return BufferPiece(slot, *buffer);
   if (slot.op == SlotOp::kPointer) return NoPointer(slot);

@@ -70,12 +70,16 @@ struct Buffer {
     friend bool operator==(const InBuffer&, const InBuffer&) = default;
   };
   std::optional<InBuffer> in_buffer{};
+  // An array that a step of a queue makes (`owner` is that step): its form is known once that has run. A queue gives it
+  // `in_buffer`, of no buffer yet; nothing else takes it.
+  bool awaited = false;
   bool stays() const { return in_arena.has_value() || in_buffer.has_value(); }
   bool fits_any_pointer = false;  // bytes that a pointer to anything takes, although the element is known
   // Only the same memory is equal.
   friend bool operator==(const Buffer& a, const Buffer& b) {
     return a.data == b.data && a.bytes == b.bytes && a.direction == b.direction && a.element == b.element &&
-           a.shape == b.shape && a.strides == b.strides && a.in_arena == b.in_arena && a.in_buffer == b.in_buffer;
+           a.shape == b.shape && a.strides == b.strides && a.in_arena == b.in_arena && a.in_buffer == b.in_buffer &&
+           a.awaited == b.awaited && (!a.awaited || a.owner == b.owner);
   }
 };
 

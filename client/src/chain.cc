@@ -22,9 +22,14 @@ void SetFunction(wire::ChainStep& step, int64_t id) {
   if (step.__isset.scan_array) step.scan_array.function_id = id;
 }
 
+// Arrays of earlier steps are made anew where the chain is.
+bool NamesBuffers(const std::vector<wire::FrameBuffer>& buffers) {
+  return std::any_of(buffers.begin(), buffers.end(), [](const auto& buffer) { return !buffer.__isset.step; });
+}
+
 bool WritesInto(const wire::ChainStep& step) {
   return step.map_arrays.__isset.into || step.reduce_array.__isset.into || step.scan_array.__isset.into ||
-         step.call.__isset.buffers || step.launch.__isset.buffers;
+         NamesBuffers(step.call.buffers) || NamesBuffers(step.launch.buffers);
 }
 
 bool Keeps(const wire::ChainStep& step) {

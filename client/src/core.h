@@ -130,6 +130,8 @@ struct Inside {
                                int64_t offset);
   static Result<Buffer> MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec);
   // Elements of the same memory laid out otherwise; `offset` is from the buffer's begin. kInvalidArgument: some lie
+  // The array that a step of a queue makes: its owner is a QueuedState.
+  static types::Buffer ArrayOf(const QueuedArray& made);
   // outside of it.
   static Expected<Buffer> ViewOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                  int64_t offset);

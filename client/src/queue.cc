@@ -21,6 +21,15 @@ struct Queue::Owner {
 detail::QueueState& detail::Inside::StateOf(const Queue& queue) { return *queue.owner_->state; }
 const std::shared_ptr<detail::QueuedState>& detail::Inside::StateOf(const Queued& step) { return step.handle_->step; }
 
+types::Buffer detail::Inside::ArrayOf(const QueuedArray& made) {
+  const auto& step = StateOf(made);
+  types::Buffer out{.element = *types::Type::Parse(step->dtype), .owner = step};
+  out.shape.assign(step->rank, 0);
+  out.strides.assign(step->rank, 0);
+  out.awaited = true;
+  return out;
+}
+
 // ---- handles -----------------------------------------------------------------------------------------------------
 
 bool Queued::wait_for(std::chrono::milliseconds time) const {
@@ -71,6 +80,8 @@ Value QueuedCall::get() const {
                                                                    handle_->step->caller->name, result.status)));
   return std::move(result.value);
 }
+
+Value::Value(const QueuedArray& made) : Value(types::Value(detail::Inside::ArrayOf(made))) {}
 
 QueueArgument::QueueArgument(const Buffer& buffer) : buffer_(std::make_shared<const Buffer>(buffer)) {}
 QueueArgument::QueueArgument(const QueuedArray& made) : made_(made.handle_->step) {}

@@ -8,9 +8,11 @@
 #include <chrono>
 #include <thread>
 
+#include "client/src/buffer_state.h"
 #include "client/src/kept_call.h"
 #include "client/src/value_maker.h"
 #include "thrift/error_wire.h"
+#include "types/array.h"
 #include "types/array_extent.h"
 #include "types/array_shape.h"
 #include "types/pack.h"
@@ -28,6 +30,24 @@ wire::ArrayRef* ArrayAt(wire::ChainStep& step, size_t place) {
   if (step.__isset.reduce_array) return &step.reduce_array.input;
   if (step.__isset.scan_array) return &step.scan_array.input;
   return place == QueuedState::kWhere ? &step.map_arrays.where : &step.map_arrays.inputs[place];
+}
+
+// What stands in a call's frame of an array that a step of an earlier chain has made.
+Status PutIn(const types::FrameLayout& layout, const Buffer& made, wire::FrameBuffer* buffer, std::string* frame) {
+  const auto slots = layout.slots();
+  const auto slot = std::find_if(slots.begin(), slots.end(), [&](const types::FrameSlot& each) {
+    return static_cast<int64_t>(each.offset) == buffer->position;
+  });
+  const wire::ArrayRef ref = Inside::RefTo(made);
+  buffer->buffer = ref.buffer;
+  buffer->offset = ref.offset;
+  if (slot->op == types::SlotOp::kArray) {
+    types::StoreFrameArray({0, ref.shape, ref.strides}, frame->data() + slot->offset);
+    return {};
+  }
+  if (types::IsContiguous(ref.shape, ref.strides, static_cast<uint32_t>(made.element_size()))) return {};
+  return Invalid(fmt::format("an array with gaps between its elements is no `{}`; declare the parameter as an array",
+                             slot->type.ToString()));
 }
 
 size_t BytesOf(const wire::ChainStep& step) {
@@ -228,34 +248,73 @@ void QueueState::Send(std::atomic<int64_t>* request_id, const Error* refused) {
   }
 }
 
+// Farms of before would take the array of a step for none at all.
+Status QueueState::CheckFarm(const QueuedState& step, const client::Deadline& deadline) const {
+  constexpr int32_t kSince = 4;
+  if (step.inputs.empty() || (!step.request.__isset.call && !step.request.__isset.launch)) return {};
+  RBC_ASSIGN_OR_RETURN(const auto hello, core_->farm->Hello(deadline));
+  if (hello->protocol_minor >= kSince) return {};
+  return {ErrorKind::kUnsupported,
+          "on this farm a call takes no array of an earlier step; update it, or get() the array first"};
+}
+
+// Puts in what the step makes that is number `index` of the chain, or was over before.
+Status QueueState::Fill(QueuedState& step, const QueuedState::Input& input, std::optional<int32_t> index,
+                        wire::ChainStep* request) const {
+  const QueuedState& from = *input.from;
+  if (from.buffer) step.held.push_back(*from.buffer);
+  if (request->__isset.call || request->__isset.launch) {
+    auto& buffers = request->__isset.call ? request->call.buffers : request->launch.buffers;
+    auto& frame = request->__isset.call ? request->call.frame : request->launch.frame;
+    if (index) {
+      buffers[input.place].__set_step(*index);
+      return {};
+    }
+    if (!from.buffer) return Invalid(fmt::format("'{}' gives no array that a call could take", from.caller->name));
+    const uint64_t epoch = Inside::StateOf(*from.buffer).owned.epoch;
+    if (step.epoch != 0 && step.epoch != epoch)
+      return {ErrorKind::kBufferLost,
+              fmt::format("the arrays that '{}' is given are of two sessions; make them anew", step.caller->name)};
+    step.epoch = epoch;
+    return PutIn(step.chosen.overload->layout, *from.buffer, &buffers[input.place], &frame);
+  }
+  wire::ArrayRef* const ref = ArrayAt(*request, input.place);
+  if (index) {
+    ref->__set_step(*index);
+  } else if (from.buffer) {
+    *ref = Inside::RefTo(*from.buffer);
+  } else {
+    ref->dtype = from.array.dtype;
+    ref->shape = from.array.shape;
+    ref->strides = types::DenseStrides(from.array.shape, from.chosen.overload->layout.result_size());
+    ref->__set_data(from.array.data);
+  }
+  return {};
+}
+
 // The step as the chain has it, which so far has the steps `chain`; false: it fails here.
 bool QueueState::Prepare(QueuedState& step, const Steps& chain, wire::ChainStep* request) const {
   *request = step.request;
   bool gone = step.MakesArray() && step.handle.expired();
   for (const auto& input : step.inputs) {
-    wire::ArrayRef* const ref = ArrayAt(*request, input.place);
-    QueuedState& from = *input.from;
+    const QueuedState& from = *input.from;
     const auto before = std::find(chain.begin(), chain.end(), input.from);
+    std::optional<int32_t> index;
     if (before != chain.end()) {
-      ref->__set_step(static_cast<int32_t>(before - chain.begin()));
+      index = static_cast<int32_t>(before - chain.begin());
     } else if (from.Failed()) {
       step.error = from.ErrorOf();
       step.error->may_have_run = false;
       step.cause = from.cause != nullptr ? from.cause : input.from;
       return false;
-    } else if (from.buffer) {
-      *ref = Inside::RefTo(*from.buffer);
-      step.held.push_back(*from.buffer);
-    } else {
-      ref->dtype = from.array.dtype;
-      ref->shape = from.array.shape;
-      ref->strides = types::DenseStrides(from.array.shape, from.chosen.overload->layout.result_size());
-      ref->__set_data(from.array.data);
+    }
+    if (auto filled = Fill(step, input, index, request); !filled) {
+      step.error = std::move(filled).error();
+      return false;
     }
   }
-  const bool whole = request->__isset.reduce_array && !request->reduce_array.__isset.axis;
   const bool is_void = step.chosen.overload->layout.result_size() == 0;
-  if (step.MakesArray() && !step.writes && !is_void && (gone || !whole)) KeepResult(*request, gone);
+  if (step.MakesArray() && !step.writes && !is_void && (gone || !step.MakesOneValue())) KeepResult(*request, gone);
   return true;
 }
 
@@ -274,12 +333,15 @@ void QueueState::Run(const Steps& steps, std::atomic<int64_t>* request_id) {
       cancelled = step->cancelled || step->number <= cancelled_;
     }
     client::Module& module = *step->chosen.prepared->module;
-    client::ChainPart part{&module, step->chosen.declared, {}, step->epoch};
+    client::ChainPart part{&module, step->chosen.declared, {}, 0};
     if (cancelled) {
       step->error = Error(ErrorKind::kCancelled, "the step is cancelled before it is sent");
     } else if (auto loaded = core_->farm->Load(module, deadline); !loaded) {
       step->error = std::move(loaded).error();
+    } else if (auto known = CheckFarm(*step, deadline); !known) {
+      step->error = std::move(known).error();
     } else if (Prepare(*step, chain, &part.step)) {
+      part.epoch = step->epoch;
       parts.push_back(std::move(part));
       chain.push_back(step);
     }

@@ -21,7 +21,8 @@ class QueueState;
 // constant.
 struct QueuedState {
   static constexpr size_t kWhere = ~size_t{0};  // the place of a map's `where`
-  // An array of `request` that an earlier step makes: number `place` of those that ArrayAt counts.
+  // An array of `request` that an earlier step makes: number `place` of those that ArrayAt counts, or of the buffers of
+  // a call or launch.
   struct Input {
     size_t place;
     std::shared_ptr<QueuedState> from;
@@ -32,6 +33,7 @@ struct QueuedState {
   Chosen chosen;
   wire::ChainStep request;  // all but the ids, and the arrays of earlier steps
   std::string dtype;        // of the array that it makes
+  size_t rank = 0;          // likewise
   std::weak_ptr<QueueHandle> handle;
   uint64_t number = 0;
   // ------
@@ -55,6 +57,8 @@ struct QueuedState {
   platform::Event event;  // opened when it is asked for
 
   bool MakesArray() const { return keeps || (!request.__isset.call && !request.__isset.launch); }
+  // One value, which comes back with the reply.
+  bool MakesOneValue() const { return request.__isset.reduce_array && !request.reduce_array.__isset.axis; }
   bool Failed() const { return error.has_value() || array.status != 0; }
   // What one learns who needs it.
   Error ErrorOf() const;
@@ -99,10 +103,16 @@ class QueueState : public std::enable_shared_from_this<QueueState> {
   Status Take(QueuedState& step, const QueueArgument& argument, const types::Type& type, size_t place,
               wire::ArrayRef* ref) const;
   static Expected<types::Type> TypeOf(const QueueArgument& argument);
+  static size_t RankOf(const QueueArgument& argument);
+  static void TakeMade(QueuedState& step, const std::vector<types::Value>& values);
+  Expected<std::vector<types::Value>> ValuesOf(const std::vector<Value>& arguments) const;
   void Send(std::atomic<int64_t>* request_id, const Error* refused);
   Steps NextChain();
   void Run(const Steps& steps, std::atomic<int64_t>* request_id);
+  Status CheckFarm(const QueuedState& step, const client::Deadline& deadline) const;
   bool Prepare(QueuedState& step, const Steps& chain, wire::ChainStep* request) const;
+  Status Fill(QueuedState& step, const QueuedState::Input& input, std::optional<int32_t> index,
+              wire::ChainStep* request) const;
   void Take(QueuedState& step, wire::ChainOutcome& outcome, const client::ChainReply& reply) const;
   void TakeArray(QueuedState& step, wire::ArrayReply& reply, const client::ChainReply& chain) const;
   void TakeCall(QueuedState& step, wire::CallReply& reply) const;

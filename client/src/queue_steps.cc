@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "client/src/array_data.h"
 #include "client/src/queue_state.h"
 #include "client/src/residents.h"
@@ -30,6 +32,32 @@ Expected<types::Type> QueueState::TypeOf(const QueueArgument& argument) {
   if (argument.buffer_ != nullptr) return types::Type::Parse(argument.buffer_->dtype());
   RBC_ASSIGN_OR_RETURN(const auto checked, client::CheckArray(argument.array_));
   return checked.type;
+}
+
+size_t QueueState::RankOf(const QueueArgument& argument) {
+  if (argument.made_ != nullptr) return argument.made_->rank;
+  return argument.buffer_ != nullptr ? argument.buffer_->shape().size() : argument.array_.shape.size();
+}
+
+// With those of earlier steps as buffers of which nothing is known yet.
+Expected<std::vector<types::Value>> QueueState::ValuesOf(const std::vector<Value>& arguments) const {
+  std::vector<types::Value> out;
+  for (const Value& argument : arguments) {
+    const auto* array = argument.inner().As<types::Buffer>();
+    if (array == nullptr || !array->awaited) {
+      out.push_back(argument.inner());
+      continue;
+    }
+    const auto& made = *static_cast<const QueuedState*>(array->owner.get());
+    if (made.queue.get() != this) return Invalid("a step needs the array of another queue; get() it there first");
+    if (made.MakesOneValue())
+      return Invalid(fmt::format("the result of '{}' is one value, which comes back; ask for value(), and give that",
+                                 made.caller->name));
+    types::Buffer known = *array;
+    known.in_buffer = {0, 0};
+    out.emplace_back(std::move(known));
+  }
+  return out;
 }
 
 Status QueueState::Take(QueuedState& step, const QueueArgument& argument, const types::Type& type, size_t place,
@@ -87,6 +115,8 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Map(const Caller& function, s
   }
   request.accuracy = ToWire(options.accuracy);
   step->dtype = type.result().ToString();
+  for (const QueueArgument& array : options.out.empty() ? arrays : std::span<const QueueArgument>(options.out))
+    step->rank = std::max(step->rank, RankOf(array));
   return step;
 }
 
@@ -99,6 +129,7 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Reduce(const Caller& function
   auto& request = step->request.reduce_array;
   RBC_RETURN_IF_ERROR(Take(*step, array, step->chosen.overload->type.result(), 0, &request.input));
   if (options.axis) request.__set_axis(*options.axis);
+  step->rank = options.axis ? std::max<size_t>(RankOf(array), 1) - 1 : 0;
   request.ordered = options.ordered;
   request.accuracy = ToWire(options.accuracy);
   step->dtype = step->chosen.overload->type.result().ToString();
@@ -114,9 +145,24 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Scan(const Caller& function, 
   auto& request = step->request.scan_array;
   RBC_RETURN_IF_ERROR(Take(*step, array, step->chosen.overload->type.result(), 0, &request.input));
   if (options.axis) request.__set_axis(*options.axis);
+  step->rank = options.axis ? RankOf(array) : 1;
   request.accuracy = ToWire(options.accuracy);
   step->dtype = step->chosen.overload->type.result().ToString();
   return step;
+}
+
+// Which of its buffers are arrays of earlier steps.
+void QueueState::TakeMade(QueuedState& step, const std::vector<types::Value>& values) {
+  const auto slots = step.chosen.overload->layout.slots();
+  const auto& buffers = step.packed.buffers;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto* array = values[i].As<types::Buffer>();
+    if (array == nullptr || !array->awaited) continue;
+    const auto place = std::find_if(buffers.begin(), buffers.end(),
+                                    [&](const auto& buffer) { return buffer.position == slots[i].offset; });
+    step.inputs.push_back(
+        {static_cast<size_t>(place - buffers.begin()), std::static_pointer_cast<QueuedState>(array->owner)});
+  }
 }
 
 Expected<std::shared_ptr<QueuedState>> QueueState::Call(const Caller& function, std::vector<Value> arguments,
@@ -124,14 +170,14 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Call(const Caller& function, 
   RBC_ASSIGN_OR_RETURN(auto step, Begin(function));
   RBC_ASSIGN_OR_RETURN(step->chosen.prepared, step->caller->Current());
   const Prepared& prepared = *step->chosen.prepared;
-  std::vector<types::Value> values;
-  for (const Value& argument : arguments) values.push_back(argument.inner());
+  RBC_ASSIGN_OR_RETURN(const std::vector<types::Value> values, ValuesOf(arguments));
   RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(prepared.types, std::span<const types::Value>(values)));
   if (!prepared.declared[index]) return prepared.declared[index].error();
   step->chosen.declared = *prepared.declared[index];
   step->chosen.overload = prepared.overloads[index].get();
   RBC_ASSIGN_OR_RETURN(step->packed, PackWithResidents({*step->caller, prepared.target, true},
                                                        step->chosen.overload->layout, values, &step->epoch));
+  TakeMade(*step, values);
   step->values = std::move(arguments);
   const auto fill = [&packed = step->packed](auto& request) {
     request.frame = packed.frame;
@@ -160,6 +206,7 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Keep(const Caller& function, 
                                step->chosen.overload->type.ToString()));
   step->keeps = true;
   step->dtype = result.element().ToString();
+  step->rank = result.rank();
   return step;
 }
 

@@ -248,6 +248,37 @@ TEST_P(DeviceCalls, WhatDoesNotFitIsRefusedByName) {
   expect(ErrorOf([&] { first(x); }), ErrorKind::kUnsupported, HasSubstr("declare the parameter as an array"));
   const auto other = Jit();
   expect(ErrorOf([&] { Scale(other).launch(grid, x, x, 10, 1.0); }), ErrorKind::kInvalidArgument,
+TEST_P(DeviceCalls, QueuesHandThemOn) {
+  const auto jit = Jit();
+  const auto scale = Scale(jit), shift = Shift(jit), negate = Negate(jit), dot = Dot(jit);
+  const auto half =
+      jit.function(Source::Ir("define double @half(double %x) {\n  %h = fmul double %x, 0.5\n  ret double %h\n}"),
+                   "half", {"float64(float64)"}, {.target = "cuda"});
+  const Buffer x = OnCuda(jit, Counting(1000));
+  const Grid grid{{4}, {256}, 0};
+  Queue queue = jit.queue();
+  std::optional<QueuedArray> y = queue.map(half, {x});
+  const QueuedArray z = queue.map(half, {*y});
+  queue.launch(scale, grid, *y, z, 1000, 4.0);  // as pointers
+  queue.launch(shift, grid, z, 1.0);            // as an array
+  queue.call(negate, z);                        // of a function
+  y.reset();                                    // for later steps alone
+  QueuedCall sum = queue.call(dot, z, x);
+  double expected = 0;
+  for (int i = 0; i < 1000; ++i) expected -= (2.0 * i + 1) * i;
+  EXPECT_EQ(sum.get().as<double>(), expected);
+  EXPECT_EQ(z.get().target(), "cuda");
+  EXPECT_EQ(z.to_host<double>()[10], -21);
+  EXPECT_EQ(jit.buffers().size(), 2u) << "what was dropped is gone";
+  sum = queue.call(dot, z, z.get().slice(0, 0, 1000));
+  EXPECT_GT(sum.get().as<double>(), 0) << "of an earlier chain";
+  // Of the farm's memory: brought there and back.
+  const Buffer here = jit.to_device(Counting(1000));
+  const QueuedArray mine = queue.map(half, {here});
+  queue.launch(shift, grid, mine, 0.25);
+  EXPECT_EQ(mine.to_host<double>()[7], 3.75);
+}
+
          HasSubstr("another connection"));
   const Buffer freed = OnCuda(jit, Counting(3));
   freed.free();

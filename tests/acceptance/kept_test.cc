@@ -164,6 +164,48 @@ TEST_P(Kept, StepsOfAQueueHandThemOn) {
   EXPECT_EQ(ErrorOf([&] { queue.keep(add, 1.0, 2.0); }).kind, ErrorKind::kInvalidArgument);
 }
 
+// A call takes what an earlier step makes, of which nobody knows the length when it is queued.
+TEST_P(Kept, QueuesHandThemToCalls) {
+  const auto jit = Jit();
+  const auto scaled = jit.function(Source::C(kSource), "scaled", {"float64[:](float64[::1], float64)"});
+  const auto evens = jit.function(Source::C(kSource), "evens", {"float64[:](float64[:])"});
+  const auto counting = jit.function(Source::C(kSource), "counting", {"float64[:](int64)"});
+  const auto add = jit.function(Source::C(kSource), "add", {"float64(float64, float64)"});
+  auto queue = jit.queue();
+  const auto run = [&] {
+    const auto x = queue.map(add, {queue.keep(counting, int64_t{5}), 1.0});
+    return queue.keep(scaled, queue.keep(evens, queue.keep(scaled, x, 2.0)), 0.5);
+  };
+  EXPECT_EQ(run().to_host<double>(), (Numbers{1, 3, 5}));
+  const auto messages = [&] { return farm().StatusJson()["connections"]["messages"].get<uint64_t>(); };
+  const auto first = messages(), itself = messages() - first;
+  const auto again = run();
+  again.wait();
+  EXPECT_EQ(messages() - first - 2 * itself, 1u) << "one round trip";
+  EXPECT_EQ(jit.buffers().size(), 1u) << "temporaries are gone";
+  EXPECT_EQ(queue.keep(scaled, again, 4.0).to_host<double>(), (Numbers{4, 12, 20})) << "of an earlier chain";
+  const Buffer into = jit.to_device(Counting(6));
+  const auto gaps = queue.map(add, {Numbers{7, 8, 9}, 1.0}, {.out = {into.slice(0, 0, 6, 2)}, .where = {}});
+  EXPECT_EQ(queue.keep(evens, gaps).to_host<double>(), (Numbers{8, 10})) << "strides too";
+  EXPECT_EQ(ErrorOf([&] { (void)queue.keep(scaled, gaps, 1.0).get(); }).kind, ErrorKind::kInvalidArgument)
+      << "side by side is what that one wants";
+
+  // What fails is told by who needs it, what does not fit is refused at once.
+  const auto crash = jit.function(Source::C(kSource), "crash", {"float64[:](int64)"});
+  const auto needs = queue.keep(scaled, queue.keep(crash, int64_t{3}), 1.0);
+  const Error told = ErrorOf([&] { (void)queue.keep(evens, needs).get(); });
+  EXPECT_EQ(told.kind, ErrorKind::kRemoteCrash) << told.message;
+  EXPECT_THAT(told.message, HasSubstr("crash"));
+  EXPECT_EQ(ErrorOf([&] { (void)needs.get(); }).kind, ErrorKind::kRemoteCrash) << "and later";
+  const auto later = queue.keep(scaled, needs, 1.0);
+  EXPECT_EQ(ErrorOf([&] { (void)later.get(); }).kind, ErrorKind::kRemoteCrash) << "of another chain";
+  const auto table = queue.map(add, {jit.empty<double>({2, 3}), 1.0});
+  EXPECT_EQ(ErrorOf([&] { queue.keep(scaled, table, 1.0); }).kind, ErrorKind::kNoMatch) << "two dimensions";
+  EXPECT_THAT(ErrorOf([&] { queue.keep(scaled, queue.reduce(add, again), 1.0); }).message, HasSubstr("one value"));
+  EXPECT_THAT(ErrorOf([&] { jit.queue().keep(scaled, again, 1.0); }).message, HasSubstr("another queue"));
+  EXPECT_THAT(ErrorOf([&] { scaled(again, 1.0); }).message, HasSubstr("get() it first"));
+}
+
 TEST_P(Kept, ArraysOfAnEndedSessionAreNoArguments) {
   const auto jit = Jit();
   const auto scaled = jit.function(Source::C(kSource), "scaled", {"float64[:](float64[::1], float64)"});

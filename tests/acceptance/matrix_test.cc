@@ -603,6 +603,27 @@ TEST_P(Matrix, CxxChain) {
   EXPECT_EQ(jit.buffers().size(), 2u);
 }
 
+// Calls and launches over arrays that earlier steps make.
+TEST_P(Matrix, CxxChainOfCalls) {
+  if (!Exists()) return;
+  const auto jit = Jit();
+  const auto poly = jit.function(Source::Ir(Arithmetic()), "poly", {"float64(float64, float64)"});
+  const auto twice = jit.function(Source::Ir(Arrays()), "twice", {"float64(float64[::1], float64[::1])"});
+  const auto plus = jit.function(Source::Ir(Arithmetic()), "plus", {"int64(int64, int64)"});
+  const auto reverse = jit.function(Source::Ir(Kernels()), "reverse", {"void(int64*)"}, With(CallAbi::kKernel));
+  const Buffer x = jit.to_device(std::vector<double>{1, 2, 3}, {.target = target()});
+  const Buffer n = jit.to_device(std::vector<int64_t>{0, 1, 2, 3, 4, 5}, {.target = target()});
+  Queue queue = jit.queue();
+  const QueuedArray y = queue.map(poly, {x, 0.5}), z = queue.map(poly, {y, 2.0});
+  const QueuedCall sum = queue.call(twice, y, z);
+  EXPECT_EQ(sum.get().as<double>(), 2 * (Poly(1, 0.5) + Poly(2, 0.5) + Poly(3, 0.5)));
+  EXPECT_THAT(z.to_host<double>(), ElementsAre(2 * Poly(1, 0.5), 2 * Poly(2, 0.5), 2 * Poly(3, 0.5)));
+  if (is_host()) return;  // has no kernels
+  const QueuedArray numbers = queue.map(plus, {n, int64_t{1}});
+  queue.launch(reverse, {{2}, {3}, 24}, numbers);
+  EXPECT_THAT(queue.map(plus, {numbers, int64_t{1}}).to_host<int64_t>(), ElementsAre(4, 4, 4, 1007, 1007, 1007));
+}
+
 TEST_P(Matrix, CliStatus) {
   if (!Exists()) return;
   const std::string source = File("status.ll", Arithmetic());

@@ -76,6 +76,33 @@ def test_chain(cell):
     assert np.array_equal(np.asarray(z), (2 * x + 1) ** 2 + 1) and np.array_equal(y.get(), 2 * x + 1)
 
 
+def test_chain_of_calls(cell, target):
+    def negate(x):
+        for i in range(len(x)):
+            x[i] = -x[i]
+
+    def double(data, n):
+        i = cuda.grid(1)
+        if i < n:
+            data[i] *= 2
+
+    scale = cell.function("float64(float64, float64)", lambda x, y: x * y + 1.0)
+    x = cell.rjit.to_device(np.arange(5.0), target=target if target == "cuda" else "host")
+    with cell.wide:
+        over_arrays = cell.function("void(float64[:])", negate)
+        with cell.rjit.queue() as q:
+            y = q(scale, x, 2.0)
+            q(over_arrays, y)
+            z = q(scale, y, 1.0)
+        assert np.array_equal(y.get(), -2 * np.arange(5.0) - 1) and np.array_equal(z.get(), y.get() + 1)
+    if target == "cuda":
+        kernel = cell.rjit.kernel("void(float64*, int64)", target=target)(double)
+        with cell.rjit.queue() as q:
+            y = q(scale, x, 2.0)
+            q(kernel[2, 4], y, 5)
+        assert np.array_equal(y.get(), 4 * np.arange(5.0) + 2)
+
+
 def test_reduce(cell):
     add = cell.function("int64(int64, int64)", lambda a, b: a + b)
     x = np.arange(12_000).reshape(3, 4, 1000)

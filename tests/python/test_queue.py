@@ -65,6 +65,38 @@ def test_steps_hand_their_arrays_on(client, add):
         q(add, x)
 
 
+def test_calls_take_what_earlier_steps_make(client, add, inverse):
+    smooth = client("float64[:](float64[:], float64)")(lambda x, d: d * (x[1:] + x[:-1]))
+    total = client("float64(float64[:])")(lambda x: x.sum())
+    x = np.arange(6.0)
+    with client.queue() as q:
+        y = q(smooth, q(add, x, 1.0), 0.5)
+        z = q(smooth, y, 0.5)
+        s = q(total, z)
+    assert isinstance(z.result(), rbc.DeviceArray) and np.array_equal(z.get(), x[:-2] + 2) and s.result() == z.get().sum()
+    assert q(total, z).result() == s.result()  # of an earlier chain
+
+    @client
+    def spread(x):  # its types are those of its arguments
+        return x.max() - x.min()
+
+    assert q.call(spread, y).result() == 4.0
+    bad = q(inverse, x)
+    needs = q(total, q(smooth, bad, 1.0))
+    with pytest.raises(ZeroDivisionError, match="of nothing"):
+        needs.result()
+    with pytest.raises(rbc.NoMatch):
+        q(total, q(add, np.ones((2, 2)), 1.0))
+    with pytest.raises(rbc.InvalidArgument, match="one value"):
+        q(total, q.reduce(add, y))
+    with pytest.raises(rbc.InvalidArgument, match="another queue"):
+        client.queue()(total, y)
+    with pytest.raises(TypeError, match="no array"):
+        q(total, s)
+    with pytest.raises(rbc.InvalidArgument, match="get.. it first"):
+        total(q(add, x, 1.0))
+
+
 def test_temporaries_go(client, add):
     gc.collect()
     before = len(client.buffers)

@@ -151,7 +151,8 @@ class RBC_API Queue {
   QueuedArray scan(const Caller& function, const QueueArgument& array, const QueuedScanOptions& options = {}) {
     return ValueOrThrow(try_scan(function, array, options));
   }
-  // Memory behind pointers must live until it is over.
+  // Of numbers, arrays on the farm, and arrays that earlier steps of this queue make. Memory behind pointers must live
+  // until it is over.
   template <typename... A>
   QueuedCall call(const Caller& function, A&&... arguments) {
     return ValueOrThrow(try_call(function, std::vector<Value>{Value(std::forward<A>(arguments))...}));

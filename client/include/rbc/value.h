@@ -23,6 +23,8 @@ class Value;
 class Type;
 }  // namespace types
 
+class QueuedArray;
+
 // Immutable; copies share. Like Python's values it has a kind but no width: the signature that takes it decides.
 class RBC_API Value {
  public:
@@ -64,6 +66,8 @@ class RBC_API Value {
   // An array of the session, or a view of one, which this keeps. Nothing is sent; the function reads and writes it
   // where it is.
   Value(const Buffer& buffer);  // NOLINT(google-explicit-constructor)
+  // The array that an earlier step of a queue makes, for calls and launches of that queue (rbc/queue.h).
+  Value(const QueuedArray& made);  // NOLINT(google-explicit-constructor)
   // A struct by value.
   static Value Struct(std::span<const Value> members);
   // As on a command line: "1.5", "2+1j", "True", "{1, 2.5}". kInvalidArgument: it is no value of that type.

@@ -12,7 +12,7 @@ from . import _ctypes_types
 
 def rule_of(cls):
     """(rule, type text): "item" calls .item(), "value" takes .value, "character" asks code_of, "fields" asks fields_of,
-    "array" lends memory with its shape, "resident" is a rbc.DeviceArray, "foreign" asks array_of, "" leaves it to Python's
+    "array" lends memory with its shape, "resident" is a rbc.DeviceArray, "queued" what a step of a queue makes, "foreign" asks array_of, "" leaves it to Python's
     own protocols."""
     if issubclass(cls, ctypes._SimpleCData):
         text = _ctypes_types.text_of(cls)
@@ -32,6 +32,9 @@ def rule_of(cls):
     buffers = sys.modules.get("rbc.buffers")
     if buffers is not None and issubclass(cls, buffers.DeviceArray):
         return "resident", ""
+    queue = sys.modules.get("rbc.queue")
+    if queue is not None and issubclass(cls, queue.Queued):
+        return "queued", ""
     if "pyarrow" in sys.modules or any(hasattr(cls, way) for way in ("__dlpack__", "__arrow_c_array__", "__array__")):
         from ._interchange import is_foreign
 

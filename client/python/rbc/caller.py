@@ -396,8 +396,9 @@ class Caller(_core.CallerBase):
 
 def _type_for_lowering(value):
     """The type of a value; of a contiguous array also that it is so, for which numba makes better code."""
-    given = Type.fromvalue(value)
-    if given.is_array and getattr(value, "_outline", lambda: value)().flags.c_contiguous:
+    outline = getattr(value, "_outline", lambda: value)()  # of arrays that are elsewhere
+    given = Type.fromvalue(value if hasattr(type(value), "buffer_id") else outline)
+    if given.is_array and outline.flags.c_contiguous:
         return Type(given[0], given[1][:-2] + "::1]")
     return given
 

@@ -42,6 +42,12 @@ class Queued:
         result = signature[0]
         self.dtype = None if step is None else dtype_of(result[0] if result.is_array else result)
 
+    def _outline(self):
+        """An array of its type and dimensions, of which the lengths are not known yet."""
+        if self.dtype is None:
+            raise InvalidArgument(f"{self!r} is no array")
+        return numpy.empty((0,) * self._step.rank, self.dtype)
+
     def done(self):
         """Whether it is over."""
         return self._step.wait(0.0)
@@ -201,11 +207,9 @@ class Queue:
         return self._added(function, index, lambda: self._queue.scan(function._get(index), given, axis))
 
     def call(self, function, *args):
-        """A call with numbers and arrays that are on the farm. Of a function that returns an array that array stays there
-        too."""
-        if not all(isinstance(arg, (numbers.Number, DeviceArray)) for arg in args):
-            raise InvalidArgument("a queued call takes numbers and arrays of rjit.to_device(); of a step's array take the "
-                                  "result() first, to others map the function, or call it itself")
+        """A call with numbers, arrays that are on the farm, and those that earlier steps make. Of a function that returns an
+        array that array stays there too."""
+        self._check(args, "call", "; to others map the function, or call it itself")
         positional = function._bind(args, None)
         index = function._match(positional)
         function._prepare_if_needed(index)
@@ -213,10 +217,9 @@ class Queue:
         return self._added(function, index, lambda: self._queue.call(function._get(index), positional, keeps))
 
     def launch(self, launch, *args):
-        """q.launch(k[blocks, threads], x, 1000): a kernel over arrays that are on the farm, and numbers."""
-        if any(not isinstance(arg, (numbers.Number, DeviceArray)) for arg in args):
-            raise InvalidArgument("a queued launch takes numbers and arrays that are on the farm; put them there by "
-                                  "to_device, or take a handle's result() first")
+        """q.launch(k[blocks, threads], x, 1000): a kernel over arrays that are on the farm, those that earlier steps make,
+        and numbers."""
+        self._check(args, "launch", "")
         kernel = launch.kernel
         args, index = kernel._ready(args, None)
         return self._added(kernel, index, lambda: self._queue.launch(
@@ -248,6 +251,14 @@ class Queue:
         if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or array.dtype == numpy.longdouble:
             raise InvalidArgument(f"an array of {array.dtype} cannot be an argument; numbers and bool can")
         return array
+
+    def _check(self, args, what, hint):
+        for arg in args:
+            if isinstance(arg, Queued):
+                self._step_of(arg)
+            elif not isinstance(arg, (numbers.Number, DeviceArray)):
+                raise InvalidArgument(f"a queued {what} takes numbers, arrays of rjit.to_device() and handles of this "
+                                      f"queue{hint}")
 
     def _step_of(self, handle):
         if handle._queue is not self:

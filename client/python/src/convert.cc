@@ -13,6 +13,7 @@
 
 #include "client/python/src/buffer_object.h"
 #include "client/python/src/python_error.h"
+#include "client/python/src/queue_object.h"
 
 namespace rbc::python {
 namespace {
@@ -57,7 +58,17 @@ types::Value TextValue(PyObject* object) {
 
 // How objects of a class that is none of Python's plain ones become values; rbc/_convert.py decides.
 struct ClassRule {
-  enum class Kind { kNone, kItem, kValue, kFields, kArray, kCharacter, kResident, kForeign } kind = Kind::kNone;
+  enum class Kind {
+    kNone,
+    kItem,
+    kValue,
+    kFields,
+    kArray,
+    kCharacter,
+    kResident,
+    kQueued,
+    kForeign
+  } kind = Kind::kNone;
   bool has_type = false;
   types::Type type;
 };
@@ -77,6 +88,7 @@ const ClassRule& RuleOf(PyTypeObject* type) {
   if (name == "fields") rule.kind = ClassRule::Kind::kFields;
   if (name == "array") rule.kind = ClassRule::Kind::kArray;
   if (name == "resident") rule.kind = ClassRule::Kind::kResident;
+  if (name == "queued") rule.kind = ClassRule::Kind::kQueued;
   if (name == "foreign") rule.kind = ClassRule::Kind::kForeign;
   if (!text.empty()) {
     rule.type = OrThrow(types::Type::Parse(text));
@@ -242,6 +254,8 @@ types::Value Arguments::Other(PyObject* object, const types::Type** type, int de
       return ArrayOf(object);
     case ClassRule::Kind::kResident:
       return ResidentOf(object);
+    case ClassRule::Kind::kQueued:
+      return QueuedOf(object);
     case ClassRule::Kind::kForeign:
       return ArrayOf(nb::object(nb::module_::import_("rbc._convert").attr("array_of")(nb::borrow(object))).ptr());
     case ClassRule::Kind::kNone:
@@ -301,6 +315,12 @@ types::Value Arguments::ResidentOf(PyObject* object) {
   return types::Value(detail::Inside::ArrayOf(buffer.buffer(), nb::cast<std::vector<int64_t>>(array.attr("shape")),
                                               nb::cast<std::vector<int64_t>>(array.attr("strides")),
                                               nb::cast<int64_t>(array.attr("offset"))));
+}
+
+types::Value Arguments::QueuedOf(PyObject* object) {
+  const auto& step = nb::cast<const StepObject&>(nb::borrow(object).attr("_step"));
+  if (!step.array()) RaiseType("the result of a queued call is no array; take its result() first");
+  return types::Value(detail::Inside::ArrayOf(*step.array()));
 }
 
 types::Value Arguments::StructOf(PyObject* sequence, int depth) {

@@ -36,6 +36,7 @@ class Arguments {
   types::Value BufferOf(PyObject* object);
   types::Value ArrayOf(PyObject* object);
   types::Value ResidentOf(PyObject* object);
+  types::Value QueuedOf(PyObject* object);
   // Memory lent until this is gone, writable if it can be; `flags` as for PyObject_GetBuffer.
   const Py_buffer& Borrow(PyObject* object, int flags);
   types::Value StructOf(PyObject* sequence, int depth);

@@ -26,6 +26,7 @@ nb::bytes BytesOf(const std::string& text) { return nb::bytes(text.data(), text.
 }  // namespace
 
 uint64_t StepObject::Number() const { return detail::Inside::StateOf(step())->number; }
+size_t StepObject::Rank() const { return detail::Inside::StateOf(step())->rank; }
 
 bool StepObject::Wait(double seconds) const {
   const auto until =
@@ -70,11 +71,13 @@ nb::dict StepObject::Outcome() const {
   if (mine.error && failed.array.status == 0) Throw(*mine.error);
   nb::dict out;
   out["number"] = failed.number;
-  out["status"] = array_ ? failed.array.status : mine.call.status;
+  const bool of_another = mine.cause != nullptr;  // of one whose array it needs
+  out["status"] = array_ || of_another ? failed.array.status : mine.call.status;
   out["row"] = failed.array.row;
   out["call"] = failed.keeps;
   out["failed_shape"] = failed.array.shape;
   out["output"] = BytesOf(array_ ? mine.array.output : mine.call.output);
+  if (of_another) return out;
   if (words_ != nullptr) {
     out["words"] = *words_;
     return out;
@@ -193,6 +196,7 @@ void QueueObject::Profile(bool on) { detail::Inside::StateOf(queue_).Profile(on)
 void DefineQueue(nb::module_& module) {
   nb::class_<StepObject>(module, "Step")
       .def_prop_ro("number", &StepObject::Number)
+      .def_prop_ro("rank", &StepObject::Rank)
       .def("wait", &StepObject::Wait)
       .def("cancel", &StepObject::Cancel)
       .def("then", &StepObject::Then, nb::arg("callback"), nb::arg("send") = true)

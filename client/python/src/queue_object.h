@@ -23,6 +23,7 @@ class StepObject {
 
   const std::optional<QueuedArray>& array() const { return array_; }
   uint64_t Number() const;
+  size_t Rank() const;  // dimensions of the array that it makes
   // False: it is not over yet. Negative: for as long as it takes.
   bool Wait(double seconds) const;
   bool Cancel() const { return step().cancel(); }

@@ -280,6 +280,7 @@ Expected<int32_t> CallRunner::EnterOnDevice(const LoadedFunction& function, cons
   if (function.point.kind == EntryKind::kMap) invocation.columns = columns_;
   RBC_ASSIGN_OR_RETURN(const int32_t status, function.module->code().Run(function.index, invocation));
   if (function.point.kind == EntryKind::kMap) std::memcpy(memory.result, &invocation.failed_row, sizeof(uint64_t));
+  context_.phase = kPutsBack;
   RBC_RETURN_IF_ERROR(arguments_.PutBack(bytes));
   return status;
 }

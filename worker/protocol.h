@@ -179,10 +179,11 @@ struct FaultRecord {
   uint64_t address;      // data address of the fault
   uint64_t function_id;  // of the call, 0: none
   char function[128];    // compile: what was being compiled; execute: the innermost known function at the fault
-  char phase[32];        // compile: "parse", "optimize", ...; execute: "call", "constructors"
+  char phase[32];        // compile: "parse", "optimize", ...; execute: "call", "constructors", kPutsBack
   char message[512];
 };
 inline constexpr uint32_t kNoLane = 0xffffffff;
+inline constexpr char kPutsBack[] = "putting back";  // phase: the function is done, its arrays come from a device
 
 struct alignas(kPage) RingHeader {
   uint64_t magic;

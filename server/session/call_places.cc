@@ -8,7 +8,6 @@
 #include "types/frame.h"
 #include "worker/data_arena.h"
 #include "worker/device_frame.h"
-#include "worker/launch_frame.h"
 
 namespace rbc::server {
 namespace {
@@ -45,16 +44,9 @@ void NoteArrays(const FunctionDeclaration& kernel, std::string_view frame, CallP
 
 CallPlaces OfLaunch(const FunctionDeclaration& kernel, std::string_view frame) {
   CallPlaces out;
-  worker::LaunchHead head;
-  if (!Take(&frame, &head)) return out;
-  uint64_t count = 0;
-  if (head.magic == worker::kHeadWithPointers && !Take(&frame, &count)) return out;
-  worker::LaunchPointer pointer;
-  for (uint64_t i = 0; i < count; ++i) {
-    if (!Take(&frame, &pointer)) return out;
-    Note(pointer.place, &out);
-  }
-  NoteArrays(kernel, frame, &out);
+  const LaunchParts parts = PartsOfLaunch(frame);
+  for (const worker::LaunchPointer& pointer : parts.pointers) Note(pointer.place, &out);
+  NoteArrays(kernel, parts.frame, &out);
   return out;
 }
 
@@ -66,6 +58,20 @@ CallPlaces PlacesOf(const worker::CallView& call, const SessionModule& module, u
   if (module.info->options.entry == EntryKind::kCall)
     return function.abi == Abi::kKernel ? OfLaunch(function, call.frame) : out;
   for (const uint64_t place : OperandPlacesOf(call.frame).operands) Note(place, &out);
+  return out;
+}
+
+LaunchParts PartsOfLaunch(std::string_view text) {
+  LaunchParts out;
+  worker::LaunchHead head;
+  uint64_t count = 0;
+  if (!Take(&text, &head) || (head.magic == worker::kHeadWithPointers && !Take(&text, &count))) return out;
+  worker::LaunchPointer pointer;
+  for (uint64_t i = 0; i < count; ++i) {
+    if (!Take(&text, &pointer)) return out;
+    out.pointers.push_back(pointer);
+  }
+  out.frame = text;
   return out;
 }
 

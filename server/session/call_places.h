@@ -8,6 +8,7 @@
 
 #include "server/session/session_module.h"
 #include "worker/call_message.h"
+#include "worker/launch_frame.h"
 
 namespace rbc::server {
 
@@ -17,6 +18,13 @@ struct CallPlaces {
 
 // Of a launch, map, reduction or scan, whose frame may be a client's own; of other calls none.
 CallPlaces PlacesOf(const worker::CallView& call, const SessionModule& module, uint32_t index);
+
+// What a launch has behind its head (worker/launch_frame.h).
+struct LaunchParts {
+  std::vector<worker::LaunchPointer> pointers;
+  std::string_view frame;
+};
+LaunchParts PartsOfLaunch(std::string_view text);
 
 // Of the operands of a map, reduction or scan, in the order of worker/launch_frame.h.
 struct OperandPlaces {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/strided_run.h"
+#include "server/session/lose_written.h"
 #include "server/session/session.h"
 #include "types/array_extent.h"
 #include "worker/data_arena.h"
@@ -139,8 +140,14 @@ Status Session::CopyArrays(const wire::ArrayRef& from, const wire::ArrayRef& to)
     CopyHere(iteration, size, arena->data() + source.offset, arena->data() + destination.offset);
     return {};
   }
-  if (device == nullptr || other == nullptr || device == other)
-    return CopyOnDevice(device != nullptr ? *device : *other, iteration, size, PlaceOf(source), PlaceOf(destination));
+  if (device == nullptr || other == nullptr || device == other) {
+    Status copied =
+        CopyOnDevice(device != nullptr ? *device : *other, iteration, size, PlaceOf(source), PlaceOf(destination));
+    if (!copied && other == nullptr && MayHaveWritten(copied.error()))
+      data_->LoseAt(destination.buffer->offset(),
+                    fmt::format("it was being written by a copy when that ended ({})", Name(copied.error().kind)));
+    return copied;
+  }
   // Each device's worker sees the arena, none sees another's memory.
   RBC_ASSIGN_OR_RETURN(const auto arena, data_->Arena());
   RBC_ASSIGN_OR_RETURN(const auto passage, Passage::Make(arena, static_cast<uint64_t>(source.elements) * size));

@@ -12,6 +12,8 @@
 namespace rbc::server {
 namespace {
 
+constexpr char kHost[] = "host";  // whose functions work on the arena itself
+
 bool HasResult(const FunctionDeclaration& function) {
   const auto type = types::Type::Parse(function.signature);
   const auto layout = type ? types::FrameLayout::Make(*type) : Expected<types::FrameLayout>(type.error());
@@ -22,17 +24,26 @@ std::string WhyLost(const FunctionDeclaration& function, const Error& why) {
   return fmt::format("it was being written by '{}' when that ended ({})", function.symbol, Name(why.kind));
 }
 
+// Arrays of the arena that a device's function has go there and come back when it is done: where it ends by a fault of
+// its own nothing has been written.
+bool EndedBeforeWriting(const SessionModule& module, const Error& why) {
+  return module.info->target != kHost && why.kind == ErrorKind::kRemoteCrash;
+}
+
 // Of a function over arrays. A repeatable module writes into no argument; of others nobody knows into which.
 void LoseArguments(const worker::CallView& call, const SessionModule& module, uint32_t index, const Error& why,
                    SessionData& data) {
-  if (module.info->repeatable) return;
+  if (module.info->repeatable || EndedBeforeWriting(module, why)) return;
   const auto& function = module.info->functions[index].declaration;
+  const LaunchParts parts = function.abi == Abi::kKernel ? PartsOfLaunch(call.frame) : LaunchParts{{}, call.frame};
+  for (const worker::LaunchPointer& pointer : parts.pointers)
+    if ((pointer.place & worker::kInDataArena) != 0) data.LoseAt(pointer.begin, WhyLost(function, why));
   const auto type = types::Type::Parse(function.signature);
   const auto layout = type ? types::FrameLayout::Make(*type) : Expected<types::FrameLayout>(type.error());
   if (!layout) return;
   for (const types::FrameSlot& slot : layout->slots()) {
-    if (slot.op != types::SlotOp::kArray || uint64_t{slot.offset} + slot.size > call.frame.size()) continue;
-    const auto array = types::LoadFrameArray(call.frame.data() + slot.offset, slot.type.rank());
+    if (slot.op != types::SlotOp::kArray || uint64_t{slot.offset} + slot.size > parts.frame.size()) continue;
+    const auto array = types::LoadFrameArray(parts.frame.data() + slot.offset, slot.type.rank());
     const auto extent = types::ExtentOf(array.shape, array.strides, slot.element_size);
     if ((array.where & worker::kInDataArena) == 0 || !extent || extent->elements == 0) continue;
     // Wraps where the frame lies, and then is the place of no buffer.
@@ -51,7 +62,6 @@ bool MayHaveWritten(const Error& error) {
 void LoseWritten(const worker::CallView& call, const SessionModule& module, uint32_t index, const Error& why,
                  SessionData& data) {
   const auto& function = module.info->functions[index].declaration;
-  if (function.abi == Abi::kKernel) return;  // what it did not end holds what it held
   if (module.info->options.entry == EntryKind::kCall) return LoseArguments(call, module, index, why, data);
   OperandPlaces places = OperandPlacesOf(call.frame);
   if (places.masked && !places.operands.empty()) places.operands.pop_back();

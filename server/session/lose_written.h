@@ -11,8 +11,8 @@ namespace rbc::server {
 // Whether a call that ended by `error` may have begun to write.
 bool MayHaveWritten(const Error& error);
 
-// Loses the buffers in the arena that `call`, of function number `index` of the module, was writing into when it ended
-// by `why`.
+// Loses the buffers in the arena, also those that a device was to give back, that `call`, of function number `index` of
+// the module, was writing into when it ended by `why`.
 void LoseWritten(const worker::CallView& call, const SessionModule& module, uint32_t index, const Error& why,
                  SessionData& data);
 

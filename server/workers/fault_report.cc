@@ -91,6 +91,11 @@ Error CrashOf(const Fault& fault, const std::string& function) {
   error.cause = CauseText(fault);
   error.signal = fault.signal;
   error.may_have_run = true;
+  if (fault.phase == worker::kPutsBack) {  // no fault of the function's
+    error.kind = ErrorKind::kWorkerLost;
+    error.message = fmt::format("the worker ended as it put the arrays of '{}' back: {}", error.function, error.cause);
+    return error;
+  }
   error.message = fmt::format("function '{}' ended its worker: {}", error.function, error.cause);
   const std::string message =
       fault.cause == FaultCause::kDevice ? fault.message.substr(fault.message.find('\n') + 1) : fault.message;

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <atomic>
 #include <numeric>
+#include <thread>
 
 #include "tests/acceptance/on_device.h"
 
@@ -59,6 +62,18 @@ define void @crash(ptr %x) {
   call void @llvm.trap()
   unreachable
 }
+define void @endless(ptr %x) {
+  br label %again
+again:
+  store volatile double 1.0, ptr %x
+  br label %again
+}
+define void @endless_array(ptr %x, i64 %n, i64 %stride) {
+  br label %again
+again:
+  store volatile double 1.0, ptr %x
+  br label %again
+}
 )";
 
 constexpr const char* kFunctions = R"(
@@ -104,6 +119,12 @@ end:
 define double @first(ptr %x) {
   %a = load double, ptr %x
   ret double %a
+}
+declare void @llvm.trap()
+define void @traps(ptr %x, i64 %n) {
+  store double 7.0, ptr %x
+  call void @llvm.trap()
+  unreachable
 }
 )";
 
@@ -227,27 +248,6 @@ TEST_P(DeviceCalls, QueuesLaunchOverThem) {
   EXPECT_EQ(x.to_host<double>(), Counting(1000));
 }
 
-TEST_P(DeviceCalls, WhatDoesNotFitIsRefusedByName) {
-  const auto jit = Jit();
-  const auto scale = Scale(jit);
-  const Grid grid{{1}, {32}, 0};
-  const Buffer x = OnCuda(jit, Counting(10), "prices");
-  const auto expect = [](const Error& error, ErrorKind kind, const auto& message) {
-    EXPECT_EQ(error.kind, kind) << error.message;
-    EXPECT_THAT(error.message, message);
-  };
-  expect(ErrorOf([&] { Scale(jit, "cuda:0").launch(grid, x, x, 10, 1.0); }), ErrorKind::kInvalidArgument,
-         AllOf(HasSubstr("\"prices\""), HasSubstr("lies on target \"cuda\""), HasSubstr("runs on \"cuda:0\"")));
-  expect(ErrorOf([&] { Negate(jit, "host")(x); }), ErrorKind::kInvalidArgument,
-         AllOf(HasSubstr("\"prices\""), HasSubstr("runs on \"host\""), HasSubstr("to_target")));
-  const Buffer floats = jit.empty<float>({10}, {.target = "cuda"});
-  expect(ErrorOf([&] { scale.launch(grid, x, floats, 10, 1.0); }), ErrorKind::kNoMatch, HasSubstr("float32"));
-  expect(ErrorOf([&] { scale.launch(grid, x.slice(0, 0, 10, 2), x, 5, 1.0); }), ErrorKind::kInvalidArgument,
-         HasSubstr("gaps"));
-  const auto first = jit.function(Source::Ir(kFunctions), "first", {"float64(float64*)"}, {.target = "cuda"});
-  expect(ErrorOf([&] { first(x); }), ErrorKind::kUnsupported, HasSubstr("declare the parameter as an array"));
-  const auto other = Jit();
-  expect(ErrorOf([&] { Scale(other).launch(grid, x, x, 10, 1.0); }), ErrorKind::kInvalidArgument,
 TEST_P(DeviceCalls, QueuesHandThemOn) {
   const auto jit = Jit();
   const auto scale = Scale(jit), shift = Shift(jit), negate = Negate(jit), dot = Dot(jit);
@@ -279,6 +279,27 @@ TEST_P(DeviceCalls, QueuesHandThemOn) {
   EXPECT_EQ(mine.to_host<double>()[7], 3.75);
 }
 
+TEST_P(DeviceCalls, WhatDoesNotFitIsRefusedByName) {
+  const auto jit = Jit();
+  const auto scale = Scale(jit);
+  const Grid grid{{1}, {32}, 0};
+  const Buffer x = OnCuda(jit, Counting(10), "prices");
+  const auto expect = [](const Error& error, ErrorKind kind, const auto& message) {
+    EXPECT_EQ(error.kind, kind) << error.message;
+    EXPECT_THAT(error.message, message);
+  };
+  expect(ErrorOf([&] { Scale(jit, "cuda:0").launch(grid, x, x, 10, 1.0); }), ErrorKind::kInvalidArgument,
+         AllOf(HasSubstr("\"prices\""), HasSubstr("lies on target \"cuda\""), HasSubstr("runs on \"cuda:0\"")));
+  expect(ErrorOf([&] { Negate(jit, "host")(x); }), ErrorKind::kInvalidArgument,
+         AllOf(HasSubstr("\"prices\""), HasSubstr("runs on \"host\""), HasSubstr("to_target")));
+  const Buffer floats = jit.empty<float>({10}, {.target = "cuda"});
+  expect(ErrorOf([&] { scale.launch(grid, x, floats, 10, 1.0); }), ErrorKind::kNoMatch, HasSubstr("float32"));
+  expect(ErrorOf([&] { scale.launch(grid, x.slice(0, 0, 10, 2), x, 5, 1.0); }), ErrorKind::kInvalidArgument,
+         HasSubstr("gaps"));
+  const auto first = jit.function(Source::Ir(kFunctions), "first", {"float64(float64*)"}, {.target = "cuda"});
+  expect(ErrorOf([&] { first(x); }), ErrorKind::kUnsupported, HasSubstr("declare the parameter as an array"));
+  const auto other = Jit();
+  expect(ErrorOf([&] { Scale(other).launch(grid, x, x, 10, 1.0); }), ErrorKind::kInvalidArgument,
          HasSubstr("another connection"));
   const Buffer freed = OnCuda(jit, Counting(3));
   freed.free();
@@ -301,6 +322,79 @@ TEST_P(DeviceCalls, AreLostByNameWithTheKernelsFault) {
   const Buffer fresh = OnCuda(jit, Counting(10));
   scale.launch(grid, fresh, here, 10, 2.0);
   EXPECT_EQ(here.to_host<double>(), Multiples(10, 2));
+}
+
+// What a kernel or a function has done comes back into the farm's memory at its end: a worker that ends before leaves
+// what was there, one that may be at it leaves nobody knows what.
+TEST_P(DeviceCalls, ArraysOfTheFarmsMemoryAreLostByNameWhereAnEndMayHaveCutThem) {
+  const auto jit = Jit();
+  const Grid grid{{1}, {32}, 0};
+  const auto endless = Kernel(jit, "endless", "void(float64*)").with_timeout(std::chrono::milliseconds(400));
+  const auto turns = Kernel(jit, "endless_array", "void(float64[:])").with_timeout(std::chrono::milliseconds(400));
+  const auto traps = jit.function(Source::Ir(kFunctions), "traps", {"void(float64[::1])"}, {.target = "cuda"});
+  const Buffer spare = jit.to_device(Counting(10));
+  const auto expect_lost = [&](const Buffer& buffer, const std::string& name, const std::string& why) {
+    const Error lost = ErrorOf([&] { (void)buffer.to_host<double>(); });
+    EXPECT_EQ(lost.kind, ErrorKind::kBufferLost) << lost.message;
+    EXPECT_THAT(lost.message, AllOf(HasSubstr("\"" + name + "\""), HasSubstr("'endless"), HasSubstr(why)));
+  };
+  const Buffer a = jit.to_device(Counting(10), {.name = "pointed"});
+  EXPECT_EQ(ErrorOf([&] { endless.launch(grid, a.slice(0, 2, 5)); }).kind, ErrorKind::kDeadlineExceeded);
+  expect_lost(a, "pointed", "DeadlineExceeded");
+  const Buffer b = jit.to_device(Counting(10), {.name = "array"});
+  EXPECT_EQ(ErrorOf([&] { turns.launch(grid, b.slice(0, 8, 1, -1)); }).kind, ErrorKind::kDeadlineExceeded);
+  expect_lost(b, "array", "DeadlineExceeded");
+  const Buffer c = jit.to_device(Counting(10), {.name = "held"});
+  EXPECT_EQ(ErrorOf([&] { traps(c); }).kind, ErrorKind::kRemoteCrash);
+  EXPECT_EQ(c.to_host<double>(), Counting(10)) << "a fault of the function itself came before";
+  EXPECT_EQ(spare.to_host<double>(), Counting(10)) << "others had nothing to do with it";
+}
+
+// A worker that is killed while an array comes back.
+TEST_P(DeviceCalls, AnArrayThatWasHalfBackIsLostByName) {
+  if (!IsLocal()) return;  // this process looks at the farm's memory
+  const auto jit = Jit();
+  const auto shift = Shift(jit);
+  const Grid grid{{1}, {32}, 0};
+  constexpr int64_t kStep = 800'000, kCount = 8 * kStep + 1;  // 49 MiB: long enough to be seen on its way
+  bool half = false;
+  for (int attempt = 0; attempt < 50 && !half; ++attempt) {
+    const Buffer here = jit.to_device(Numbers(kCount, 5.0), {.name = "here"});
+    // Of the elements that the kernel writes; the very first bytes may be copied last.
+    const volatile double* const early = here.span<double>().data() + kStep;
+    const volatile double* const last = here.span<double>().data() + kCount - 1;
+    std::optional<Error> ended;
+    std::atomic<bool> over{false};
+    std::thread launches([&] {
+      const auto done = shift.try_launch(grid, std::vector<::rbc::Value>{here.slice(0, 0, kCount, kStep), 1.0});
+      if (!done) ended = done.error();
+      over = true;
+    });
+    pid_t worker = 0;
+    ASSERT_TRUE(WaitUntil(std::chrono::seconds(20), [&] {
+      for (const auto& each : farm().WorkersOf("execute"))
+        if (each.session != 0) worker = each.pid;  // others wait for a session
+      return worker != 0;
+    }));
+    // It goes in small steps until the copy is seen to have begun.
+    const auto wait = [](int us) { std::this_thread::sleep_for(std::chrono::microseconds(us)); };
+    while (*early == 5.0 && !over) {
+      kill(worker, SIGCONT);
+      wait(200);
+      kill(worker, SIGSTOP);
+      wait(1000);  // until it stands
+    }
+    half = *early == 6.0 && *last == 5.0;
+    kill(worker, half ? SIGKILL : SIGCONT);
+    launches.join();
+    if (!half) continue;
+    ASSERT_TRUE(ended);
+    EXPECT_EQ(ended->kind, ErrorKind::kWorkerLost) << ended->message;
+    const Error lost = ErrorOf([&] { (void)here.to_host<double>(); });
+    EXPECT_EQ(lost.kind, ErrorKind::kBufferLost) << lost.message;
+    EXPECT_THAT(lost.message, AllOf(HasSubstr("\"here\""), HasSubstr("'shift'"), HasSubstr("WorkerLost")));
+  }
+  EXPECT_TRUE(half) << "no worker was caught in the copy";
 }
 
 }  // namespace

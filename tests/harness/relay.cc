@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <stdexcept>
+
+#include "tests/harness/loopback.h"
 
 namespace rbc::harness {
 namespace {
@@ -17,14 +18,6 @@ constexpr size_t kBuffer = 256 * 1024;
 constexpr int kPauseMs = 20, kSlowPauseMs = 1;
 constexpr double kBurst = 0.01;  // seconds of a slow line's rate
 constexpr int kSlowQueue = 64 * 1024;
-
-sockaddr_in Loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
 
 UniqueFd NewSocket(bool slow) {
   UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -48,13 +41,7 @@ Relay::Relay(const std::string& farm, uint64_t bytes_per_second)
     : farm_port_(static_cast<uint16_t>(std::stoi(farm.substr(farm.rfind(':') + 1)))),
       rate_(bytes_per_second),
       listener_(NewSocket(rate_ != 0)) {
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof address;
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  if (bind(listener_.get(), generic, size) != 0 || listen(listener_.get(), 64) != 0 ||
-      getsockname(listener_.get(), generic, &size) != 0)
-    throw std::runtime_error("no socket for a relay");
-  address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  address_ = ListenAnywhere(listener_.get());
   thread_ = std::thread([this] { Run(); });
 }
 

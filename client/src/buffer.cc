@@ -172,7 +172,10 @@ types::Buffer detail::Inside::ArrayOf(const Buffer& buffer, std::vector<int64_t>
 
 Expected<Buffer> detail::Inside::Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made, uint64_t ends) {
   RBC_RETURN_IF_ERROR(CheckInfo(made.info));
-  return Buffer(std::make_shared<BufferState>(core, std::move(made), ends));
+  const auto state = std::make_shared<BufferState>(core, std::move(made), ends);
+  const std::string& name = state->owned.info.name;
+  if (!name.empty()) core->names.Add(name, state);
+  return Buffer(state);
 }
 
 Buffer::Buffer(std::shared_ptr<detail::BufferState> state) : state_(std::move(state)) {
@@ -317,13 +320,17 @@ Buffer Buffer::transpose() const {
   return out;
 }
 
-void Buffer::free() const {
-  ValueOrThrow(state_->CheckHeld());
-  const auto& core = *state_->core;
-  core.farm->DistrustPlace(state_->owned.epoch, id());
-  ValueOrThrow(core.farm->AskIn(state_->owned.epoch, core.DeadlineOf(0),
-                                [id = id()](wire::FarmClient& client) { client.buffer_free(id); }));
-  state_->freed = true;
+void Buffer::free() const { ValueOrThrow(Result<void>(state_->Free())); }
+
+Result<size_t> RemoteJIT::try_free(const std::string& name) const {
+  size_t freed = 0;
+  for (const auto& buffer : core_->names.Find(name)) {
+    if (!buffer->CheckHeld()) continue;
+    RBC_RETURN_IF_ERROR(buffer->Free());
+    ++freed;
+  }
+  if (freed != 0) return freed;
+  return Error(ErrorKind::kBufferLost, fmt::format("no array with the name \"{}\" is held here", name));
 }
 
 Result<Buffer> detail::Inside::MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec) {

@@ -17,6 +17,7 @@ struct BufferState {
       : core(std::move(shared)), owned(std::move(made)), ends_(ends) {}
   ~BufferState() {
     if (!freed) core->farm->FreeBuffer(owned.epoch, owned.info.id);
+    if (!owned.info.name.empty()) core->names.Forget(owned.info.name);
   }
   BufferState(const BufferState&) = delete;
   BufferState& operator=(const BufferState&) = delete;
@@ -26,6 +27,16 @@ struct BufferState {
     if (!freed && core->farm->IsCurrent(owned.epoch)) return {};
     return {ErrorKind::kBufferLost,
             "buffer " + std::to_string(owned.info.id) + " was freed, or went with its session; make it anew"};
+  }
+
+  // Whatever handles there are.
+  Status Free() {
+    RBC_RETURN_IF_ERROR(CheckHeld());
+    core->farm->DistrustPlace(owned.epoch, owned.info.id);
+    RBC_RETURN_IF_ERROR(core->farm->AskIn(owned.epoch, core->DeadlineOf(0),
+                                          [this](wire::FarmClient& client) { client.buffer_free(owned.info.id); }));
+    freed = true;
+    return {};
   }
 
   // kBufferLost: its bytes may be another buffer's by now, or nobody's. Asks the farm where a worker may have ended

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "client/src/buffer_names.h"
 #include "client/src/farm.h"
 #include "client/src/ready_launches.h"
 #include "client/src/ready_maps.h"
@@ -27,6 +28,7 @@ struct Core {
   std::shared_ptr<client::Farm> farm;
   RemoteJIT::Options options;
   client::TaskPool tasks;
+  BufferNames names;
 
   // What functions print goes where the user wants it.
   void Print(std::string_view text) const;
@@ -128,10 +130,10 @@ struct Inside {
   // An array in the buffer as an argument of a call: its owner is a BufferState. `offset` is from the buffer's begin.
   static types::Buffer ArrayOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                int64_t offset);
-  static Result<Buffer> MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec);
-  // Elements of the same memory laid out otherwise; `offset` is from the buffer's begin. kInvalidArgument: some lie
   // The array that a step of a queue makes: its owner is a QueuedState.
   static types::Buffer ArrayOf(const QueuedArray& made);
+  static Result<Buffer> MakeBuffer(const std::shared_ptr<Core>& core, const wire::BufferSpec& spec);
+  // Elements of the same memory laid out otherwise; `offset` is from the buffer's begin. kInvalidArgument: some lie
   // outside of it.
   static Expected<Buffer> ViewOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                  int64_t offset);

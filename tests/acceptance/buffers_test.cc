@@ -60,6 +60,22 @@ TEST_P(Buffers, AreFreedWithTheLastHandle) {
   EXPECT_TRUE(jit.buffers().empty());
 }
 
+TEST_P(Buffers, AreFreedByTheirName) {
+  const auto jit = Jit();
+  const Buffer first = jit.to_device(Counting(3), {.name = "table"}), other = jit.to_device(Counting(3), {.name = "x"});
+  const Buffer second = jit.to_device(Counting(3), {.name = "table"}), view = second.slice(0, 1, 2);
+  jit.to_device(Counting(3), {.name = "gone"});
+  EXPECT_EQ(jit.free("table"), 2u);
+  for (const Buffer* buffer : {&first, &second, &view})
+    EXPECT_EQ(ErrorOf([&] { (void)buffer->to_host<double>(); }).kind, ErrorKind::kBufferLost);
+  EXPECT_EQ(other.to_host<double>(), Counting(3));
+  EXPECT_EQ(jit.buffers().size(), 1u);
+  for (const char* name : {"table", "gone", "", "never"})
+    EXPECT_EQ(ErrorOf([&] { jit.free(name); }).kind, ErrorKind::kBufferLost) << name;
+  EXPECT_EQ(jit.free("x"), 1u);
+  EXPECT_TRUE(jit.buffers().empty());
+}
+
 TEST_P(Buffers, ViewsAreTheSameMemory) {
   const auto jit = Jit();
   const Buffer whole = jit.to_device(std::span<const double>(Counting(12)), {3, 4});

@@ -120,9 +120,13 @@ def test_they_are_listed_and_freed(client):
     gc.collect()
     client.to_device(1.0)  # what is to be freed goes with the next request at the latest
     assert not any(b["name"] == "weights" for b in client.buffers)
-    gone = client.empty(10, name="gone")
+    gone, other = client.empty(10, name="gone"), client.empty(10, name="other")
     gone.free()
     assert not any(b["name"] == "gone" for b in client.buffers)
+    assert client.free("other") == 1 and not any(b["name"] == "other" for b in client.buffers)
+    for name in ("other", "gone"):
+        with pytest.raises(rbc.BufferLost, match=name):
+            client.free(name)
     if not gone.is_shared:  # where it is, this process still has the memory
         with pytest.raises(rbc.BufferLost):
             gone.get()

@@ -149,6 +149,10 @@ class RBC_API RemoteJIT {
   // What this session has, whoever made it.
   std::vector<BufferDescription> buffers() const { return ValueOrThrow(try_buffers()); }
   Result<std::vector<BufferDescription>> try_buffers() const;
+  // Frees the arrays with this name that this RemoteJIT has made, whoever holds them; how many these were. kBufferLost:
+  // none.
+  size_t free(const std::string& name) const { return ValueOrThrow(try_free(name)); }
+  Result<size_t> try_free(const std::string& name) const;
 
   // Ends the session: names, modules and workers of it are released. The next request starts a new one.
   void close() const;

@@ -293,6 +293,10 @@ class RemoteJIT:
         """The arrays that this session has on the farm: dicts of id, name, dtype, shape and bytes."""
         return self._farm.buffers()
 
+    def free(self, name):
+        """Frees the arrays with this name that this RemoteJIT has made, whoever holds them; how many these were."""
+        return self._farm.free(name)
+
     # ---- a farm of one's own ---------------------------------------------------------------------------------------
 
     def start_server(self, background=False, port=None, simulate_gpu=False):

@@ -185,6 +185,10 @@ std::unique_ptr<BufferObject> FarmObject::Empty(const std::string& dtype, const 
   return std::make_unique<BufferObject>(OrThrow(std::move(made)), farm());
 }
 
+size_t FarmObject::Free(const std::string& name) const {
+  return OrThrow(WithoutGil(farm(), [&] { return rjit_.try_free(name); }));
+}
+
 nb::list FarmObject::Buffers() const {
   const auto buffers = OrThrow(WithoutGil(farm(), [&] { return rjit_.try_buffers(); }));
   nb::list out;
@@ -250,6 +254,7 @@ void DefineFarm(nb::module_& module) {
       .def("empty", &FarmObject::Empty, nb::arg("dtype"), nb::arg("shape"), nb::arg("fortran"), nb::arg("name"),
            nb::arg("target") = "")
       .def("buffers", &FarmObject::Buffers)
+      .def("free", &FarmObject::Free, nb::arg("name"))
       .def("queue", [](const FarmObject& farm, bool eager,
                        int64_t timeout_ms) { return std::make_unique<QueueObject>(farm.rjit(), eager, timeout_ms); })
       .def("emit", &FarmObject::Emit, nb::arg("ir"), nb::arg("target"), nb::arg("kind"), nb::arg("opt_level") = 2);

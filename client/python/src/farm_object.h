@@ -74,6 +74,7 @@ class FarmObject {
   std::unique_ptr<BufferObject> Empty(const std::string& dtype, const std::vector<int64_t>& shape, bool fortran,
                                       const std::string& name, const std::string& target) const;
   nb::list Buffers() const;
+  size_t Free(const std::string& name) const;  // how many
   const rbc::RemoteJIT& rjit() const { return rjit_; }
   nb::object Emit(const nb::bytes& ir, const std::string& target, int kind, int opt_level) const;
 

@@ -192,32 +192,59 @@ class ShortLease : public DataPlane {
   FarmOptions Options() const override {
     return FarmOptions().Set("sessions", "lease_ms", "1000").Set("data", "session_bytes", "\"64 MiB\"");
   }
+
+ protected:
+  // `live(jit, ready)` is a remote client's life: it says that it is ready, has arrays by then, and goes on until it is
+  // killed. Nothing of it is left after its lease and five seconds.
+  template <typename Live>
+  void ExpectNothingLeftOf(Live&& live) {
+    int ready[2];
+    ASSERT_EQ(pipe(ready), 0);
+    const std::string address = farm().tcp_address();
+    const pid_t child = fork();
+    if (child == 0) {
+      const RemoteJIT jit(address);
+      live(jit, [&] { (void)!write(ready[1], "r", 1); });
+      _exit(1);
+    }
+    close(ready[1]);
+    char byte;
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    EXPECT_GE(farm().StatusJson()["data"]["buffers"], 1);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    EXPECT_TRUE(WaitUntil(milliseconds(1000 + 5000), [&] {
+      const auto data = farm().StatusJson()["data"];
+      return data["bytes"] == 0 && data["buffers"] == 0;
+    }));
+  }
 };
 
 // In the middle of a copy, so that a buffer is being written when its owner goes.
-TEST_F(ShortLease, ARemoteClientThatDiesLeavesNothing) {
-  int ready[2];
-  ASSERT_EQ(pipe(ready), 0);
-  const std::string address = farm().tcp_address();
-  const pid_t child = fork();
-  if (child == 0) {
-    const RemoteJIT jit(address);
+TEST_F(ShortLease, ARemoteClientThatDiesInATransferLeavesNothing) {
+  ExpectNothingLeftOf([](const RemoteJIT& jit, const auto& is_ready) {
     const std::vector<char> bytes(48 << 20, 'x');
     const Buffer buffer = jit.to_device(bytes);
-    (void)!write(ready[1], "r", 1);
+    is_ready();
     for (;;) buffer.copy_from(bytes);
-  }
-  close(ready[1]);
-  char byte;
-  ASSERT_EQ(read(ready[0], &byte, 1), 1);
-  close(ready[0]);
-  EXPECT_EQ(farm().StatusJson()["data"]["buffers"], 1);
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
-  EXPECT_TRUE(WaitUntil(milliseconds(1000 + 5000), [&] {
-    const auto data = farm().StatusJson()["data"];
-    return data["bytes"] == 0 && data["buffers"] == 0;
-  }));
+  });
+}
+
+TEST_F(ShortLease, ARemoteClientThatDiesInAChainLeavesNothing) {
+  ExpectNothingLeftOf([](const RemoteJIT& jit, const auto& is_ready) {
+    const auto add = jit.function(Source::C("double add(double x, double y) { return x + y; }"), "add",
+                                  {"float64(float64, float64)"});
+    Queue queue = jit.queue({.eager = true});
+    const QueuedArray begin = queue.map(add, {Numbers(100'000, 1.0), 1.0});
+    begin.wait();
+    is_ready();
+    for (;;) {
+      QueuedArray last = begin;
+      for (int i = 0; i < 20; ++i) last = queue.map(add, {last, begin});
+      last.wait();
+    }
+  });
 }
 
 }  // namespace

@@ -20,8 +20,6 @@ namespace {
 
 using types::Extents;
 
-constexpr uint64_t kManyRows = 32;
-constexpr uint64_t kShortRow = 4096;
 constexpr uint64_t kAlignment = 64;  // of arrays in a message: any element, whole vectors
 
 Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
@@ -348,9 +346,7 @@ Expected<PackedArrays> PackReduction(const ArrayScope& scope, const wire::ArrayR
     return out;
   }
   result.strides.resize(input.shape.size(), 0);
-  // Of many short rows a device gives each a thread: one launch for all of them, where the tree takes one a row.
-  const bool many_short = !scope.on_host && results >= kManyRows && elements / results <= kShortRow;
-  out.in_order = request.ordered || many_short;
+  out.in_order = request.ordered;
   const uint32_t flags = out.in_order ? uint32_t{worker::kOrdered} : 0;
   size_t left = 0;
   const Iteration iteration = CollapseAround(input.shape, input.strides, result.strides, inner, &left);

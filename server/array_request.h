@@ -41,7 +41,6 @@ struct ArrayScope {
   uint64_t max_bytes;  // of a message
   const FindInArena& find;
   const MakeArray* keep = nullptr;  // set: the result stays
-  bool on_host = true;
 };
 
 // kInvalidArgument: arrays that do not fit the signature or each other; kUnsupported: pointers and strings;

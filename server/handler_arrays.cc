@@ -172,7 +172,6 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
     return kept.Make(request.keep, dtype, shape, places.target());  // beside the arrays that it is made of
   };
   ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find};
-  scope.on_host = on_host;
   if (request.__isset.keep) scope.keep = &make;
   auto packed = OrThrow(pack(scope, request));
   reply.result = std::move(packed.result);

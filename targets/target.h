@@ -216,20 +216,33 @@ struct DevicePointer {
 };
 
 // One use of an entry. Cells and columns lie in `memory` and were checked.
+// What a launch of kScan does with Invocation::tile_values, one for each segment.
+enum class ScanTiles : uint8_t {
+  kNone,
+  kGiveValues,  // what each segment comes to goes there, and nothing to the output
+  kTakeValues,  // before each but the first there is the one of the segment before
+};
+
 struct Invocation {
   std::span<uint8_t> memory;                // of the call, aligned to 64: frame, payload, zero bytes
   size_t sent = SIZE_MAX;                   // bytes of `memory` before here go to the device
   size_t returned_from = 0;                 // bytes of `memory` from here on go back to the client
   uint8_t* result = nullptr;                // EntryPoint::result_size bytes, aligned to 64
   const GridShape* shape = nullptr;         // kKernel
-  uint64_t rows = 0;                        // kMap, kReduce; kScan: segments, each scanned by itself
+  uint64_t rows = 0;                        // kMap; kReduce: of a segment; kScan: segments, each scanned by itself
   std::span<const DevicePointer> pointers;  // kCall (arrays), kKernel
   // kMap: the parameters', then the result's unless it is void. kReduce: the input; with a second one each block of
   // threads has `run` rows a thread and gives its value there. kScan: input, output, which may be one, and optionally
   // the value of all that came before.
   std::span<const MapColumn> columns;
-  uint64_t run = 0;             // kReduce: rows of a thread; 0: one block shares them all out
-  uint64_t length = 0;          // kScan: elements of a segment
+  uint64_t run = 0;       // kReduce: rows of a thread; 0: one block shares them all out
+  uint64_t segments = 1;  // kReduce: each reduced by itself
+  int64_t between = 0;    // kReduce: bytes from one segment to the next
+  bool alone = false;     // kReduce: each thread gives its value, neighbours of neighbouring segments
+  uint64_t length = 0;    // kScan: elements of a segment
+  uint64_t total = 0;     // kScan: of all, where the last has fewer
+  ScanTiles tiles = ScanTiles::kNone;
+  MapColumn tile_values{};
   bool in_order = false;        // kScan: strictly from first to last
   uint64_t failed_row = 0;      // kMap, kReduce, kScan: set with a status other than 0
   EntryTimes* times = nullptr;  // asked for: a device waits between its steps to tell them apart

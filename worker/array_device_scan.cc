@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 
 #include "worker/array_call.h"
 #include "worker/module_instance.h"
@@ -14,7 +15,10 @@ namespace rbc::worker {
 namespace {
 
 constexpr uint64_t kPieceBytes = 32 << 20;  // what crosses to the device at once
+constexpr uint64_t kTile = 16 * 1024;       // elements of a block, where several share a segment
 constexpr uint64_t kAlignment = 64;
+
+uint64_t RoundUp(uint64_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
 
 uint64_t Count(std::span<const int64_t> shape) {
   uint64_t count = 1;
@@ -37,10 +41,8 @@ class DeviceScan {
     RBC_ASSIGN_OR_RETURN(unused_, scratch_.Get(in_.size));
     if (in_.device != 0) return Resident();
     const uint64_t piece = length_ < most_ ? most_ / length_ * length_ : most_;
-    carry_ = (std::min(piece, call_.elements()) * in_.size + kAlignment - 1) / kAlignment * kAlignment;
-    const uint64_t size = carry_ + in_.size;
-    RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(size));
-    memory_ = {memory, size};
+    carry_ = RoundUp(std::min(piece, call_.elements()) * in_.size);
+    RBC_RETURN_IF_ERROR(MakeRoom(carry_ + RoundUp(in_.size), std::min(piece, length_)));
     for (uint64_t first = 0; first < call_.elements();) {
       const uint64_t left = call_.elements() - first, of_segment = length_ - first % length_;
       const uint64_t count = std::min(piece, length_ < most_ ? left : of_segment);
@@ -51,6 +53,16 @@ class DeviceScan {
   }
 
  private:
+  // Of the call's memory: so much for elements, and the values of blocks behind.
+  Status MakeRoom(uint64_t elements, uint64_t longest) {
+    values_ = elements;
+    RBC_ASSIGN_OR_RETURN(run_, function_.module->code().Prepare(
+                                   function_.index, elements + (longest > kTile ? TilesOf(longest) * in_.size : 0)));
+    memory_ = run_->memory();
+    return {};
+  }
+  static uint64_t TilesOf(uint64_t count) { return (count + kTile - 1) / kTile; }
+
   // Where it lies, in the same pieces; the result there too or, behind the value so far, in the call's memory.
   Expected<int32_t> Resident() {
     const auto size = static_cast<int64_t>(in_.size);
@@ -60,11 +72,8 @@ class DeviceScan {
     const auto element = [](const ArrayOperand& operand, int64_t stride, uint64_t number) {
       return MapColumn{0, stride, operand.size, operand.device + number * static_cast<uint64_t>(stride)};
     };
-    const uint64_t room = (in_.size + kAlignment - 1) / kAlignment * kAlignment;
-    if (!out_there) {
-      RBC_ASSIGN_OR_RETURN(uint8_t* const memory, scratch_.Get(room + std::min(most_, length_) * in_.size));
-      memory_ = {memory, room + std::min(most_, length_) * in_.size};
-    }
+    const uint64_t room = RoundUp(in_.size), longest = std::min(most_, length_);
+    RBC_RETURN_IF_ERROR(MakeRoom(out_there ? 0 : RoundUp(room + longest * in_.size), longest));
     for (uint64_t first = 0; first < length_; first += most_) {
       const uint64_t count = std::min(most_, length_ - first);
       std::array columns = {element(in_, step, first), MapColumn{room, size, in_.size}, MapColumn{0, 0, in_.size}};
@@ -73,11 +82,13 @@ class DeviceScan {
         columns[2] = element(out_, out_step, first - (first != 0));
       }
       Invocation invocation;
-      if (!out_there) invocation.memory = memory_.first(room + count * in_.size);
-      invocation.sent = invocation.returned_from = out_there ? 0 : room;
+      invocation.memory = memory_;
+      invocation.sent = out_there ? 0 : room;
+      invocation.returned_from = out_there ? memory_.size() : room;
       invocation.columns = std::span(columns).first(first != 0 ? 3 : 2);
       invocation.length = count;
-      RBC_RETURN_IF_ERROR(Launch(invocation));
+      invocation.rows = 1;
+      RBC_RETURN_IF_ERROR(Scan(invocation));
       if (out_there) continue;
       std::memcpy(memory_.data(), memory_.data() + room + (count - 1) * in_.size, in_.size);
       Scatter(memory_.data() + room, call_.shape(), out_.strides, in_.size, first, count, out_.data);
@@ -87,25 +98,66 @@ class DeviceScan {
 
   Status Launch(Invocation& invocation) {
     invocation.result = unused_;
-    invocation.rows = std::max<uint64_t>(invocation.rows, 1);
-    RBC_ASSIGN_OR_RETURN(const int32_t status, function_.module->code().Run(function_.index, invocation));
+    RBC_RETURN_IF_ERROR(run_->Start(invocation));
+    RBC_ASSIGN_OR_RETURN(const int32_t status, run_->Finish(invocation));
     if (status_ == 0) status_ = status;
     return {};
   }
 
+  // A block has each segment; one that is too long for that many blocks share: they make their parts' values, of which
+  // one block makes what came before each part, and with that they go over their parts.
+  Status Scan(Invocation& whole) {
+    if (whole.in_order || whole.length <= kTile) return Launch(whole);
+    const auto size = static_cast<int64_t>(in_.size);
+    const MapColumn values{values_, size, in_.size};
+    Invocation invocation = whole;
+    invocation.rows = TilesOf(whole.length);
+    invocation.length = kTile;
+    invocation.total = whole.length;
+    invocation.columns = whole.columns.first(2);
+    invocation.tiles = ScanTiles::kGiveValues;
+    invocation.tile_values = values;
+    invocation.returned_from = memory_.size();
+    RBC_RETURN_IF_ERROR(Launch(invocation));
+    std::array<MapColumn, 3> columns = {values, values, {}};
+    if (whole.columns.size() == 3) columns[2] = whole.columns[2];
+    Invocation before;
+    before.memory = memory_;
+    before.sent = 0;
+    before.returned_from = memory_.size();
+    before.rows = 1;
+    before.length = invocation.rows;
+    before.columns = std::span(columns).first(whole.columns.size());
+    RBC_RETURN_IF_ERROR(Launch(before));
+    invocation.columns = whole.columns;
+    invocation.tiles = ScanTiles::kTakeValues;
+    invocation.sent = 0;
+    invocation.returned_from = whole.returned_from;
+    return Launch(invocation);
+  }
+
+  // Segments that many blocks share come one after the other.
   Status Piece(uint64_t first, uint64_t count) {
     Gather(in_.data, call_.shape(), in_.strides, in_.size, first, count, memory_.data());
     const bool goes_on = first % length_ != 0;
     const auto size = static_cast<int64_t>(in_.size);
-    const std::array columns = {MapColumn{0, size, in_.size}, MapColumn{0, size, in_.size},
-                                MapColumn{carry_, 0, in_.size}};
-    Invocation invocation;
-    invocation.memory = memory_;
-    invocation.length = std::min(length_, count);
-    invocation.rows = count / invocation.length;
-    invocation.in_order = call_.ordered();
-    invocation.columns = std::span(columns).first(goes_on ? 3 : 2);
-    RBC_RETURN_IF_ERROR(Launch(invocation));
+    const uint64_t length = std::min(length_, count);
+    const bool shared = length > kTile && !call_.ordered();
+    const uint64_t segments = count / length;
+    for (uint64_t segment = 0; segment < segments; segment += shared ? 1 : segments) {
+      const uint64_t at = segment * length * in_.size;
+      const std::array columns = {MapColumn{at, size, in_.size}, MapColumn{at, size, in_.size},
+                                  MapColumn{carry_, 0, in_.size}};
+      Invocation invocation;
+      invocation.memory = memory_;
+      invocation.sent = segment == 0 ? carry_ + in_.size : 0;
+      invocation.returned_from = !shared || segment + 1 == segments ? 0 : memory_.size();
+      invocation.length = length;
+      invocation.rows = shared ? 1 : segments;
+      invocation.in_order = call_.ordered();
+      invocation.columns = std::span(columns).first(goes_on ? 3 : 2);
+      RBC_RETURN_IF_ERROR(Scan(invocation));
+    }
     std::memcpy(memory_.data() + carry_, memory_.data() + (count - 1) * in_.size, in_.size);
     Take(first, count);
     return {};
@@ -131,8 +183,10 @@ class DeviceScan {
   const ArrayOperand& out_;
   const uint64_t length_, most_;  // elements of a segment, and of a piece
   Scratch scratch_;
+  std::unique_ptr<EntryRun> run_;
   std::span<uint8_t> memory_;
   uint64_t carry_ = 0;         // where in memory_ the value is of all that came before the piece
+  uint64_t values_ = 0;        // and where those of blocks are
   uint8_t* unused_ = nullptr;  // the one result that an entry of another kind would give
   int32_t status_ = 0;
 };

@@ -10,8 +10,7 @@
 namespace rbc::worker {
 namespace {
 
-// Of launches over one row each, where the dimensions of an array cannot be walked over as one; of long rows any
-// number.
+// Of launches over what can be walked over as one each, where that is not all of an array; of much any number.
 constexpr uint64_t kMostLaunches = 64;
 constexpr uint64_t kLongRow = 16 * 1024;
 
@@ -54,10 +53,12 @@ bool ScanTakes(const ArrayCall& call) {
          call.outer().empty() && call.inner().size() <= 1 && AreApart(call);
 }
 
+// All rows of one dimension at once.
 bool ReductionTakes(const ArrayCall& call) {
   if (call.inner().size() > 1) return false;
-  const uint64_t length = call.inner().empty() ? 1 : static_cast<uint64_t>(call.inner()[0]);
-  return call.elements() / length <= kMostLaunches || length >= kLongRow;
+  uint64_t at_once = call.inner().empty() ? 1 : static_cast<uint64_t>(call.inner()[0]);
+  if (!call.outer().empty()) at_once *= static_cast<uint64_t>(call.outer().back());
+  return call.elements() / at_once <= kMostLaunches || at_once >= kLongRow;
 }
 
 // Whether the entry takes the operand where it lies.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "targets/cuda/combining_entries.h"
 
+#include <bit>
 #include <vector>
 
 #include "targets/cuda/kernel_builder.h"
@@ -98,37 +99,132 @@ class CombiningKernel {
   llvm::Value *frame_ = nullptr, *value_ = nullptr, *thread_ = nullptr;
 };
 
-// Values of neighbouring runs become one, then those of neighbouring pairs, and so on.
+// Each thread goes over a run of a segment; then the values of neighbouring runs become one, those of neighbouring
+// pairs, and so on.
 class ReduceBuilder : CombiningKernel {
  public:
-  // rows, outcome, data and stride of the column, partials, run
+  // rows, outcome, data and stride of the column, partials, run, segments, their stride, flags
   ReduceBuilder(const ir::MatchedFunction& match, const std::string& name, llvm::Function* call)
-      : CombiningKernel(match, name, call, Types(call->getContext(), "nppnpn"), kReduceThreads) {}
+      : CombiningKernel(match, name, call, Types(call->getContext(), "nppnpnnnn"), kReduceThreads) {
+    if (size_ <= kTileBytes / 2) tile_width_ = std::bit_floor(kTileBytes / size_);
+    if (tile_width_ != 0) tile_ = kernel_.Shared(kReduceThreads * (tile_width_ + 1) * size_, name + "_tile");
+  }
 
   void Build() {
-    auto* block = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
-    auto* blocks = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_x);
-    auto* threads = Number(kReduceThreads);
-    rows_ = kernel_.Parameter(0);
-    auto* run = kernel_.Parameter(5);
-    run_ = kernel_->CreateSelect(kernel_->CreateIsNull(run),
-                                 RoundUpDivide(rows_, kernel_->CreateNUWMul(blocks, threads)), run);
-    number_ = kernel_->CreateNUWAdd(kernel_->CreateNUWMul(block, threads), thread_);
-    auto* first = kernel_->CreateNUWMul(number_, run_);
-    If(kernel_->CreateICmpULT(first, rows_), [&] {
-      Copy(value_, Element(2, first));
-      auto* end = Least(kernel_->CreateNUWAdd(first, run_), rows_);
-      Loop(kernel_->CreateNUWAdd(first, Number(1)), end, Number(1),
-           [&](llvm::Value* row) { Combine(value_, Element(2, row), row, 1); });
-      Copy(Shared(thread_), value_);
-    });
+    FindRun();
+    auto* direct = kernel_.Block("direct");
+    auto* staged = tile_ != nullptr ? kernel_.Block("staged") : direct;
+    auto* folded = kernel_.Block("folded");
+    kernel_->CreateCondBr(Flag(kReduceStaged), staged, direct);
+    kernel_->SetInsertPoint(direct);
+    Fold();
+    kernel_->CreateBr(folded);
+    if (tile_ != nullptr) {
+      kernel_->SetInsertPoint(staged);
+      FoldStaged();
+      kernel_->CreateBr(folded);
+    }
+    kernel_->SetInsertPoint(folded);
+    auto* alone = kernel_.Block("alone");
+    auto* together = kernel_.Block("together");
+    kernel_->CreateCondBr(Flag(kReduceAlone), alone, together);
+    kernel_->SetInsertPoint(alone);
+    If(has_some_, [&] { Give(kernel_->CreateNUWAdd(kernel_->CreateNUWMul(segment_, runs_), number_)); });
+    kernel_->CreateRetVoid();
+    kernel_->SetInsertPoint(together);
+    If(has_some_, [&] { Copy(Shared(thread_), value_); });
     for (uint32_t distance = 1; distance < kReduceThreads; distance *= 2) JoinNeighbours(distance);
-    If(kernel_->CreateAnd(kernel_->CreateIsNull(thread_), kernel_->CreateICmpULT(first, rows_)),
-       [&] { Copy(kernel_.At(kernel_.Parameter(4), kernel_->CreateMul(block, Number(size_))), value_); });
+    If(kernel_->CreateAnd(kernel_->CreateIsNull(thread_), has_some_), [&] { Give(block_); });
     kernel_->CreateRetVoid();
   }
 
  private:
+  static constexpr uint64_t kTileBytes = 64;  // of a run that its threads bring at once: whole sectors of memory
+
+  llvm::Value* Flag(uint64_t flag) {
+    return kernel_->CreateIsNotNull(kernel_->CreateAnd(kernel_.Parameter(8), Number(flag)));
+  }
+  void Give(llvm::Value* place) {
+    Copy(kernel_.At(kernel_.Parameter(4), kernel_->CreateMul(place, Number(size_))), value_);
+  }
+  llvm::Value* ElementOf(llvm::Value* base, llvm::Value* row) {
+    return kernel_.At(base, kernel_->CreateMul(row, kernel_.Parameter(3)));
+  }
+
+  // Which segment the thread is in, and which run of it is its own. Alone, neighbours are in neighbouring segments;
+  // else blocks share a segment out.
+  void FindRun() {
+    block_ = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
+    auto* blocks = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_x);
+    auto* threads = Number(kReduceThreads);
+    rows_ = kernel_.Parameter(0);
+    auto* run = kernel_.Parameter(5);
+    auto* segments = kernel_.Parameter(6);
+    auto* parts =
+        kernel_->CreateBinaryIntrinsic(llvm::Intrinsic::umax, kernel_->CreateUDiv(blocks, segments), Number(1));
+    run_ = kernel_->CreateSelect(kernel_->CreateIsNull(run),
+                                 RoundUpDivide(rows_, kernel_->CreateNUWMul(parts, threads)), run);
+    runs_ = RoundUpDivide(rows_, run_);
+    auto* begin = kernel_->CreateNUWMul(block_, threads);
+    auto* all = kernel_->CreateNUWAdd(begin, thread_);
+    alone_ = Flag(kReduceAlone);
+    segment_ = kernel_->CreateSelect(alone_, kernel_->CreateURem(all, segments), kernel_->CreateUDiv(block_, parts));
+    number_ = kernel_->CreateSelect(
+        alone_, kernel_->CreateUDiv(all, segments),
+        kernel_->CreateNUWAdd(kernel_->CreateNUWMul(kernel_->CreateURem(block_, parts), threads), thread_));
+    first_ = kernel_->CreateNUWMul(number_, run_);
+    has_some_ = kernel_->CreateICmpULT(first_, rows_);
+    base_ = kernel_.At(kernel_.Parameter(2), kernel_->CreateMul(segment_, kernel_.Parameter(7)));
+    // Where all runs of the block lie one behind the other: where the first begins, and how much there is from there
+    // on.
+    auto* of_block = kernel_->CreateNUWMul(kernel_->CreateNUWSub(number_, thread_), run_);
+    group_ =
+        kernel_->CreateSelect(alone_, kernel_.At(kernel_.Parameter(2), kernel_->CreateMul(begin, kernel_.Parameter(7))),
+                              ElementOf(base_, of_block));
+    in_group_ = kernel_->CreateSelect(alone_, kernel_->CreateNUWMul(kernel_->CreateNUWSub(segments, begin), run_),
+                                      kernel_->CreateNUWSub(rows_, of_block));
+  }
+
+  void Fold() {
+    If(has_some_, [&] {
+      Copy(value_, ElementOf(base_, first_));
+      auto* end = Least(kernel_->CreateNUWAdd(first_, run_), rows_);
+      Loop(kernel_->CreateNUWAdd(first_, Number(1)), end, Number(1),
+           [&](llvm::Value* row) { Combine(value_, ElementOf(base_, row), row, 1); });
+    });
+  }
+
+  // The same values in the same order. The block brings a piece of each run at once, neighbouring threads neighbouring
+  // elements.
+  void FoldStaged() {
+    auto* width = Number(tile_width_);
+    auto* end = Least(kernel_->CreateNUWAdd(first_, run_), rows_);
+    Loop(Number(0), run_, width, [&](llvm::Value* piece) {
+      kernel_.Meet();
+      Loop(thread_, Number(kReduceThreads * tile_width_), Number(kReduceThreads), [&](llvm::Value* i) {
+        auto* owner = kernel_->CreateUDiv(i, width);
+        auto* within = kernel_->CreateURem(i, width);
+        auto* of_run = kernel_->CreateNUWAdd(piece, within);
+        auto* row = kernel_->CreateNUWAdd(kernel_->CreateNUWMul(owner, run_), of_run);
+        If(kernel_->CreateAnd(kernel_->CreateICmpULT(of_run, run_), kernel_->CreateICmpULT(row, in_group_)),
+           [&] { Copy(Tile(owner, within), ElementOf(group_, row)); });
+      });
+      kernel_.Meet();
+      auto* begin = kernel_->CreateNUWAdd(first_, piece);
+      auto* left = kernel_->CreateBinaryIntrinsic(llvm::Intrinsic::usub_sat, end, begin);
+      auto* count = kernel_->CreateSelect(has_some_, Least(left, width), Number(0));
+      If(kernel_->CreateAnd(kernel_->CreateIsNull(piece), has_some_), [&] { Copy(value_, Tile(thread_, Number(0))); });
+      Loop(kernel_->CreateZExt(kernel_->CreateIsNull(piece), kernel_->getInt64Ty()), count, Number(1),
+           [&](llvm::Value* i) { Combine(value_, Tile(thread_, i), kernel_->CreateNUWAdd(begin, i), 1); });
+    });
+  }
+  // One element is left free behind each run: threads that read their own at once find them in different banks.
+  llvm::Value* Tile(llvm::Value* owner, llvm::Value* within) {
+    auto* generic = kernel_->CreateAddrSpaceCast(tile_, kernel_->getPtrTy());
+    auto* place = kernel_->CreateNUWAdd(kernel_->CreateNUWMul(owner, Number(tile_width_ + 1)), within);
+    return kernel_.At(generic, kernel_->CreateNUWMul(place, Number(size_)));
+  }
+
   // Every so manieth thread takes over the value behind its own, where there is one.
   void JoinNeighbours(uint32_t distance) {
     kernel_.Meet();
@@ -140,39 +236,62 @@ class ReduceBuilder : CombiningKernel {
     });
   }
 
-  llvm::Value *rows_ = nullptr, *run_ = nullptr, *number_ = nullptr;  // rows, those of a thread, its number in the grid
+  uint64_t tile_width_ = 0;  // elements of a run that the block brings at once; 0: elements are too large
+  llvm::GlobalVariable* tile_ = nullptr;
+  llvm::Value* block_ = nullptr;
+  llvm::Value *rows_ = nullptr, *run_ = nullptr, *runs_ = nullptr;  // of a segment; rows of a run
+  llvm::Value *alone_ = nullptr, *segment_ = nullptr;
+  llvm::Value *number_ = nullptr, *first_ = nullptr, *has_some_ = nullptr;  // the thread's run, where it begins
+  llvm::Value* base_ = nullptr;                                             // of the segment
+  llvm::Value *group_ = nullptr, *in_group_ = nullptr;
 };
 
 // Each thread of a block has a run of a segment. First the values of all runs but the last are made; the first thread
 // goes over them; then each thread goes over its run with what came before it.
 class ScanBuilder : CombiningKernel {
  public:
-  // segments, length, outcome, data and stride of input and output, carry
+  // segments, length, outcome, data and stride of input and output, carry, carries, total, values
   ScanBuilder(const ir::MatchedFunction& match, const std::string& name, llvm::Function* call)
-      : CombiningKernel(match, name, call, Types(call->getContext(), "nnppnpnp"), kScanThreads) {}
+      : CombiningKernel(match, name, call, Types(call->getContext(), "nnppnpnppnp"), kScanThreads) {}
 
   void Build() {
     length_ = kernel_.Parameter(1);
-    carry_ = kernel_.Parameter(7);
+    values_ = kernel_.Parameter(10);
     run_ = RoundUpDivide(length_, kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_ntid_x));
     first_ = kernel_->CreateNUWMul(thread_, run_);
-    end_ = Least(kernel_->CreateNUWAdd(first_, run_), length_);
-    auto* has_some = kernel_->CreateICmpULT(first_, length_);
+    auto* only_values = kernel_->CreateIsNotNull(values_);
     auto* block = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
     auto* blocks = kernel_.Register(llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_x);
     Loop(block, kernel_.Parameter(0), blocks, [&](llvm::Value* segment) {
-      base_ = kernel_->CreateNUWMul(segment, length_);
-      If(kernel_->CreateAnd(has_some, kernel_->CreateICmpNE(end_, length_)), [&] { ValueOfRun(); });
+      Enter(segment);
+      auto* has_some = kernel_->CreateICmpULT(first_, here_);
+      auto* wanted = kernel_->CreateOr(only_values, kernel_->CreateICmpNE(end_, here_));
+      If(kernel_->CreateAnd(has_some, wanted), [&] { ValueOfRun(); });
       kernel_.Meet();
-      If(kernel_->CreateIsNull(thread_), [&] { ValuesBefore(); });
+      If(kernel_->CreateIsNull(thread_), [&] { ValuesBefore(only_values); });
       kernel_.Meet();
-      If(has_some, [&] { ScanRun(); });
+      If(kernel_->CreateAnd(has_some, kernel_->CreateNot(only_values)), [&] { ScanRun(); });
+      If(kernel_->CreateAnd(kernel_->CreateIsNull(thread_), only_values), [&] {
+        auto* last = kernel_->CreateUDiv(kernel_->CreateNUWSub(here_, Number(1)), run_);
+        Copy(kernel_.At(values_, kernel_->CreateNUWMul(segment, Number(size_))), Shared(last));
+      });
       kernel_.Meet();  // before the next segment's values are put where this one's are
     });
     kernel_->CreateRetVoid();
   }
 
  private:
+  // Where the segment begins, how long it is, what came before it.
+  void Enter(llvm::Value* segment) {
+    base_ = kernel_->CreateNUWMul(segment, length_);
+    here_ = Least(length_, kernel_->CreateNUWSub(kernel_.Parameter(9), base_));
+    end_ = Least(kernel_->CreateNUWAdd(first_, run_), here_);
+    auto* carries = kernel_.Parameter(8);
+    auto* before = kernel_.At(carries, kernel_->CreateMul(kernel_->CreateSub(segment, Number(1)), Number(size_)));
+    auto* is_first = kernel_->CreateOr(kernel_->CreateIsNull(segment), kernel_->CreateIsNull(carries));
+    carry_ = kernel_->CreateSelect(is_first, kernel_.Parameter(7), before);
+  }
+
   llvm::Value* Row(llvm::Value* i) { return kernel_->CreateNUWAdd(base_, i); }
   llvm::Value* In(llvm::Value* i) { return Element(3, Row(i)); }
   llvm::Value* Out(llvm::Value* i) { return Element(5, Row(i)); }
@@ -188,16 +307,18 @@ class ScanBuilder : CombiningKernel {
     Copy(Shared(thread_), value_);
   }
 
-  // Of each run but the last: the value of the segment up to its end. Where there is one run alone nothing is there.
-  void ValuesBefore() {
+  // Of each run but the last, and of that too where values are all that is asked for: the value of the segment up to
+  // its end. Where there is one run alone nothing is there.
+  void ValuesBefore(llvm::Value* only_values) {
     auto* has_carry = kernel_->CreateIsNotNull(carry_);
-    If(kernel_->CreateAnd(has_carry, kernel_->CreateICmpULT(run_, length_)), [&] {
+    If(kernel_->CreateAnd(has_carry, kernel_->CreateICmpULT(run_, here_)), [&] {
       Combine(carry_, Shared(Number(0)), Number(0));
       Copy(Shared(Number(0)), value_);
     });
     auto* some = kernel_->CreateBinaryIntrinsic(llvm::Intrinsic::umax, run_, Number(1));
-    auto* last = kernel_->CreateUDiv(kernel_->CreateNUWSub(length_, Number(1)), some);
-    Loop(Number(1), last, Number(1), [&](llvm::Value* thread) {
+    auto* last = kernel_->CreateUDiv(kernel_->CreateNUWSub(here_, Number(1)), some);
+    auto* end = kernel_->CreateNUWAdd(last, kernel_->CreateZExt(only_values, kernel_->getInt64Ty()));
+    Loop(Number(1), end, Number(1), [&](llvm::Value* thread) {
       Combine(Before(thread), Shared(thread), kernel_->CreateNUWMul(thread, run_));
       Copy(Shared(thread), value_);
     });
@@ -228,9 +349,10 @@ class ScanBuilder : CombiningKernel {
     });
   }
 
-  llvm::Value *length_ = nullptr, *carry_ = nullptr;
+  llvm::Value *length_ = nullptr, *values_ = nullptr;
   llvm::Value *run_ = nullptr, *first_ = nullptr, *end_ = nullptr;  // length of a run; the thread's own
-  llvm::Value* base_ = nullptr;                                     // the segment's first row
+  llvm::Value *base_ = nullptr, *here_ = nullptr;                   // the segment's first row, how many it has
+  llvm::Value* carry_ = nullptr;                                    // what came before the segment; null: nothing
 };
 
 }  // namespace

@@ -137,7 +137,8 @@ class GpuRun final : public EntryRun {
     KernelLaunch launch;
     launch.function = function_;
     RBC_RETURN_IF_ERROR(Shape(invocation, &launch));
-    const DeviceAddresses addresses{at, mapped + Layout::kHead, mapped + Layout::kStatus, mapped + Layout::kOutcome};
+    const DeviceAddresses addresses{at, mapped + Layout::kHead, mapped + Layout::kStatus, mapped + Layout::kOutcome,
+                                    true};
     RBC_ASSIGN_OR_RETURN(const std::string parameters, PackParameters(entry_, invocation, addresses));
     launch.parameters = parameters;
     RBC_RETURN_IF_ERROR(track_->Launch(launch));

@@ -13,13 +13,18 @@
 //           of 0 broadcasts. `rows` is at most kMaxRowsPerLaunch. Pointers and strings are refused. *outcome is set to
 //           kAllRowsFine before the launch; after it the first failing row and its status: OutcomeRow(),
 //           OutcomeStatus().
-// reduce    a function T(T,T) that is associative, blocks of kReduceThreads threads, any one-dimensional grid:
-//           ReduceParameters. Each thread has a run of neighbours: `run` of them or, where that is 0, ceil(rows /
-//           threads). Each block writes one T to partials[blockIdx.x * element size], or nothing if it has no row. Run
-//           it again over the partials, by one block.
+// reduce    a function T(T,T) that is associative, blocks of kReduceThreads threads, a one-dimensional grid with as
+// many
+//           blocks for each segment: ReduceParameters. Each thread has a run of neighbours: `run` of them or, where
+//           that is 0, as many as share a segment out. Each block writes one T to partials[blockIdx.x * element size],
+//           or nothing if it has no row. With kReduceAlone each thread does so of its run, at segment * runs of a
+//           segment + number of the run; neighbours are in neighbouring segments. Run it again over the partials, until
+//           one is left of each segment.
 // scan      a function T(T,T) that is associative, any one-dimensional grid, blocks of at most kScanThreads threads:
 //           ScanParameters. Each block takes segments. Each thread of it has a run of neighbours, so that the number of
 //           threads says which values meet: one thread goes strictly from first to last. Input and output may be one.
+//           Blocks share a long segment by three launches: each gives the value of its part, one scans these, each goes
+//           over its part behind what came before.
 // kernel    the client's own: EntryPoint::parameters say where each parameter of the signature lies in the buffer.
 // constructors, destructors of the artifact: no parameters, one thread.
 #pragma once
@@ -50,13 +55,22 @@ inline constexpr uint32_t OutcomeRow(uint64_t outcome) { return outcome >> 32; }
 inline constexpr int32_t OutcomeStatus(uint64_t outcome) { return static_cast<int32_t>(outcome); }
 
 struct ReduceParameters {
-  uint64_t rows;     // at most kMaxRowsPerLaunch
+  uint64_t rows;     // of a segment; of all at most kMaxRowsPerLaunch
   uint64_t outcome;  // as for map
-  Column column;
+  Column column;     // of the first segment
   uint64_t partials;
-  uint64_t run;  // rows of a thread; 0: as many as share all out
+  uint64_t run;           // rows of a thread; 0: as many as share all out
+  uint64_t segments = 1;  // each reduced by itself
+  int64_t between = 0;    // bytes from one to the next
+  uint64_t flags = 0;
 };
-static_assert(sizeof(ReduceParameters) == 48);
+static_assert(sizeof(ReduceParameters) == 72);
+enum ReduceFlag : uint64_t {
+  kReduceAlone = 1,
+  // All runs of a block lie side by side, without gaps between elements: it brings them together, whole sectors of
+  // memory at once. The same values meet.
+  kReduceStaged = 2,
+};
 inline constexpr uint32_t kReduceThreads = 256;
 
 struct ScanParameters {
@@ -65,8 +79,11 @@ struct ScanParameters {
   uint64_t outcome;  // as for map
   Column in, out;    // all segments, one behind the other
   uint64_t carry;    // the value of all that came before each segment, or 0
+  uint64_t carries;  // not 0: before each but the first there is one of these
+  uint64_t total;    // elements of all segments; the last may have fewer than `length`
+  uint64_t values;   // not 0: the value of each segment goes there, and nothing to `out`
 };
-static_assert(sizeof(ScanParameters) == 64);
+static_assert(sizeof(ScanParameters) == 88);
 inline constexpr uint32_t kScanThreads = 256;
 // The threads of a block for segments of this length: whole warps, each thread with some elements.
 inline constexpr uint32_t ScanThreads(uint64_t length) {

@@ -77,15 +77,32 @@ Expected<std::string> PackMap(const Invocation& invocation, const DeviceAddresse
   return out;
 }
 
+// Whether all that a block of threads reads lies side by side.
+bool LiesTogether(const Invocation& invocation) {
+  const MapColumn& column = invocation.columns[0];
+  const auto size = static_cast<int64_t>(column.size);
+  if (column.stride != size || invocation.run == 0) return false;
+  return !invocation.alone ||
+         (invocation.run == invocation.rows && invocation.between == size * static_cast<int64_t>(invocation.rows));
+}
+
 // One block, whose value is the result, or several, whose values are the second column.
 Expected<std::string> PackReduction(const Invocation& invocation, const DeviceAddresses& addresses) {
   const auto columns = invocation.columns;
-  if (invocation.rows > kMaxRowsPerLaunch || columns.empty() || columns.size() > 2)
-    return Error(ErrorKind::kInvalidArgument,
-                 fmt::format("a reduction of {} rows is larger than {}; split it", invocation.rows, kMaxRowsPerLaunch));
-  const uint64_t values = columns.size() == 2 ? ColumnOf(columns[1], addresses).data : addresses.result;
-  return Bytes(ReduceParameters{invocation.rows, addresses.outcome, ColumnOf(columns[0], addresses), values,
-                                columns.size() == 2 ? invocation.run : 0});
+  if (invocation.segments == 0 || invocation.rows > kMaxRowsPerLaunch / invocation.segments || columns.empty() ||
+      columns.size() > 2)
+    return Error(ErrorKind::kInvalidArgument, fmt::format("a reduction of {} times {} rows is larger than {}; split it",
+                                                          invocation.segments, invocation.rows, kMaxRowsPerLaunch));
+  ReduceParameters out{invocation.rows, addresses.outcome, ColumnOf(columns[0], addresses), addresses.result, 0};
+  if (columns.size() == 2) {
+    out.partials = ColumnOf(columns[1], addresses).data;
+    out.run = invocation.run;
+    out.segments = invocation.segments;
+    out.between = invocation.between;
+    if (invocation.alone) out.flags |= kReduceAlone;
+    if (addresses.is_far && LiesTogether(invocation)) out.flags |= kReduceStaged;
+  }
+  return Bytes(out);
 }
 
 Expected<std::string> PackScan(const Invocation& invocation, const DeviceAddresses& addresses) {
@@ -95,8 +112,13 @@ Expected<std::string> PackScan(const Invocation& invocation, const DeviceAddress
     return Error(ErrorKind::kInvalidArgument, fmt::format("a scan of {} times {} elements is larger than {}; split it",
                                                           invocation.rows, invocation.length, kMaxRowsPerLaunch));
   const auto at = [&](size_t i) { return ColumnOf(columns[i], addresses); };
-  return Bytes(ScanParameters{invocation.rows, invocation.length, addresses.outcome, at(0), at(1),
-                              columns.size() == 3 ? at(2).data : 0});
+  ScanParameters out{invocation.rows, invocation.length, addresses.outcome, at(0), at(1), 0, 0, invocation.total, 0};
+  if (columns.size() == 3) out.carry = at(2).data;
+  if (out.total == 0) out.total = invocation.rows * invocation.length;
+  const uint64_t values = ColumnOf(invocation.tile_values, addresses).data;
+  if (invocation.tiles == ScanTiles::kGiveValues) out.values = values;
+  if (invocation.tiles == ScanTiles::kTakeValues) out.carries = values;
+  return Bytes(out);
 }
 
 }  // namespace
@@ -127,6 +149,7 @@ bool NeedsMemory(const EntryPoint& entry, const Invocation& invocation) {
         return parameter.is_pointer && LiesInMemory(parameter, invocation);
       });
     default:
+      if (invocation.tiles != ScanTiles::kNone) return true;
       return std::any_of(invocation.columns.begin(), invocation.columns.end(),
                          [](const MapColumn& column) { return column.device == 0; });
   }
@@ -141,8 +164,11 @@ void PlacePointers(const Invocation& invocation, uint64_t address, std::span<uin
 
 uint32_t BlocksOfReduction(const Invocation& invocation) {
   if (invocation.columns.size() < 2) return 1;
-  const uint64_t rows_of_block = std::max<uint64_t>(invocation.run, 1) * kReduceThreads;
-  return static_cast<uint32_t>((invocation.rows + rows_of_block - 1) / rows_of_block);
+  const auto divide = [](uint64_t rows, uint64_t by) { return (rows + by - 1) / by; };
+  const uint64_t run = std::max<uint64_t>(invocation.run, 1);
+  if (invocation.alone)
+    return static_cast<uint32_t>(divide(divide(invocation.rows, run) * invocation.segments, kReduceThreads));
+  return static_cast<uint32_t>(divide(invocation.rows, run * kReduceThreads) * invocation.segments);
 }
 
 Status CheckShape(const EntryPoint& entry, const GridShape& shape) {

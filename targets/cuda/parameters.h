@@ -15,6 +15,7 @@ struct DeviceAddresses {
   uint64_t result = 0;
   uint64_t status = 0;   // int32_t, 0 before the launch
   uint64_t outcome = 0;  // uint64_t, kAllRowsFine before the launch
+  bool is_far = false;   // a device with memory of its own, which is read best in whole sectors
 };
 
 // targets/cuda/launch.h has the layouts. kInvalidArgument: more rows than a launch takes.

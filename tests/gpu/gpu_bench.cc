@@ -325,6 +325,26 @@ class Addition {
     const double sum = add_.reduce(In(x_)).as<double>()[0];
     if (sum != 1.5 * static_cast<double>(x_.size()) && !dry_) Die("the farm's reduction adds wrong");
   }
+  // Along an axis of as many rows of 4,096 as there are.
+  void SumAlong(int axis) const {
+    constexpr int64_t kWidth = 4096;
+    const int64_t rows = std::max<int64_t>(static_cast<int64_t>(x_.size()) / kWidth, 1);
+    const int64_t width = std::min<int64_t>(kWidth, static_cast<int64_t>(x_.size()));
+    const Buffer table = x_.slice(0, 0, rows * width).reshape({rows, width});
+    const auto sums = add_.reduce(In(table), {.axis = axis}).as<double>();
+    const double wanted = 1.5 * static_cast<double>(axis == 0 ? rows : width);
+    if ((sums.front() != wanted || sums.back() != wanted) && !dry_)
+      Die("the farm's reduction along an axis adds wrong");
+  }
+  void Scan() const {
+    ArrayScanOptions options;
+    options.out = In(z_);
+    add_.scan(In(x_), options);
+  }
+  void CheckScan() const {
+    const double last = Part(z_, z_.bytes() / 8 - 1, 1).to_host<double>()[0];
+    if (last != 1.5 * static_cast<double>(z_.size()) && !dry_) Die("the farm's scan adds wrong");
+  }
   void CheckResult() const {
     for (const size_t row : {size_t{0}, z_.bytes() / 16, z_.bytes() / 8 - 1})
       if (Part(z_, row, 1).to_host<double>()[0] != 3.5 && !dry_) Die("the farm's map adds wrong");
@@ -361,6 +381,16 @@ void MeasureResident(const Bare& bare, const RemoteJIT& jit) {
   const auto [sums, read] = ByTurns(
       bare.dry(), 20, [&] { addition.Sum(); }, copy);
   Report("resident sum / copy on the GPU", "MB/s", Moved(1, bytes) / sums, Moved(2, bytes) / read, 0.9, false);
+  for (const int axis : {0, 1}) {
+    const auto [along, copied] = ByTurns(
+        bare.dry(), 20, [&] { addition.SumAlong(axis); }, copy);
+    Report(fmt::format("resident sum along axis {} / copy", axis), "MB/s", Moved(1, bytes) / along,
+           Moved(2, bytes) / copied, 0.9, false);
+  }
+  const auto [scans, through] = ByTurns(
+      bare.dry(), 20, [&] { addition.Scan(); }, copy);
+  addition.CheckScan();
+  Report("resident scan (3 of bytes) / copy", "MB/s", Moved(3, bytes) / scans, Moved(2, bytes) / through, 0.9, false);
   Report("resident add / copy on the GPU", "MB/s", Moved(3, bytes) / ours, Moved(2, bytes) / floor, 0.9, false);
   bare.Free(from);
   bare.Free(to);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "cuda/simulator/engine.h"
@@ -342,13 +343,120 @@ TEST(CudaKernels, ScansOfAnyLength) {
       }
       uint64_t outcome = cuda::kAllRowsFine;
       const cuda::Column column = {reinterpret_cast<uint64_t>(data.data()), 8};
-      const cuda::ScanParameters parameters = {kSegments, length, reinterpret_cast<uint64_t>(&outcome),
-                                               column,    column, reinterpret_cast<uint64_t>(&before)};
+      const cuda::ScanParameters parameters = {kSegments,
+                                               length,
+                                               reinterpret_cast<uint64_t>(&outcome),
+                                               column,
+                                               column,
+                                               reinterpret_cast<uint64_t>(&before),
+                                               0,
+                                               kSegments * length,
+                                               0};
       auto run = Launch(module, 0, &parameters, {.blocks = 2, .threads = threads});
       ASSERT_TRUE(run) << Message(run);
       EXPECT_EQ(data, expected) << length << " by " << threads;
       EXPECT_EQ(outcome, cuda::kAllRowsFine);
     }
+  }
+}
+
+// Three launches for a segment that blocks share: values of the parts, what came before each, all elements.
+TEST(CudaKernels, ScansOfOneSegmentByManyBlocks) {
+  CompileOptions options;
+  options.entry = EntryKind::kScan;
+  const std::string_view code = "define i64 @add(i64 %a, i64 %b) {\n  %c = add i64 %a, %b\n  ret i64 %c\n}\n";
+  const std::vector<FunctionDeclaration> declarations = {{"add", "int64(int64, int64)"}};
+  ExpectAssembles(code, declarations, options);
+  Simulated module(code, declarations, options);
+  ASSERT_TRUE(module.ok());
+  constexpr uint64_t kPart = 100;
+  for (const uint64_t count : {101, 200, 777}) {
+    for (const bool carried : {false, true}) {
+      const uint64_t parts = (count + kPart - 1) / kPart;
+      const int64_t before = 1'000'000;
+      std::vector<int64_t> in(count), out(count), expected(count), values(parts, -1);
+      for (size_t i = 0; i < count; ++i) {
+        in[i] = static_cast<int64_t>(i * 7919 % 10'007);
+        expected[i] = in[i] + (i != 0 ? expected[i - 1] : carried ? before : 0);
+      }
+      uint64_t outcome = cuda::kAllRowsFine;
+      const cuda::Column from = {reinterpret_cast<uint64_t>(in.data()), 8};
+      const cuda::Column to = {reinterpret_cast<uint64_t>(out.data()), 8};
+      const cuda::Column all = {reinterpret_cast<uint64_t>(values.data()), 8};
+      const uint64_t carry = carried ? reinterpret_cast<uint64_t>(&before) : 0;
+      cuda::ScanParameters parameters = {parts, kPart,   reinterpret_cast<uint64_t>(&outcome), from, to, 0, 0,
+                                         count, all.data};
+      ASSERT_TRUE(Launch(module, 0, &parameters, {.blocks = 3, .threads = 32}));
+      EXPECT_EQ(values[0], expected[kPart - 1] - (carried ? before : 0));
+      EXPECT_EQ(out, std::vector<int64_t>(count)) << "nothing but the values is written";
+      cuda::ScanParameters middle = {1, parts, parameters.outcome, all, all, carry, 0, parts, 0};
+      ASSERT_TRUE(Launch(module, 0, &middle, {.blocks = 1, .threads = 32}));
+      EXPECT_EQ(values.back(), expected.back());
+      parameters.values = 0;
+      parameters.carry = carry;
+      parameters.carries = all.data;
+      ASSERT_TRUE(Launch(module, 0, &parameters, {.blocks = 3, .threads = 32}));
+      EXPECT_EQ(out, expected) << count;
+    }
+  }
+}
+
+// By blocks, by threads that go over columns, brought together by the block or not: the same bits.
+TEST(CudaKernels, ReductionsOfSegmentsMeetTheSameWay) {
+  CompileOptions options;
+  options.entry = EntryKind::kReduce;
+  const std::string_view code =
+      "define double @add(double %a, double %b) {\n  %c = fadd double %a, %b\n  ret double %c\n}\n";
+  const std::vector<FunctionDeclaration> declarations = {{"add", "float64(float64, float64)"}};
+  ExpectAssembles(code, declarations, options);
+  Simulated module(code, declarations, options);
+  ASSERT_TRUE(module.ok());
+  constexpr uint64_t kSegments = 3, kRun = 64, kOfBlock = kRun * cuda::kReduceThreads;
+  for (const uint64_t rows : {1, 7, 64, 65, 1000, 16'384, 20'001}) {
+    std::vector<double> data(kSegments * rows), columns(data.size());
+    for (uint64_t s = 0; s < kSegments; ++s)
+      for (uint64_t i = 0; i < rows; ++i)
+        data[s * rows + i] = columns[i * kSegments + s] = std::sqrt(static_cast<double>(i * 31 + s)) * 1e-3;
+    const uint64_t parts = (rows + kOfBlock - 1) / kOfBlock, runs = (rows + kRun - 1) / kRun;
+    uint64_t outcome = cuda::kAllRowsFine;
+    const auto reduce = [&](const std::vector<double>& from, int64_t stride, int64_t between, uint64_t count,
+                            uint64_t run, uint64_t flags, uint64_t values) {
+      std::vector<double> out(kSegments * values, -1);
+      const cuda::ReduceParameters parameters = {count,
+                                                 reinterpret_cast<uint64_t>(&outcome),
+                                                 {reinterpret_cast<uint64_t>(from.data()), stride},
+                                                 reinterpret_cast<uint64_t>(out.data()),
+                                                 run,
+                                                 kSegments,
+                                                 between,
+                                                 flags};
+      const uint64_t blocks = (flags & cuda::kReduceAlone) != 0
+                                  ? (kSegments * values + cuda::kReduceThreads - 1) / cuda::kReduceThreads
+                                  : kSegments * values;
+      const auto ran =
+          Launch(module, 0, &parameters, {.blocks = static_cast<uint32_t>(blocks), .threads = cuda::kReduceThreads});
+      EXPECT_TRUE(ran) << Message(ran);
+      return out;
+    };
+    const auto row = static_cast<int64_t>(8 * rows);
+    const auto plain = reduce(data, 8, row, rows, kRun, 0, parts);
+    EXPECT_NEAR(plain[0],
+                std::accumulate(data.begin(), data.begin() + static_cast<int64_t>(std::min(rows, kOfBlock)), 0.0),
+                1e-9);
+    EXPECT_EQ(reduce(data, 8, row, rows, kRun, cuda::kReduceStaged, parts), plain) << rows;
+    const auto of_runs = reduce(columns, 8 * kSegments, 8, rows, kRun, cuda::kReduceAlone, runs);
+    const auto joined = reduce(of_runs, 8, static_cast<int64_t>(8 * runs), runs, 1, 0, parts);
+    EXPECT_EQ(joined, plain) << rows;
+    EXPECT_EQ(reduce(of_runs, 8, static_cast<int64_t>(8 * runs), runs, 1, cuda::kReduceStaged, parts), plain) << rows;
+    // A thread a segment.
+    const auto alone = reduce(data, 8, row, rows, rows, cuda::kReduceAlone, 1);
+    for (uint64_t s = 0; s < kSegments; ++s) {
+      double sum = data[s * rows];
+      for (uint64_t i = 1; i < rows; ++i) sum += data[s * rows + i];
+      EXPECT_EQ(alone[s], sum) << "from first to last";
+    }
+    EXPECT_EQ(reduce(data, 8, row, rows, rows, cuda::kReduceAlone | cuda::kReduceStaged, 1), alone) << rows;
+    EXPECT_EQ(outcome, cuda::kAllRowsFine);
   }
 }
 

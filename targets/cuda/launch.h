@@ -82,8 +82,11 @@ struct ScanParameters {
   uint64_t carries;  // not 0: before each but the first there is one of these
   uint64_t total;    // elements of all segments; the last may have fewer than `length`
   uint64_t values;   // not 0: the value of each segment goes there, and nothing to `out`
+  uint64_t flags = 0;
 };
-static_assert(sizeof(ScanParameters) == 88);
+static_assert(sizeof(ScanParameters) == 96);
+// Input and output lie without gaps between elements: as kReduceStaged, both ways.
+inline constexpr uint64_t kScanStaged = 1;
 inline constexpr uint32_t kScanThreads = 256;
 // The threads of a block for segments of this length: whole warps, each thread with some elements.
 inline constexpr uint32_t ScanThreads(uint64_t length) {

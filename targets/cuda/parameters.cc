@@ -113,6 +113,9 @@ Expected<std::string> PackScan(const Invocation& invocation, const DeviceAddress
                                                           invocation.rows, invocation.length, kMaxRowsPerLaunch));
   const auto at = [&](size_t i) { return ColumnOf(columns[i], addresses); };
   ScanParameters out{invocation.rows, invocation.length, addresses.outcome, at(0), at(1), 0, 0, invocation.total, 0};
+  const auto has_no_gaps = [](const MapColumn& column) { return column.stride == static_cast<int64_t>(column.size); };
+  if (addresses.is_far && !invocation.in_order && has_no_gaps(columns[0]) && has_no_gaps(columns[1]))
+    out.flags |= kScanStaged;
   if (columns.size() == 3) out.carry = at(2).data;
   if (out.total == 0) out.total = invocation.rows * invocation.length;
   const uint64_t values = ColumnOf(invocation.tile_values, addresses).data;

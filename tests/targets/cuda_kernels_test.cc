@@ -327,6 +327,7 @@ TEST(CudaKernels, ScansOfAnyLength) {
   CompileOptions options;
   options.entry = EntryKind::kScan;
   const std::vector<FunctionDeclaration> declarations = {{"most", "int64(int64, int64)"}};
+  ExpectAssembles(kMax, declarations, options);
   Simulated module(kMax, declarations, options);
   ASSERT_TRUE(module.ok());
   const auto& entry = module.artifact().entries[0];
@@ -343,18 +344,24 @@ TEST(CudaKernels, ScansOfAnyLength) {
       }
       uint64_t outcome = cuda::kAllRowsFine;
       const cuda::Column column = {reinterpret_cast<uint64_t>(data.data()), 8};
-      const cuda::ScanParameters parameters = {kSegments,
-                                               length,
-                                               reinterpret_cast<uint64_t>(&outcome),
-                                               column,
-                                               column,
-                                               reinterpret_cast<uint64_t>(&before),
-                                               0,
-                                               kSegments * length,
-                                               0};
+      auto staged = data;
+      const cuda::Column same = {reinterpret_cast<uint64_t>(staged.data()), 8};
+      cuda::ScanParameters parameters = {kSegments,
+                                         length,
+                                         reinterpret_cast<uint64_t>(&outcome),
+                                         column,
+                                         column,
+                                         reinterpret_cast<uint64_t>(&before),
+                                         0,
+                                         kSegments * length,
+                                         0};
       auto run = Launch(module, 0, &parameters, {.blocks = 2, .threads = threads});
       ASSERT_TRUE(run) << Message(run);
       EXPECT_EQ(data, expected) << length << " by " << threads;
+      parameters.in = parameters.out = same;
+      parameters.flags = cuda::kScanStaged;
+      ASSERT_TRUE(Launch(module, 0, &parameters, {.blocks = 2, .threads = threads}));
+      EXPECT_EQ(staged, expected) << length << " by " << threads << ", brought together";
       EXPECT_EQ(outcome, cuda::kAllRowsFine);
     }
   }
@@ -371,7 +378,8 @@ TEST(CudaKernels, ScansOfOneSegmentByManyBlocks) {
   ASSERT_TRUE(module.ok());
   constexpr uint64_t kPart = 100;
   for (const uint64_t count : {101, 200, 777}) {
-    for (const bool carried : {false, true}) {
+    for (const uint64_t way : {0, 1, 2, 3}) {
+      const bool carried = (way & 1) != 0;
       const uint64_t parts = (count + kPart - 1) / kPart;
       const int64_t before = 1'000'000;
       std::vector<int64_t> in(count), out(count), expected(count), values(parts, -1);
@@ -386,6 +394,7 @@ TEST(CudaKernels, ScansOfOneSegmentByManyBlocks) {
       const uint64_t carry = carried ? reinterpret_cast<uint64_t>(&before) : 0;
       cuda::ScanParameters parameters = {parts, kPart,   reinterpret_cast<uint64_t>(&outcome), from, to, 0, 0,
                                          count, all.data};
+      parameters.flags = way / 2;  // kScanStaged or not
       ASSERT_TRUE(Launch(module, 0, &parameters, {.blocks = 3, .threads = 32}));
       EXPECT_EQ(values[0], expected[kPart - 1] - (carried ? before : 0));
       EXPECT_EQ(out, std::vector<int64_t>(count)) << "nothing but the values is written";
@@ -396,7 +405,7 @@ TEST(CudaKernels, ScansOfOneSegmentByManyBlocks) {
       parameters.carry = carry;
       parameters.carries = all.data;
       ASSERT_TRUE(Launch(module, 0, &parameters, {.blocks = 3, .threads = 32}));
-      EXPECT_EQ(out, expected) << count;
+      EXPECT_EQ(out, expected) << count << " " << way;
     }
   }
 }

@@ -53,7 +53,7 @@ Farm::Farm(FarmConfig config, Backend& backend)
       names_(config_.state_dir + "/names", {config_.max_names, config_.max_names_per_owner, config_.names_bytes}),
       gate_(std::make_shared<ReturnGate>(&loop_)),
       host_{config_, backend, store_, [gate = gate_](LentReturn returned) { gate->Return(std::move(returned)); },
-            [this] { return FreeADevice(); }},
+            [this](int device) { return FreeADevice(device); }},
       sessions_(host_),
       loop_(LoopOptionsOf(config_), *this) {
   // Thrift speaks of each malformed message by itself, past the log.
@@ -78,10 +78,11 @@ bool Farm::AllIdle() const {
   return std::all_of(all.begin(), all.end(), [](const auto& session) { return session->Idle(); });
 }
 
-bool Farm::FreeADevice() const {
+bool Farm::FreeADevice(int device) const {
   std::vector<std::pair<std::shared_ptr<ExecutionWorker>, std::shared_ptr<Session>>> idle;
   for (const auto& session : sessions_.All())
-    for (auto& worker : session->IdleOnDevices()) idle.emplace_back(std::move(worker), session);
+    for (auto& worker : session->IdleOnDevices())
+      if (device < 0 || worker->device() == device) idle.emplace_back(std::move(worker), session);
   std::sort(idle.begin(), idle.end(),
             [](const auto& a, const auto& b) { return a.first->last_used() < b.first->last_used(); });
   return std::any_of(idle.begin(), idle.end(), [](const auto& item) { return item.second->GiveUpDevice(*item.first); });

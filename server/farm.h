@@ -84,7 +84,7 @@ class Farm final : public Service {
                  std::string* reply);
   void CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker);
   bool AllIdle() const;
-  bool FreeADevice() const;
+  bool FreeADevice(int device) const;
   void TrimData() const;
   void GatherPages() const;
   void Housekeep();

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <thread>
 
+#include "server/pinned_target.h"
 #include "server/session/lose_written.h"
 #include "server/session/random_bytes.h"
 
@@ -37,6 +38,7 @@ DataLimits LimitsOf(const FarmConfig& config) {
 }
 
 constexpr std::chrono::milliseconds kStopPatience{1000};
+constexpr int kTriesForADevice = 4;
 constexpr char kHost[] = "host";  // whose workers see the data arena
 
 // The first of ids that are not taken for those of another session.
@@ -167,9 +169,12 @@ Expected<std::shared_ptr<ExecutionWorker>> Session::WorkerFor(const std::string&
     return error;
   }
   auto started = host_.backend.StartExecutionWorker(domain(), target, id(), host_.on_return);
-  // The device serves as many as it may: who does not use it makes room.
-  if (!started && started.error().kind == ErrorKind::kBusy && host_.free_a_device && host_.free_a_device())
+  // The device serves as many as it may: who does not use it makes room, which others may have taken before us.
+  const int pin = PinnedTarget::Of(target).device;
+  for (int tries = 0; !started && started.error().kind == ErrorKind::kBusy && tries < kTriesForADevice; ++tries) {
+    if (!host_.free_a_device || !host_.free_a_device(pin)) break;
     started = host_.backend.StartExecutionWorker(domain(), target, id(), host_.on_return);
+  }
   if (!started) {
     if (slot->worker == nullptr) --host_.workers;
     return std::move(started).error();

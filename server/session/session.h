@@ -29,7 +29,8 @@ struct SessionHost {
   Backend& backend;
   ModuleStore& store;
   std::function<void(LentReturn)> on_return;  // copied into workers, which may outlive the host
-  std::function<bool()> free_a_device;        // ends the device worker that was idle for longest; false: there is none
+  // Ends the worker that was idle for longest on this device, on any where it is negative; false: there is none.
+  std::function<bool(int device)> free_a_device;
   std::atomic<uint64_t> modules{0};
   std::atomic<uint64_t> workers{0};
   DataTotals data{};

@@ -32,6 +32,7 @@ class DevicePool {
       if (pool_ != nullptr) pool_->Release(index_, warm_);
     }
     size_t index() const { return index_; }
+    int number() const { return pool_ == nullptr ? -1 : static_cast<int>(index_); }
     // A session has it now.
     void Use() {
       if (pool_ != nullptr) pool_->Use(index_);

@@ -49,6 +49,8 @@ class ExecutionWorker {
  public:
   virtual ~ExecutionWorker() = default;
   virtual int pid() const = 0;
+  // The number of the GPU that it is on; negative: none.
+  virtual int device() const { return -1; }
   // True from death on; everything then answers WorkerLost. The owner drops the worker and starts another.
   virtual bool dead() const = 0;
   // Of a dead one, as far as it is known.

@@ -78,6 +78,7 @@ ExecutionWorkerImpl::ExecutionWorkerImpl(WorkerHost& host, SpawnedWorker worker,
       on_return_(std::move(on_return)),
       arena_(std::move(worker.arena)),
       place_(std::move(place)),
+      device_(place_->number()),
       uses_(host.options().lanes) {
   for (uint32_t i = 0; i < uses_.size(); ++i) ports_.emplace_back(lane(i), host.options().spin_us);
 }

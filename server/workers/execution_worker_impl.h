@@ -37,6 +37,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   void CloseDirect(uint64_t cookie) override;
   bool Cancel(int64_t request_id) override;
   void Kill(Error reason) override { KillFor(worker::kNoLane, std::move(reason)); }
+  int device() const override { return device_; }
   bool Retire(std::optional<uint64_t> unseen) override;
   uint64_t calls_unseen() const override;
   std::chrono::steady_clock::time_point last_used() const override;
@@ -112,6 +113,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   const std::function<void(LentReturn)> on_return_;
   Arena arena_;
   std::optional<DevicePool::Place> place_;  // on a GPU, until death
+  const int device_;
   std::deque<LanePort> ports_;
 
   mutable std::mutex mutex_;

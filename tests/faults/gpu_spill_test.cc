@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <set>
@@ -66,6 +67,23 @@ TEST_F(Spill, TwoDevicesServeFourSessionsWithArrays) {
   arrays[0].free();
   EXPECT_EQ(second.to_host<double>(), Counting(10, 7));
   EXPECT_EQ(sessions[0].buffers().size(), 1u);
+}
+
+// Who asks for one device gets no room by what leaves another.
+TEST_F(Spill, RoomIsMadeOnTheDeviceThatIsAskedFor) {
+  const auto first = Jit(), second = Jit(), third = Jit();
+  const Buffer on_one = first.to_device(Counting(10, 1), {.target = "cuda:1"});  // idle for longest
+  const Buffer on_zero = second.to_device(Counting(10, 2), {.target = "cuda:0"});
+  const auto before = OnDevices();
+  const Buffer wanted = third.to_device(Counting(10, 3), {.target = "cuda:0"});
+  const auto after = OnDevices();
+  EXPECT_EQ(after.size(), 2u);
+  EXPECT_EQ(std::count_if(before.begin(), before.end(), [&](pid_t pid) { return after.contains(pid); }), 1)
+      << "one of both went, and no more";
+  EXPECT_EQ(on_one.to_host<double>(), Counting(10, 1));
+  EXPECT_EQ(OnDevices(), after) << "the other device's was left alone";
+  EXPECT_EQ(on_zero.to_host<double>(), Counting(10, 2));
+  EXPECT_EQ(wanted.to_host<double>(), Counting(10, 3));
 }
 
 // Launches that take no part of the daemon: it moves their arrays all the same, and they find them again.

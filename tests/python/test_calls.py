@@ -413,6 +413,13 @@ def test_published_functions(rjit, farm):
     assert "hypotenuse" in found.get_IR()
     with pytest.raises(rbc.UnknownName):
         rjit.connect("nobody")
+    with pytest.raises(rbc.UnknownName, match="team"):
+        rbc.connect("hypotenuse", host=host, port=int(port), namespace="team")
+    team = rbc.RemoteJIT(host, int(port), namespace="team")
+    team("float64(float64)")(_named("hypotenuse", lambda a: a * 10)).publish()
+    assert rbc.connect("hypotenuse", host=host, port=int(port), namespace="team")(2) == 20.0 and found(3, 4) == 5.0
+    team.withdraw("hypotenuse")
+    team.close()
     rjit.withdraw("hypotenuse")
     with pytest.raises(rbc.UnknownName):
         rjit.connect("hypotenuse")

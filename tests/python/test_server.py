@@ -82,6 +82,27 @@ def test_it_is_stopped_at_exit():
     assert result == "42" and not alive(int(pid))
 
 
+def test_in_the_foreground_no_other_port_is_taken(farm):
+    rjit = rbc.RemoteJIT("localhost", int(farm.address.rsplit(":", 1)[1]))
+    rjit._may_move = True  # as from the default port
+    with pytest.raises(rbc.ConnectionLost, match="rbc-farm does not start"):
+        rjit.start_server()
+    with rjit.start_server(background=True):
+        assert rjit.address != farm.address and rjit.targets
+
+
+def test_nothing_is_connected_before_it_is_needed(monkeypatch, tmp_path):
+    monkeypatch.delenv("RBC_FARM", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for rjit in (rbc.RemoteJIT(), rbc.RemoteJIT("localhost"), rbc.RemoteJIT(host="localhost", port=11530)):
+        assert rjit.address == "127.0.0.1:11530"  # loopback, whatever the machine calls itself
+    nowhere = rbc.RemoteJIT(unix=str(tmp_path / "nobody"))
+    f = nowhere("int64(int64)")(lambda x: x)
+    assert "int64(int64)" in repr(f) and f.local(3) == 3 and f.target() == "host"
+    with pytest.raises(rbc.ConnectionLost, match="start one with rjit.start_server"):
+        f(3)
+
+
 def test_it_dies_with_its_parent():
     process = subprocess.Popen([sys.executable, "-c", STARTS.format(port=", port=0") + "\nimport time; time.sleep(60)"],
                                stdout=subprocess.PIPE, text=True)

@@ -115,8 +115,8 @@ def _stop_all():
             pass
 
 
-def start(rjit, port, simulate_gpu=False):
-    """Starts a farm and points `rjit` at it."""
+def start(rjit, port, simulate_gpu=False, may_move=True):
+    """Starts a farm and points `rjit` at it; with may_move at a free port where the default one is taken."""
     address, is_ours = rjit.address, True
     if port is None:
         listen = address
@@ -133,7 +133,7 @@ def start(rjit, port, simulate_gpu=False):
     try:
         server = Server(listen, simulate_gpu)
     except ConnectionLost:
-        if port is not None or not rjit._may_move:
+        if port is not None or not may_move:
             raise
         server = Server("127.0.0.1:0", simulate_gpu)  # the default port is somebody else's, perhaps another notebook's
     _running.add(server)

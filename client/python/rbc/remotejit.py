@@ -302,13 +302,14 @@ class RemoteJIT:
     def start_server(self, background=False, port=None, simulate_gpu=False):
         """Starts rbc-farm on this machine and waits until it answers. background=False blocks until it is stopped.
 
-        port=0 takes a free port; port='unix' a socket that only this user reaches. Where the default port is taken, a
-        free one is used. simulate_gpu=True plays a GPU on this machine's processor, for tests. As a context manager it gives this RemoteJIT, and stops the server at the end."""
+        port=0 takes a free port; port='unix' a socket that only this user reaches. Where the default port is taken, in
+        the background a free one is used. simulate_gpu=True plays a GPU on this machine's processor, for tests. As a context manager it gives this RemoteJIT, and stops the server at the end."""
         from . import _server
 
         with self._lock:
             if self._server is None or not self._server.running:
-                self._server = _server.start(self, port, simulate_gpu)
+                # In the foreground only others call it, who know no other port.
+                self._server = _server.start(self, port, simulate_gpu, self._may_move and background)
         if not background:
             self._server.wait()
         return _Started(self)

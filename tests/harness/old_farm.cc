@@ -152,7 +152,10 @@ OldFarm::OldFarm(const std::string& farm)
 OldFarm::~OldFarm() {
   stop_ = true;
   accepts_.join();
-  for (const UniqueFd& fd : sockets_) shutdown(fd.get(), SHUT_RDWR);
+  {
+    const std::lock_guard lock(mutex_);  // who was accepted last may be connecting still
+    for (const UniqueFd& fd : sockets_) shutdown(fd.get(), SHUT_RDWR);
+  }
   for (std::thread& thread : threads_) thread.join();
 }
 

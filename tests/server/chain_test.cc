@@ -324,6 +324,17 @@ TEST_F(ChainTest, TimesAreToldWhereTheyAreAskedFor) {
   EXPECT_GT(reply.compile_ns + reply.queue_ns, 0);
 }
 
+// Of a step whose array is in a buffer.
+wire::ChainOutcome ThreeNumbersIn(int64_t buffer) {
+  wire::ChainOutcome made;
+  made.array.result.dtype = "float64";
+  made.array.result.shape = {3};
+  made.array.result.strides = {8};
+  made.array.result.__set_buffer(buffer);
+  made.__isset.array = true;
+  return made;
+}
+
 TEST(ChainProgress, CallsGetWhatStepsMade) {
   auto launch = CallOver(1, 0);
   launch.launch.buffers = launch.call.buffers;
@@ -335,12 +346,7 @@ TEST(ChainProgress, CallsGetWhatStepsMade) {
   wire::ChainRequest chain = Chain({Kept(Map(1, Numbers(3))), CallOver(1, 0), launch});
   ASSERT_TRUE(CheckChain(chain));
   ChainProgress progress(chain);
-  wire::ChainOutcome made;
-  made.array.result.dtype = "float64";
-  made.array.result.shape = {3};
-  made.array.result.strides = {8};
-  made.array.result.__set_buffer(4);
-  made.__isset.array = true;
+  wire::ChainOutcome made = ThreeNumbersIn(4);
   progress.Add(made);
   const auto call = progress.Next(0);
   ASSERT_TRUE(call);
@@ -367,12 +373,7 @@ TEST(ChainProgress, ViewsOfStepsAreTakenWhereTheyLie) {
   wire::ChainRequest chain = Chain({Map(1, Numbers(3)), Map(1, view), Map(1, Made(0))});
   ASSERT_TRUE(CheckChain(chain));
   ChainProgress progress(chain);
-  wire::ChainOutcome made;
-  made.array.result.dtype = "float64";
-  made.array.result.shape = {3};
-  made.array.result.strides = {8};
-  made.array.result.__set_buffer(4);
-  made.__isset.array = true;
+  wire::ChainOutcome made = ThreeNumbersIn(4);
   progress.Add(made);
   const auto part = progress.Next(0);
   ASSERT_TRUE(part);

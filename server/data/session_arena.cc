@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 namespace rbc::server {
 namespace {
 
@@ -52,6 +54,7 @@ Expected<Range> SessionArena::Take(uint64_t bytes) {
                              used_, limit, ranges_.Largest(), bytes));
   }
   used_ += range->size;
+  kept_ -= std::min(kept_, range->size);  // the first free range that is large enough: what was released last, mostly
   return *range;
 }
 

@@ -61,7 +61,7 @@ class SessionArena {
   RangeAllocator ranges_;
   uint64_t used_ = 0;
   uint64_t spare_ = 0;
-  uint64_t kept_ = 0;  // released since the last trim
+  uint64_t kept_ = 0;  // released since the last trim and not taken again, at least
 };
 
 }  // namespace rbc::server

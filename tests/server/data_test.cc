@@ -15,6 +15,7 @@
 #include "base/array_digest.h"
 #include "base/huge_pages.h"
 #include "server/data/range_allocator.h"
+#include "server/data/session_arena.h"
 #include "server/data/session_data.h"
 #include "tests/server/arena_peer.h"
 #include "tests/server/farm_fixture.h"
@@ -49,6 +50,26 @@ uint64_t PagesOf(int fd) {
 }
 
 class DataTest : public FarmTest {};
+
+// Arrays that come and go one after the other find the pages of those before.
+TEST(SessionArenaTest, MemoryThatIsTakenAgainIsNotGivenBack) {
+  DataTotals totals;
+  auto made = SessionArena::Create({}, totals);
+  ASSERT_TRUE(made.has_value());
+  SessionArena& arena = **made;
+  constexpr uint64_t kBytes = 128ull << 20;
+  for (int i = 0; i < 8; ++i) {
+    const auto range = arena.Take(kBytes);
+    ASSERT_TRUE(range.has_value());
+    if (i == 0) std::memset(arena.data() + range->offset, 1, 1 << 20);
+    EXPECT_EQ(arena.data()[range->offset], 1) << i;
+    arena.Release(*range);
+  }
+  const auto a = arena.Take(kBytes), b = arena.Take(kBytes), c = arena.Take(kBytes);
+  ASSERT_TRUE(a && b && c);
+  for (const auto& range : {*a, *b, *c}) arena.Release(range);  // more than is kept
+  EXPECT_EQ(arena.resident(), 0u);
+}
 
 TEST_F(DataTest, BuffersAreListedAndFreed) {
   StartFarm();

@@ -83,6 +83,7 @@ void CopyPastCaches(char* to, const char* from, size_t bytes) {
 #if RBC_ON_LINUX
 void KeepFromChildren(void* memory, size_t bytes) { ::madvise(memory, bytes, MADV_DONTFORK); }
 void KeepFromDumps(void* memory, size_t bytes) { ::madvise(memory, bytes, MADV_DONTDUMP); }
+void WishHugePages(void* memory, size_t bytes) { ::madvise(memory, bytes, MADV_HUGEPAGE); }
 
 void WakeAll(std::atomic<uint32_t>& word) {
   ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
@@ -95,6 +96,7 @@ void WaitWhile(std::atomic<uint32_t>& word, uint32_t value, int ms) {
 #else
 void KeepFromChildren(void*, size_t) {}
 void KeepFromDumps(void*, size_t) {}
+void WishHugePages(void*, size_t) {}
 void WakeAll(std::atomic<uint32_t>&) {}
 void WaitWhile(std::atomic<uint32_t>&, uint32_t, int) {}
 #endif

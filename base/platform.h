@@ -47,6 +47,8 @@ void CopyPastCaches(char* to, const char* from, size_t bytes);
 // Mapped memory that a forked child has not, and memory that is left out of core dumps; where there is such a wish.
 void KeepFromChildren(void* memory, size_t bytes);
 void KeepFromDumps(void* memory, size_t bytes);
+// Private memory that is best in huge pages, where there is such a wish. REQUIRES: begins at a page.
+void WishHugePages(void* memory, size_t bytes);
 // Of a word in memory that processes share. REQUIRES: kSharesMemory. Wait returns at a wake-up, after `ms`, at a
 // signal, or at once where the word has another value.
 void WakeAll(std::atomic<uint32_t>& word);

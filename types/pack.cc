@@ -337,6 +337,10 @@ Expected<PackedCall> PackArguments(const Type& function, std::span<const Value> 
   return PackArguments(layout, values);
 }
 
+bool TakesArray(const FrameSlot& slot, const Value& value) {
+  return slot.op == SlotOp::kArray && ArrayPiece(slot, value).has_value();
+}
+
 Expected<Value> UnpackResult(const Type& result_type, std::string_view result, std::string_view data) {
   if (result_type.is(Kind::kVoid)) return Value();
   if (result_type.is(Kind::kString) || IsCharPointer(result_type)) return UnpackText(result_type, result, data);

@@ -50,6 +50,10 @@ Expected<PackedCall> PackArguments(const FrameLayout& layout, std::span<const Va
 // Computes the layout anew; for callers that keep none.
 Expected<PackedCall> PackArguments(const Type& function, std::span<const Value> values);
 
+// Whether an array parameter takes the value: its type, dimensions and bytes fit, and it has no gaps where there may be
+// none.
+bool TakesArray(const FrameSlot& slot, const Value& value);
+
 // From a peer that may lie: kInternal for a result of the wrong size or what lies outside of `data`. A void result is
 // None, a null text NullPointer, an array a Buffer that it owns. `data` is where texts and arrays lie.
 Expected<Value> UnpackResult(const Type& result_type, std::string_view result, std::string_view data);

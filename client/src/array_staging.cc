@@ -14,7 +14,7 @@ namespace {
 
 // Less is sooner in the message than a buffer is made: there one copy more, here two requests more. As array_ways
 // prints it (docs/benchmarks.md).
-constexpr uint64_t kNearBytes = uint64_t{64} << 10;
+constexpr uint64_t kNearBytes = uint64_t{32} << 10;
 constexpr uint64_t kFarBytes = uint64_t{128} << 10;
 
 // Memory that the buffer may be filled from as it is.
@@ -36,9 +36,7 @@ Status Fill(const Buffer& buffer, const CheckedArray& array, const types::Type& 
 
 }  // namespace
 
-bool ArrayStaging::IsLarge(uint64_t bytes) const {
-  return bytes >= (core_->farm->SharesMemory() ? kNearBytes : kFarBytes);
-}
+bool IsLargeArray(const Farm& farm, uint64_t bytes) { return bytes >= (farm.SharesMemory() ? kNearBytes : kFarBytes); }
 
 Expected<Buffer> ArrayStaging::Make(const types::Type& type, std::vector<int64_t> shape) const {
   wire::BufferSpec spec;

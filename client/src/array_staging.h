@@ -15,6 +15,9 @@
 
 namespace rbc::client {
 
+// Whether so many bytes go into a buffer rather than into a message to this farm.
+bool IsLargeArray(const Farm& farm, uint64_t bytes);
+
 // They lie in buffers of the session for one request, which names them as any others; freed with this. Small ones
 // travel in the message. Used by one thread.
 class ArrayStaging {
@@ -37,8 +40,7 @@ class ArrayStaging {
   bool is_used() const { return !kept_.empty() || result_.has_value(); }
 
  private:
-  // Whether so many bytes go into a buffer.
-  bool IsLarge(uint64_t bytes) const;
+  bool IsLarge(uint64_t bytes) const { return IsLargeArray(*core_->farm, bytes); }
   Expected<Buffer> Make(const types::Type& type, std::vector<int64_t> shape) const;
 
   const std::shared_ptr<detail::Core> core_;

@@ -47,7 +47,7 @@ Expected<std::shared_ptr<const Overload>> MakeOverload(std::string_view signatur
   RBC_ASSIGN_OR_RETURN(types::Type type, types::Type::Parse(signature));
   RBC_RETURN_IF_ERROR(types::CheckSignature(type, std::nullopt));
   RBC_ASSIGN_OR_RETURN(types::FrameLayout layout, types::FrameLayout::Make(type));
-  return std::make_shared<const Overload>(Overload{std::move(type), std::move(layout)});
+  return std::make_shared<const Overload>(Overload{std::move(type), std::move(layout), {}});
 }
 
 std::vector<std::shared_ptr<const Overload>> CallerState::Overloads() const {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -36,10 +37,24 @@ struct Core {
   client::Deadline DeadlineOf(int64_t timeout_ms, bool* is_explicit = nullptr) const;
 };
 
+// Bytes of the arrays that a function gave last. Thread-safe; a hint.
+class SeenBytes {
+ public:
+  static constexpr uint64_t kNever = ~uint64_t{0};
+  SeenBytes() = default;
+  SeenBytes(const SeenBytes& other) : last_(other.Last()) {}
+  uint64_t Last() const { return last_.load(std::memory_order_relaxed); }
+  void Note(uint64_t bytes) const { last_.store(bytes, std::memory_order_relaxed); }
+
+ private:
+  mutable std::atomic<uint64_t> last_{kNever};
+};
+
 // One signature of a function.
 struct Overload {
   types::Type type;
   types::FrameLayout layout;
+  SeenBytes result_bytes{};
 };
 
 // A function's module for one target and set of signatures. Immutable.
@@ -92,6 +107,9 @@ struct CallerState {
 
 // The function's name where the error has none.
 Error NameIt(Error error, const std::string& name);
+Error BadStatus(const std::string& name, int status);
+// How large the arrays of a reply were.
+void NoteResult(const Overload& overload, const types::PackedCall* packed, std::string_view data);
 // The caller's memory from the reply to a call.
 Status TakeMemory(const types::PackedCall& packed, std::string_view data);
 

@@ -236,6 +236,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // Whether the session is the one of now, as far as is known here.
   bool IsCurrent(uint64_t epoch);
 
+  // Whether calls of the module have no effects, as far as the farm has told. False where it is not loaded.
+  bool IsRepeatable(const Module& module);
   // Whether bytes go over a network to it, as far as is known here.
   bool IsFar();
   // Whether the farm of this session can be asked for arrays by digest, and finds buffers of calls by their ids.

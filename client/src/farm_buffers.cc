@@ -115,6 +115,11 @@ bool Farm::IsCurrent(uint64_t epoch) {
   return state_->session != nullptr && state_->epoch == epoch;
 }
 
+bool Farm::IsRepeatable(const Module& module) {
+  const std::lock_guard lock(mutex_);
+  return module.loaded_.epoch != 0 && module.loaded_.repeatable;
+}
+
 bool Farm::IsFar() {
   const std::lock_guard lock(mutex_);
   return state_->far;

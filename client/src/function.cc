@@ -9,7 +9,9 @@
 #include <deque>
 
 #include "client/src/buffer_state.h"
+#include "client/src/call_staging.h"
 #include "client/src/core.h"
+#include "client/src/kept_call.h"
 #include "client/src/packed_row.h"
 #include "client/src/residents.h"
 #include "client/src/symbols.h"
@@ -32,8 +34,6 @@ Status TakeMemory(const types::PackedCall& packed, std::string_view data) {
   return types::CopyReturned(packed, data.substr(0, packed.total_bytes() - packed.return_from));
 }
 
-namespace {
-
 Error BadStatus(const std::string& name, int status) {
   Error error(ErrorKind::kInvalidArgument,
               fmt::format("'{}' returns status {}; see what it means by it", name, status));
@@ -43,68 +43,6 @@ Error BadStatus(const std::string& name, int status) {
   return error;
 }
 
-// The frame and payload of a typed call that has text or memory among its arguments; types/frame.h has the picture.
-Status PackReferences(const TypedCall& call, Residents& residents, types::PackedCall& packed) {
-  packed.frame.assign(call.frame, call.frame_size);
-  packed.out_bytes = 0;
-  packed.returned.clear();
-  packed.buffers.clear();
-  uint64_t end = call.frame_size;
-  bool returns = false;
-  const auto place = [&](const Reference& r, uint64_t bytes) {
-    end = (end + types::kPayloadAlignment - 1) / types::kPayloadAlignment * types::kPayloadAlignment;
-    const types::FrameCell cell{static_cast<uint32_t>(end), static_cast<uint32_t>(r.bytes)};
-    const uint64_t where = end;
-    std::memcpy(packed.frame.data() + r.slot, r.is_array ? static_cast<const void*>(&where) : &cell, sizeof cell);
-    if (r.kind == ReferenceKind::kInOut || r.kind == ReferenceKind::kOut) {
-      if (!returns) packed.return_from = cell.offset;
-      returns = true;
-      packed.returned.push_back({const_cast<void*>(r.data), cell.offset, cell.length, nullptr});
-    }
-    end += bytes;
-  };
-  uint64_t total = call.frame_size;
-  for (const Reference& r : call.references)
-    total += (r.buffer != nullptr ? 0 : r.bytes) + 1 + types::kPayloadAlignment;
-  if (total > types::kMaxCallBytes)
-    return Error(
-        ErrorKind::kResourceExhausted,
-        fmt::format("the arguments take {} bytes, more than the {} of a call; pass less", total, types::kMaxCallBytes));
-  for (const ReferenceKind kind : {ReferenceKind::kIn, ReferenceKind::kInOut, ReferenceKind::kOut}) {
-    for (const Reference& r : call.references) {
-      const bool text = r.kind == ReferenceKind::kText;
-      if ((text ? ReferenceKind::kIn : r.kind) != kind) continue;
-      if (r.data == nullptr && !r.is_array) {
-        const types::FrameCell null{types::kNullOffset, 0};
-        std::memcpy(packed.frame.data() + r.slot, &null, sizeof null);
-        continue;
-      }
-      if (r.buffer != nullptr) {
-        const types::Buffer array = Inside::ArrayOf(*r.buffer, {}, {}, r.buffer->offset());
-        RBC_ASSIGN_OR_RETURN(const Residents::Way way, residents.Take(Inside::StateOf(*r.buffer), r.data));
-        if (way == Residents::Way::kById) packed.buffers.push_back({r.slot, r.buffer->id(), r.buffer->offset()});
-        const uint64_t where = way == Residents::Way::kByPlace ? *array.in_arena | types::kInDataArena : 0;
-        std::memcpy(packed.frame.data() + r.slot, &where, sizeof where);
-        if (way != Residents::Way::kCopied) continue;
-      }
-      if (text && std::memchr(r.data, 0, r.bytes) != nullptr)
-        return Error(ErrorKind::kInvalidArgument,
-                     "a text argument has a NUL inside; text ends at a NUL, pass memory instead");
-      place(r, r.bytes + (text ? 1 : 0));
-      if (kind == ReferenceKind::kOut) continue;
-      packed.frame.resize(end);
-      if (r.bytes != 0) std::memcpy(packed.frame.data() + end - r.bytes - (text ? 1 : 0), r.data, r.bytes);
-    }
-  }
-  std::sort(packed.buffers.begin(), packed.buffers.end(),
-            [](const auto& a, const auto& b) { return a.position < b.position; });
-  packed.out_bytes = static_cast<uint32_t>(end - packed.frame.size());
-  if (!returns) packed.return_from = packed.total_bytes();
-  return {};
-}
-
-}  // namespace
-
 Expected<PackedRow> PackRow(const CallerState& caller, const Prepared& prepared, const types::FrameLayout& layout,
                             std::span<const types::Value> values) {
   PackedRow out;
@@ -112,9 +50,6 @@ Expected<PackedRow> PackRow(const CallerState& caller, const Prepared& prepared,
   return out;
 }
 
-namespace {
-
-// `buffers` has what the message names by id; it outlives the message.
 client::CallMessage MessageOf(const types::PackedCall& packed, std::vector<client::CallBuffer>* buffers) {
   client::CallMessage message;
   message.frame = packed.frame;
@@ -126,64 +61,12 @@ client::CallMessage MessageOf(const types::PackedCall& packed, std::vector<clien
   return message;
 }
 
-Status TakeText(const Overload& overload, const client::CallAnswer& answer, std::string* text) {
-  RBC_ASSIGN_OR_RETURN(const types::Value value,
-                       types::UnpackResult(overload.type.result(), answer.result, answer.data));
-  if (const std::string* as_text = value.As<std::string>()) *text = *as_text;
-  if (const types::ByteString* bytes = value.As<types::ByteString>()) *text = bytes->bytes;
-  if (const types::Buffer* array = value.As<types::Buffer>())
-    text->assign(static_cast<const char*>(array->data), array->bytes);
-  return {};
+void NoteResult(const Overload& overload, const types::PackedCall* packed, std::string_view data) {
+  if (!overload.layout.returns_arrays()) return;
+  const bool returns = packed != nullptr && !packed->returned.empty();
+  const uint64_t returned = returns ? packed->total_bytes() - packed->return_from : 0;
+  overload.result_bytes.Note(data.size() - std::min<uint64_t>(returned, data.size()));
 }
-
-// The returned memory is there although the function ended with a status.
-Status TakeAnswer(const std::string& name, const Overload& overload, const types::PackedCall* packed,
-                  const client::CallAnswer& answer, const TypedCall& call) {
-  if (packed != nullptr) RBC_RETURN_IF_ERROR(TakeMemory(*packed, answer.data));
-  if (answer.status != 0) return BadStatus(name, answer.status);
-  if (call.text != nullptr) return TakeText(overload, answer, call.text);
-  if (answer.result.size() != call.result_size)
-    return Error(
-        ErrorKind::kProtocolMismatch,
-        fmt::format("the farm answers with a result of {} bytes instead of {}; update the older of the two sides",
-                    answer.result.size(), call.result_size));
-  if (call.result_size != 0) std::memcpy(call.result, answer.result.data(), call.result_size);
-  return {};
-}
-
-Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call) {
-  RBC_ASSIGN_OR_RETURN(const std::shared_ptr<const Prepared> prepared, caller.Current());
-  const Overload& overload = *prepared->overloads[index];
-  const Expected<size_t>& declared = prepared->declared[index];
-  if (!declared) return declared.error();
-  const uint32_t result_size = call.text != nullptr ? 0 : overload.layout.result_size();
-  if (overload.layout.fixed_size() != call.frame_size || result_size != call.result_size)
-    return Error(
-        ErrorKind::kUnsupported,
-        fmt::format("`{}` has {} bytes of parameters and {} of result in this program and {} and {} on the farm; "
-                    "order the members of its structs as they are declared",
-                    overload.type.ToString(), call.frame_size, call.result_size, overload.layout.fixed_size(),
-                    result_size));
-  bool is_explicit = false;
-  const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
-  client::CallMessage message;
-  message.frame = std::string_view(call.frame, call.frame_size);
-  std::optional<types::PackedCall> packed;
-  std::vector<client::CallBuffer> buffers;
-  if (!call.references.empty()) {
-    Residents residents(caller, prepared->target);
-    RBC_RETURN_IF_ERROR(PackReferences(call, residents, packed.emplace()));
-    message = MessageOf(*packed, &buffers);
-    message.epoch = residents.epoch();
-  }
-  RBC_ASSIGN_OR_RETURN(
-      const client::Farm::Answered answered,
-      caller.core->farm->Call(*prepared->module, *declared, message, deadline, is_explicit, call.request_id));
-  caller.core->Print(answered.answer.output);
-  return TakeAnswer(caller.name, overload, packed ? &*packed : nullptr, answered.answer, call);
-}
-
-}  // namespace
 
 namespace {
 
@@ -196,20 +79,15 @@ Expected<Answer> Unpack(const Overload& overload, const types::PackedCall& packe
   RBC_RETURN_IF_ERROR(TakeMemory(packed, data));
   if (status != 0) return answer;
   RBC_ASSIGN_OR_RETURN(answer.value, types::UnpackResult(overload.type.result(), result, data));
+  NoteResult(overload, &packed, data);
   return answer;
 }
 
-}  // namespace
-
-Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared, size_t index,
-                            std::span<const types::Value> values, int64_t timeout_ms, std::atomic<int64_t>* request_id,
-                            CallProfile* profile) {
-  if (!prepared.declared[index]) return prepared.declared[index].error();
-  const Overload& overload = *prepared.overloads[index];
-  RBC_ASSIGN_OR_RETURN(const PackedRow row, PackRow(caller, prepared, overload.layout, values));
+// All in messages.
+Expected<Answer> Send(const CallerState& caller, const Prepared& prepared, size_t index, const PackedRow& row,
+                      const client::Deadline& deadline, bool is_explicit, std::atomic<int64_t>* request_id,
+                      CallProfile* profile) {
   const types::PackedCall& packed = row.call;
-  bool is_explicit = false;
-  const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
   std::vector<client::CallBuffer> buffers;
   client::CallMessage message = MessageOf(packed, &buffers);
   message.profile = profile != nullptr;
@@ -221,7 +99,45 @@ Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared,
   if (profile != nullptr)
     *profile = {answer.times, static_cast<int64_t>(message.frame.size()),
                 static_cast<int64_t>(answer.result.size() + answer.data.size() + answer.output.size())};
-  return Unpack(overload, packed, answer.result, answer.status, answer.data, answer.output);
+  return Unpack(*prepared.overloads[index], packed, answer.result, answer.status, answer.data, answer.output);
+}
+
+// Large arrays through buffers of the session.
+Expected<Answer> SendStaged(CallStaging& staging, const CallerState& caller, const Prepared& prepared, size_t index,
+                            std::span<const types::Value> values, const client::Deadline& deadline, bool is_explicit,
+                            std::atomic<int64_t>* request_id, CallProfile* profile) {
+  RBC_ASSIGN_OR_RETURN(const auto taken, staging.Take(values, deadline));
+  RBC_ASSIGN_OR_RETURN(PackedRow row, PackRow(caller, prepared, prepared.overloads[index]->layout, taken));
+  RBC_ASSIGN_OR_RETURN(const bool keeps, staging.KeepsResult(deadline));
+  auto answer = keeps
+                    ? CallAndFetch(caller, prepared, index, std::move(row), deadline, is_explicit, request_id, profile)
+                    : Send(caller, prepared, index, row, deadline, is_explicit, request_id, profile);
+  if (answer) RBC_RETURN_IF_ERROR(staging.TakeBack());
+  if (profile != nullptr) {
+    profile->bytes_out += static_cast<int64_t>(staging.bytes());
+    profile->bytes_in += static_cast<int64_t>(staging.bytes_back());
+  }
+  return answer;
+}
+
+}  // namespace
+
+Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared, size_t index,
+                            std::span<const types::Value> values, int64_t timeout_ms, std::atomic<int64_t>* request_id,
+                            CallProfile* profile) {
+  if (!prepared.declared[index]) return prepared.declared[index].error();
+  const Overload& overload = *prepared.overloads[index];
+  bool is_explicit = false;
+  const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
+  for (int tries = 1;; ++tries) {
+    CallStaging staging(caller, prepared, overload);
+    if (!staging.Wants(values) && !staging.ExpectsLargeResult()) {
+      RBC_ASSIGN_OR_RETURN(const PackedRow row, PackRow(caller, prepared, overload.layout, values));
+      return Send(caller, prepared, index, row, deadline, is_explicit, request_id, profile);
+    }
+    auto answer = SendStaged(staging, caller, prepared, index, values, deadline, is_explicit, request_id, profile);
+    if (answer || !staging.MayTryAgain(answer.error(), tries)) return answer;
+  }
 }
 
 Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, const Prepared& prepared, size_t index,
@@ -254,14 +170,6 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
     }
   }
   return out;
-}
-
-std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call) {
-  Status status = InvokeTyped(caller, index, timeout_ms, call);
-  if (status) return nullptr;
-  Error error = NameIt(std::move(status).error(), caller.name);
-  caller.core->Print(error.output);
-  return std::make_unique<Error>(std::move(error));
 }
 
 }  // namespace detail

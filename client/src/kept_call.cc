@@ -8,9 +8,11 @@
 
 #include "client/src/packed_row.h"
 #include "client/src/residents.h"
+#include "client/src/result_memory.h"
 #include "client/src/value_maker.h"
 #include "rbc/function.h"
 #include "thrift/error_wire.h"
+#include "types/array_extent.h"
 #include "types/match.h"
 
 namespace rbc {
@@ -20,6 +22,12 @@ namespace {
 Error Mismatch() {
   return {ErrorKind::kProtocolMismatch,
           "the farm's reply does not hold the arrays of a call; update the older of the two sides"};
+}
+
+uint64_t BytesOf(const std::vector<Buffer>& arrays) {
+  uint64_t bytes = 0;
+  for (const Buffer& array : arrays) bytes += array.bytes();
+  return bytes;
 }
 
 // The types of the arrays in the result, in their order.
@@ -76,7 +84,51 @@ CallProfile ProfileOf(const wire::CallReply& reply, const types::PackedCall& pac
           static_cast<int64_t>(reply.result.size() + reply.data.size() + reply.output.size())};
 }
 
+// An array of this process with the elements of one on the farm.
+Expected<types::Value> Fetch(const Buffer& buffer, const types::Type& element, CallProfile* profile) {
+  const auto memory = client::MakeRoom(buffer.bytes());
+  RBC_RETURN_IF_ERROR(buffer.try_copy_to(memory.get(), buffer.bytes()));
+  if (profile != nullptr) profile->bytes_in += static_cast<int64_t>(buffer.bytes());
+  types::Buffer out{.data = memory.get(), .bytes = buffer.bytes(), .element = element, .owner = memory};
+  out.shape = buffer.shape();
+  out.strides = types::DenseStrides(out.shape, buffer.element_size());
+  return types::Value(std::move(out));
+}
+
+Expected<types::Value> FetchResult(const types::Type& result, const KeptAnswer& kept, CallProfile* profile) {
+  if (result.is(types::Kind::kArray)) return Fetch(kept.arrays.front(), result.element(), profile);
+  std::vector<types::Value> members = kept.answer.value.As<types::StructValue>()->members;
+  auto next = kept.arrays.begin();
+  for (size_t i = 0; i < members.size(); ++i) {
+    const types::Type& member = result.members()[i];
+    if (!member.is(types::Kind::kArray)) continue;
+    RBC_ASSIGN_OR_RETURN(members[i], Fetch(*next++, member.element(), profile));
+  }
+  return types::Value::Struct(std::move(members));
+}
+
 }  // namespace
+
+Expected<std::vector<Expected<KeptAnswer>>> CallKeptRows(const CallerState& caller, const Prepared& prepared,
+                                                         size_t index, const std::vector<PackedRow>& rows,
+                                                         const std::string& name, const client::Deadline& deadline,
+                                                         bool explicit_deadline, std::atomic<int64_t>* request_id,
+                                                         CallProfile* profile) {
+  const Overload& overload = *prepared.overloads[index];
+  std::vector<client::ChainPart> parts;
+  for (const PackedRow& row : rows) {
+    parts.push_back(PartOf(prepared, index, row, name));
+    if (profile != nullptr) parts.back().step.call.__set_profile(true);
+  }
+  RBC_ASSIGN_OR_RETURN(auto chain, caller.core->farm->RunChain(parts, deadline, explicit_deadline, request_id));
+  std::vector<Expected<KeptAnswer>> out;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (profile != nullptr) *profile = ProfileOf(chain.outcomes[i].call, rows[i].call);
+    auto& taken = out.emplace_back(Take(caller, overload.type.result(), rows[i], chain.outcomes[i], chain));
+    if (taken && taken->answer.status == 0) overload.result_bytes.Note(BytesOf(taken->arrays));
+  }
+  return out;
+}
 
 Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const types::Type& result,
                                        wire::CallReply& reply, const client::ChainReply& chain) {
@@ -109,19 +161,27 @@ Expected<std::vector<Expected<KeptAnswer>>> CallKept(const CallerState& caller, 
   if (hello->protocol_minor < kSince)
     return Error(ErrorKind::kUnsupported, "this farm keeps no results of calls; update it, or call without");
   std::vector<PackedRow> packed;
-  std::vector<client::ChainPart> parts;
   for (const auto& row : rows) {
     RBC_ASSIGN_OR_RETURN(packed.emplace_back(), PackRow(caller, prepared, overload.layout, row));
-    parts.push_back(PartOf(prepared, index, packed.back(), name));
-    if (profile != nullptr) parts.back().step.call.__set_profile(true);
   }
-  RBC_ASSIGN_OR_RETURN(auto chain, caller.core->farm->RunChain(parts, deadline, is_explicit, request_id));
-  std::vector<Expected<KeptAnswer>> out;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (profile != nullptr) *profile = ProfileOf(chain.outcomes[i].call, packed[i].call);
-    out.push_back(Take(caller, overload.type.result(), packed[i], chain.outcomes[i], chain));
+  return CallKeptRows(caller, prepared, index, packed, name, deadline, is_explicit, request_id, profile);
+}
+
+Expected<Answer> CallAndFetch(const CallerState& caller, const Prepared& prepared, size_t index, PackedRow row,
+                              const client::Deadline& deadline, bool explicit_deadline,
+                              std::atomic<int64_t>* request_id, CallProfile* profile) {
+  RBC_ASSIGN_OR_RETURN(auto answers, CallKeptRows(caller, prepared, index, {std::move(row)}, {}, deadline,
+                                                  explicit_deadline, request_id, profile));
+  RBC_ASSIGN_OR_RETURN(KeptAnswer kept, std::move(answers.front()));
+  if (kept.answer.status != 0) return std::move(kept.answer);
+  auto value = FetchResult(prepared.overloads[index]->type.result(), kept, profile);
+  if (!value) {
+    value.error().may_have_run = true;
+    value.error().retry_safe = false;
+    return std::move(value).error();
   }
-  return out;
+  kept.answer.value = *std::move(value);
+  return std::move(kept.answer);
 }
 
 }  // namespace detail

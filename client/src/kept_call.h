@@ -8,6 +8,7 @@
 
 #include "client/src/chain.h"
 #include "client/src/core.h"
+#include "client/src/packed_row.h"
 #include "rbc/buffer.h"
 
 namespace rbc::detail {
@@ -24,6 +25,17 @@ Expected<std::vector<Expected<KeptAnswer>>> CallKept(const CallerState& caller, 
                                                      const std::string& name, int64_t timeout_ms,
                                                      std::atomic<int64_t>* request_id = nullptr,
                                                      CallProfile* profile = nullptr);
+
+// The same of rows that are packed, on a farm that keeps results (protocol 1.4).
+Expected<std::vector<Expected<KeptAnswer>>> CallKeptRows(const CallerState& caller, const Prepared& prepared,
+                                                         size_t index, const std::vector<PackedRow>& rows,
+                                                         const std::string& name, const client::Deadline& deadline,
+                                                         bool explicit_deadline, std::atomic<int64_t>* request_id,
+                                                         CallProfile* profile);
+// One row, whose arrays come into this process: the answer has all of the result.
+Expected<Answer> CallAndFetch(const CallerState& caller, const Prepared& prepared, size_t index, PackedRow row,
+                              const client::Deadline& deadline, bool explicit_deadline,
+                              std::atomic<int64_t>* request_id, CallProfile* profile);
 
 // The arrays of a reply. kProtocolMismatch: they are not those of the result.
 Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const types::Type& result,

@@ -106,6 +106,19 @@ TEST_F(Copies, NoneInPlace) {
   EXPECT_LE(cost.daemon.both(), 2 * kTick);
 }
 
+constexpr char kFirst[] = "char first(const char *x, long n) { return x[n - 1]; }";
+
+// An argument of a function over arrays goes the way of copy_from.
+TEST_F(Copies, OneForAnArgumentThatIsOnlyRead) {
+  for (const bool direct : {true, false}) {
+    const auto jit = Jit(farm().unix_address(), direct);
+    const auto first = jit.function<char(ArrayView<const char>)>(Source::C(kFirst), "first");
+    const Cost cost = CostOf([&] { EXPECT_EQ(first(from_), 'x'); });
+    EXPECT_LE(cost.here.user, direct ? One() : Nothing());
+    EXPECT_LE(cost.daemon.user, Nothing()) << direct;
+  }
+}
+
 // Between socket and array at each end: the kernel's alone.
 TEST_F(Copies, NoneInUserSpaceOverSockets) {
   for (const auto& address : {farm().unix_address(), farm().tcp_address()}) {

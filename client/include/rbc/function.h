@@ -52,7 +52,10 @@ struct TypedCall {
   std::span<const Reference> references;
   void* result = nullptr;  // result_size bytes
   uint32_t result_size = 0;
-  std::string* text = nullptr;  // for a result that is text, or the elements of an array
+  std::string* text = nullptr;  // for a result that is text
+  // For a result that is an array: makes room for its bytes in the vector.
+  void* (*resize)(void* vector, size_t bytes) = nullptr;
+  void* vector = nullptr;
   std::atomic<int64_t>* request_id = nullptr;
 };
 // Null: it went well. `index` is of the caller's signatures.
@@ -375,11 +378,7 @@ class Function<R(A...)> {
     if constexpr (std::is_same_v<R, std::string>) {
       return Run(nullptr, &result, request_id, arguments...);
     } else if constexpr (detail::kIsVector<R>) {
-      std::string elements;
-      if (auto error = Run(nullptr, &elements, request_id, arguments...)) return error;
-      result.resize(elements.size() / sizeof(typename R::value_type));
-      if (!elements.empty()) std::memcpy(result.data(), elements.data(), elements.size());
-      return nullptr;
+      return Run(&result, nullptr, request_id, arguments...);
     } else {
       static_assert(std::is_trivially_copyable_v<R> && !std::is_pointer_v<R>,
                     "a result is void, a plain value, std::string or std::vector");
@@ -394,9 +393,16 @@ class Function<R(A...)> {
     call.frame = frame.bytes;
     call.frame_size = Frame::kSize;
     call.references = std::span(frame.references.data(), Frame::kReferences);
-    call.result = result;
-    if constexpr (!std::is_void_v<R> && !std::is_same_v<R, std::string> && !detail::kIsVector<R>)
-      call.result_size = sizeof(R);
+    if constexpr (detail::kIsVector<R>) {
+      call.vector = result;
+      call.resize = [](void* vector, size_t bytes) -> void* {
+        static_cast<R*>(vector)->resize(bytes / sizeof(typename R::value_type));
+        return static_cast<R*>(vector)->data();
+      };
+    } else {
+      call.result = result;
+      if constexpr (!std::is_void_v<R> && !std::is_same_v<R, std::string>) call.result_size = sizeof(R);
+    }
     call.text = text;
     call.request_id = request_id;
     return detail::Invoke(*caller_.state_, index_, caller_.timeout_ms_, call);

@@ -1,6 +1,6 @@
-// Where arrays of this process go best on their way to a map, by their size: array_ways. What librbc's thresholds rest
-// on (client/src/array_staging.cc, recall.h): in the message or through buffers, near and over TCP; and what a digest
-// costs.
+// Where arrays of this process go best on their way to a map or a function over arrays, by their size: array_ways. What
+// librbc's thresholds rest on (client/src/array_staging.cc, recall.h): in the message or through buffers, near and over
+// TCP; and what a digest costs.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -78,6 +78,56 @@ void Table(const char* title, const std::string& address) {
   }
 }
 
+constexpr char kTwice[] = R"(
+define void @twice(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %some = icmp sgt i64 %n, 0
+  br i1 %some, label %loop, label %end
+loop:
+  %i = phi i64 [0, %0], [%next, %loop]
+  %from = getelementptr inbounds double, ptr %x, i64 %i
+  %value = load double, ptr %from
+  %twice = fadd double %value, %value
+  %to = getelementptr inbounds double, ptr %y, i64 %i
+  store double %twice, ptr %to
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %n
+  br i1 %more, label %loop, label %end
+end:
+  ret void
+}
+)";
+
+using View = ArrayView<double, 1>;
+using ConstView = ArrayView<const double, 1>;
+
+// void f(double[::1], double[::1]) over private arrays of a farm that takes them through buffers, over those of one
+// that has no room for buffers, and with buffers that are made by hand.
+void FunctionTable(const char* title, const std::string& address, const std::string& without_room) {
+  const RemoteJIT jit(address), tight(without_room);
+  const Buffer all_there_is = tight.empty<char>({1 << 20});
+  const auto source = rbc::Source::Ir(kTwice);
+  const auto call = jit.function<void(ConstView, View)>(source, "twice");
+  const auto message = tight.function<void(ConstView, View)>(source, "twice");
+  fmt::print("function over arrays, {}\n{:>8} {:>12} {:>12} {:>12} {:>12}\n", title, "KiB", "message us", "call us",
+             "by hand us", "memcpy us");
+  for (size_t kib = 16; kib <= 65536; kib *= kib < 1024 ? 2 : 4) {
+    Numbers x(kib * 128, 1.5), y(x.size()), z(x.size());
+    const auto by_hand = [&] {
+      const Buffer in = jit.to_device(x), out = jit.to_device(y);
+      call(in, out);
+      out.copy_to(std::span(y));
+    };
+    const auto copies = [&] {  // as many as such a call needs
+      for (int i = 0; i < 3; ++i) std::memcpy(z.data(), (i % 2 == 0 ? x : y).data(), kib << 10);
+    };
+    const auto times = Measure({copies, [&] { call(x, y); }, copies, by_hand});
+    // By itself, as others would find their farm asleep after it.
+    const auto slow = kib <= 16384 ? Measure({[&] { message(x, y); }})[0] : 0;
+    fmt::print("{:8} {:12.1f} {:12.1f} {:12.1f} {:12.1f}{}\n", kib, slow, times[1], times[3], times[2],
+               y.back() == 3 ? "" : " WRONG");
+  }
+}
+
 void Digests(const std::string& address) {
   RemoteJIT::Options options;
   options.recall = RemoteJIT::Saving::kOff;
@@ -105,6 +155,10 @@ int main() try {
   Table("same machine, shared memory", "unix:" + farm.unix_path());
   Table("TCP", tcp);
   Digests(tcp);
+  const FarmProcess tight(work, "[data]\nsession_bytes = 1048576\n");
+  if (!tight.error().empty()) throw std::runtime_error(tight.error());
+  FunctionTable("same machine, shared memory", "unix:" + farm.unix_path(), "unix:" + tight.unix_path());
+  FunctionTable("TCP", tcp, "127.0.0.1:" + std::to_string(tight.tcp_port()));
 } catch (const std::exception& error) {
   fmt::print(stderr, "error: {}\n", error.what());
   return 1;

@@ -27,6 +27,7 @@ constexpr size_t kOverflowReach = 1024 * 1024;  // how far below a stack an acce
 
 RingHeader* ring = nullptr;
 FunctionFinder function_finder = nullptr;
+bool messages_are_swallowed = false;
 FaultDescriber fault_describer = nullptr;
 constinit thread_local CallContext* current_context = nullptr;
 constinit thread_local bool in_fault = false;
@@ -77,7 +78,17 @@ std::string_view LastWords(const ucontext_t& machine) {
   return {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len};
 }
 
+// Of a system call refused: whether it only wants to say something to stderr. Then it seems to have worked.
+bool SwallowMessage(int system_call, ucontext_t* machine) {
+  auto& regs = machine->uc_mcontext.gregs;
+  if (!messages_are_swallowed || regs[REG_RDI] != STDERR_FILENO) return false;
+  if (system_call != SYS_write && system_call != SYS_ioctl) return false;  // ioctl: whether it is a terminal
+  regs[REG_RAX] = system_call == SYS_write ? regs[REG_RDX] : -ENOTTY;
+  return true;
+}
+
 void OnSignal(int signal, siginfo_t* info, void* machine_state) {
+  if (signal == SIGSYS && SwallowMessage(info->si_syscall, static_cast<ucontext_t*>(machine_state))) return;
   const auto& machine = *static_cast<const ucontext_t*>(machine_state);
   const auto* code = reinterpret_cast<const void*>(machine.uc_mcontext.gregs[REG_RIP]);
   const auto stack_pointer = static_cast<uintptr_t>(machine.uc_mcontext.gregs[REG_RSP]);
@@ -114,6 +125,8 @@ std::mutex& OutputOfCall::Turn() {
 
 void SetFunctionFinder(FunctionFinder finder) { function_finder = finder; }
 void SetFaultDescriber(FaultDescriber describer) { fault_describer = describer; }
+
+void SwallowMessages() { messages_are_swallowed = true; }
 
 void EndByDevice(const Error& error) {
   EndWithFault(FaultCause::kDevice, 0, 0, nullptr, nullptr, error.cause + "\n" + error.message);

@@ -21,6 +21,9 @@ void SetFunctionFinder(FunctionFinder finder);
 // Says which of many like it runs on this thread ("block (1,0,0), thread (3,0,0)"); its length, 0: nothing to say.
 using FaultDescriber = size_t (*)(char* text, size_t size);
 void SetFaultDescriber(FaultDescriber describer);
+// From here on what this process says to stderr goes nowhere, instead of being a forbidden system call. Of compile
+// workers: client code runs in none.
+void SwallowMessages();
 
 // Gives the calling thread a stack for its signal handlers.
 void UseAlternateStack();

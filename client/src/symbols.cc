@@ -40,7 +40,7 @@ bool IsNameChar(char c) {
          c == '.' || c == '_';
 }
 
-// The name behind the '@' of "define ... @name(" or @"name"; empty if there is none. `line` starts behind "define".
+// The name behind the '@' of "define ... @name(" or @"name"; or "@name ="; empty if there is none.
 std::string DefinedName(std::string_view line) {
   for (size_t i = 0; i < line.size(); ++i) {
     if (line[i] == '"') {  // of a type; it may hold anything
@@ -60,6 +60,20 @@ bool HasWord(std::string_view line, std::string_view word) {
   return at != std::string_view::npos && at < line.find('@');
 }
 
+// Of one that others can name.
+bool IsDefinition(std::string_view line) {
+  return line.starts_with("define ") && !HasWord(line, " internal ") && !HasWord(line, " private ");
+}
+
+// "@name = ... alias double (double), ptr @other"
+bool IsAlias(std::string_view line) {
+  const size_t at = line.starts_with('@') ? line.find(" alias ") : std::string_view::npos;
+  if (at == std::string_view::npos) return false;
+  const std::string_view linkage = line.substr(0, at + 1), type = line.substr(at, line.find(',', at) - at);
+  return type.find('(') != std::string_view::npos && linkage.find(" internal ") == std::string_view::npos &&
+         linkage.find(" private ") == std::string_view::npos;
+}
+
 std::vector<std::string> TextFunctions(std::string_view ir) {
   std::vector<std::string> out;
   while (!ir.empty()) {
@@ -67,8 +81,8 @@ std::vector<std::string> TextFunctions(std::string_view ir) {
     std::string_view line = ir.substr(0, end);
     ir.remove_prefix(end == std::string_view::npos ? ir.size() : end + 1);
     line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
-    if (!line.starts_with("define ") || HasWord(line, " internal ") || HasWord(line, " private ")) continue;
-    std::string name = DefinedName(line.substr(7));
+    if (!IsDefinition(line) && !IsAlias(line)) continue;
+    std::string name = DefinedName(line);
     if (!name.empty()) out.push_back(std::move(name));
   }
   return out;

@@ -234,6 +234,7 @@ constexpr std::string_view kRefusedIntrinsicPrefixes[] = {
     "llvm.hwasan.",
     "llvm.asan.",
     "llvm.vp.",
+    "llvm.matrix.",
     "llvm.vscale",
     "llvm.experimental.convergence.",
     "llvm.clear_cache",

@@ -141,6 +141,15 @@ bool IsLibraryName(llvm::StringRef name, const RuntimeSymbols& symbols, const ll
   return library.getLibFunc(name, known) || symbols.Find(name) != nullptr;
 }
 
+// A hidden alias is what it stands for: formats of objects and GPUs know fewer of them than LLVM does.
+void ResolveAliases(llvm::Module& module) {
+  for (auto& alias : llvm::make_early_inc_range(module.aliases())) {
+    if (!alias.hasLocalLinkage()) continue;
+    alias.replaceAllUsesWith(alias.getAliasee());
+    alias.eraseFromParent();
+  }
+}
+
 void NullMissingWeak(llvm::Module& module, const RuntimeSymbols& symbols) {
   for (auto& global : module.global_objects()) {
     if (!global.hasExternalWeakLinkage()) continue;
@@ -191,11 +200,16 @@ void KeepOnly(llvm::Module& module, std::span<const std::string> keep, const Run
   llvm::StringSet<> kept;
   for (const auto& name : keep) kept.insert(name);
   for (auto& global : module.global_values()) {
-    if (global.isDeclaration() || kept.contains(global.getName()) || global.getName().starts_with("llvm.")) continue;
+    if (global.isDeclaration() || global.getName().starts_with("llvm.")) continue;
+    if (kept.contains(global.getName())) {
+      global.setLinkage(llvm::GlobalValue::ExternalLinkage);  // an inline or static function too
+      continue;
+    }
     // Its twin elsewhere is the runtime's, if that has it; else this one is all there is.
     if (global.hasAvailableExternallyLinkage() && symbols.Find(global.getName()) != nullptr) continue;
     Hide(global, symbols, library);
   }
+  ResolveAliases(module);
   llvm::ModuleAnalysisManager none;
   llvm::FunctionAnalysisManager functions;
   none.registerPass([&] { return llvm::PassInstrumentationAnalysis(); });

@@ -65,6 +65,43 @@ TEST_F(IrForms, BitcodeOfTheFarmsOwnLlvmRuns) {
   EXPECT_TRUE(Must(client.Call(Must(client.Load(module)), {1.5, 2.0})).value == Value(3.5));
 }
 
+TEST_F(IrForms, AFunctionOfAnyLinkageIsAnEntry) {
+  Client client = farm().Connect();
+  for (const char* linkage : {"linkonce", "linkonce_odr", "weak", "weak_odr", "internal", "private", "hidden",
+                              "available_externally", "dso_local", "protected"}) {
+    const std::string ir =
+        std::string("define ") + linkage + " i64 @f(i64 %x) {\n  %y = add i64 %x, 1\n  ret i64 %y\n}\n";
+    const auto f = Must(client.Load(MakeModule(ir, "f", "int64(int64)")), linkage);
+    EXPECT_TRUE(Must(client.Call(f, {41}), linkage).value == Value(42)) << linkage;
+  }
+}
+
+constexpr char kAliases[] = R"(
+@numbers = global [4 x i64] [i64 1, i64 2, i64 40, i64 4]
+@third = alias i64, getelementptr ([4 x i64], ptr @numbers, i64 0, i64 2)
+@same = weak alias i64 (i64), ptr @other
+@other = alias i64 (i64), ptr @plain
+define i64 @plain(i64 %x) {
+  %n = load i64, ptr @third
+  %y = add i64 %x, %n
+  ret i64 %y
+}
+define i64 @caller(i64 %x) {
+  %y = call i64 @same(i64 %x)
+  ret i64 %y
+}
+)";
+
+TEST_F(IrForms, AliasesOfFunctionsAndOfPartsOfDataWork) {
+  Client client = farm().Connect();
+  for (const std::string& ir : {std::string(kAliases), Assemble(kAliases)}) {
+    for (const char* name : {"plain", "caller", "other", "same"}) {
+      const auto f = Must(client.Load(MakeModule(ir, name, "int64(int64)")), name);
+      EXPECT_TRUE(Must(client.Call(f, {2}), name).value == Value(42)) << name;
+    }
+  }
+}
+
 // The identification block of a bitcode has the producer as an array of 6-bit or 8-bit characters, byte-aligned
 // nowhere; so the bits are searched and replaced at every bit offset.
 std::string ReplaceBits(std::string bytes, const std::string& from, const std::string& to, unsigned width) {

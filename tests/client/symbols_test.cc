@@ -30,8 +30,11 @@ TEST(Symbols, AreReadFromText) {
       "  define dso_local noundef { double, double } @\"odd \\22name\\22\"() #0 {\n"
       "define internal void @hidden() {\n"
       "define linkonce_odr %\"class.@x\" @_Z3addii(%\"struct.@y\"* %p) {\n"
-      "@global = global i32 0\n";
-  EXPECT_EQ(DefinedFunctions(ir), (Names{"plain", "odd \"name\"", "_Z3addii"}));
+      "@global = global i32 0\n"
+      "@other = weak alias double (double), ptr @plain\n"
+      "@inside = internal alias double (double), ptr @plain\n"
+      "@data = alias i32, ptr @global\n";
+  EXPECT_EQ(DefinedFunctions(ir), (Names{"plain", "odd \"name\"", "_Z3addii", "other"}));
   EXPECT_EQ(DefinedFunctions(""), Names{});
   EXPECT_EQ(DefinedFunctions("define \n define @\n define \"\n define x@\"abc"), Names{"abc"});
 }

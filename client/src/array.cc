@@ -47,7 +47,7 @@ Result<wire::ArrayReply> Ask(const detail::CallerState& state, const Chosen& cho
     request.request_id = state.core->farm->NextRequestId();
     client::ThisWaiting().request_id = request.request_id;
     if (epoch != nullptr) *epoch = loaded.epoch;
-    if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
+    if (is_explicit) request.__set_deadline_ms(client::TellFarm(deadline));
     wire::ArrayReply answer;
     (client.*method)(answer, request);
     return answer;

@@ -44,7 +44,7 @@ Expected<std::string> Launch(detail::CallerState& state, const client::PackedLau
         request.function_id = loaded.reply->functions[declared].function_id;
         request.request_id = farm.NextRequestId();
         client::ThisWaiting().request_id = request.request_id;
-        if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
+        if (is_explicit) request.__set_deadline_ms(client::TellFarm(deadline));
         wire::CallReply answer;
         client.launch(answer, request);
         return answer;

@@ -76,7 +76,7 @@ Result<MapResult> Caller::try_map(int64_t rows, std::span<const Column> columns)
                                request.function_id = loaded.reply->functions[*prepared->declared[index]].function_id;
                                request.request_id = state_->core->farm->NextRequestId();
                                client::ThisWaiting().request_id = request.request_id;
-                               if (is_explicit) request.__set_deadline_ms(std::max(1, deadline.RemainingMs() - 1));
+                               if (is_explicit) request.__set_deadline_ms(client::TellFarm(deadline));
                                wire::MapReply answer;
                                client.map_rows(answer, request);
                                return answer;

@@ -329,8 +329,8 @@ TEST_P(DeviceCalls, AreLostByNameWithTheKernelsFault) {
 TEST_P(DeviceCalls, ArraysOfTheFarmsMemoryAreLostByNameWhereAnEndMayHaveCutThem) {
   const auto jit = Jit();
   const Grid grid{{1}, {32}, 0};
-  const auto endless = Kernel(jit, "endless", "void(float64*)").with_timeout(std::chrono::milliseconds(400));
-  const auto turns = Kernel(jit, "endless_array", "void(float64[:])").with_timeout(std::chrono::milliseconds(400));
+  const auto endless = Kernel(jit, "endless", "void(float64*)").with_timeout(std::chrono::milliseconds(1500));
+  const auto turns = Kernel(jit, "endless_array", "void(float64[:])").with_timeout(std::chrono::milliseconds(1500));
   const auto traps = jit.function(Source::Ir(kFunctions), "traps", {"void(float64[::1])"}, {.target = "cuda"});
   const Buffer spare = jit.to_device(Counting(10));
   const auto expect_lost = [&](const Buffer& buffer, const std::string& name, const std::string& why) {

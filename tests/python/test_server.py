@@ -277,3 +277,27 @@ def test_a_farm_behind_ssh(tmp_path, monkeypatch):
         far.close()
     with pytest.raises(rbc.InvalidArgument, match="leave tls out"):
         rbc.RemoteJIT("ssh://me@box", tls=True)
+
+
+def test_in_the_foreground_it_blocks_until_it_is_stopped(tmp_path):
+    path = str(tmp_path / "farm.sock")
+    code = ("import signal, rbc; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell's & ignores it
+            f"rbc.RemoteJIT(unix={path!r}).start_server(); print('over')")
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("staring rpc.thrift server: ")
+    client = rbc.RemoteJIT(unix=path)
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            assert client.targets["host"].pointer_bits == 64
+            break
+        except rbc.ConnectionLost:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert client("int64(int64)")(lambda x: x + 1)(1) == 2 and process.poll() is None
+    client.close()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == "... stopping rpc.thrift server\nover\n" and process.returncode == 0
+    with pytest.raises(rbc.ConnectionLost):
+        client.targets["host"]  # known
+        client.status()

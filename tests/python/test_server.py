@@ -216,9 +216,12 @@ def test_what_takes_long_says_so(rjit, monkeypatch):
         return x
 
     spin(1)
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stderr", shown)
-    spin(2)
+    for _ in range(5):  # on a busy machine a short call too may take a second
+        shown = Terminal()
+        monkeypatch.setattr(sys, "stderr", shown)
+        spin(2)
+        if shown.getvalue() == "":
+            break
     assert shown.getvalue() == ""
     n = 2 * 10**9
     while "waiting for the farm (1 s)" not in shown.getvalue() and n < 10**12:

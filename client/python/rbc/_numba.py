@@ -930,7 +930,7 @@ def _drop_value_names(module):
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 
-_RETURNS = re.compile(r"No conversion from (.+) to (.+) for '\$\S*return_value\S*'.*")
+_RETURNS = re.compile(r"No conversion from (.+) to (.+) for '\$\S*return_(?:value|const)\S*'.*")
 
 
 def _plain(sentence):

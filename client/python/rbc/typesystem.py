@@ -374,7 +374,8 @@ def _numpy_type(obj):
         return None
     if isinstance(obj, type) and issubclass(obj, numpy.generic):
         try:
-            return dtype_text(numpy.dtype(obj))
+            made = numpy.dtype(obj)
+            return dtype_text(made) if made.type is obj else None  # older NumPy makes numpy.number a float64
         except TypeError:  # an abstract one
             return None
     if isinstance(obj, numpy.dtype):

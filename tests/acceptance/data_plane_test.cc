@@ -188,7 +188,8 @@ TEST_F(DataPlane, WhatACallWroteWhenItDiedIsLostByName) {
   EXPECT_EQ(jit.buffers().size(), 1u);
 }
 
-class ShortLease : public DataPlane {
+// No relay: these fork, and a child has what another thread's malloc was locked with.
+class ShortLease : public FarmTest {
   FarmOptions Options() const override {
     return FarmOptions().Set("sessions", "lease_ms", "1000").Set("data", "session_bytes", "\"64 MiB\"");
   }

@@ -385,8 +385,8 @@ TEST_F(CallTest, AForkedChildStartsAnew) {
 }
 
 TEST_F(CallTest, AForkInTheMiddleOfOtherThreadsCallsDoesNoHarm) {
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "a child may find a lock of ThreadSanitizer's own allocator taken";
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "a child may find a lock of the sanitizer's own allocator taken";
 #endif
   const auto add = rjit_.function<double(double, double)>(Source::Ir(kAdd), "add");
   std::atomic<bool> stop{false};

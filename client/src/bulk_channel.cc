@@ -32,7 +32,7 @@ Error BulkChannel::Lost(std::string_view what, int code) const {
           fmt::format("the data connection to the farm at {} {}{}; see whether it still runs", peer_, what, why)};
 }
 
-Status BulkChannel::Wait(short events, const Deadline& deadline) const {
+Status BulkChannel::Wait(short events, const Deadline& deadline) {
   for (;;) {
     int ms = deadline.RemainingMs();
     if (ms == 0)
@@ -41,8 +41,14 @@ Status BulkChannel::Wait(short events, const Deadline& deadline) const {
                                peer_, patience_ms_));
     if (ThisWaiting().impatience != nullptr) ms = std::min(ms, kImpatienceMs);
     pollfd wait{fd_.get(), events, 0};
-    if (::poll(&wait, 1, ms) > 0) return {};
-    if (ThisThreadLeaves()) return Error(ErrorKind::kCancelled, "the copy was interrupted");
+    const bool ready = ::poll(&wait, 1, ms) > 0;
+    // Also while data moves all the time: a long copy is seen, and can be stopped.
+    const auto now = Clock::now();
+    if (!ready || now - asked_ >= std::chrono::milliseconds(kImpatienceMs)) {
+      asked_ = now;
+      if (ThisThreadLeaves()) return Error(ErrorKind::kCancelled, "the copy was interrupted");
+    }
+    if (ready) return {};
   }
 }
 

@@ -62,7 +62,7 @@ class BulkChannel {
   // The header of an answer of that type and length to `request`; else the farm's error.
   Status Expect(uint64_t request, ChannelType type, uint64_t length);
   Status AwaitOldest();  // of the puts on their way
-  Status Wait(short events, const Deadline& deadline) const;
+  Status Wait(short events, const Deadline& deadline);
   ssize_t SendSome(const char* from, uint64_t bytes, bool more);
   ssize_t ReceiveSome(char* to, uint64_t bytes);
   // Nothing has arrived that was not asked for, and the farm has not gone.
@@ -79,7 +79,8 @@ class BulkChannel {
   bool refused_ = false;              // the farm takes no more; why, its answer says
   Packing packing_ = Packing::kNone;  // as agreed with the farm
   Packer packer_;
-  Pacer pacer_;  // of what is sent
+  Clock::time_point asked_{};  // when the waiting thread was last asked whether it still likes to wait
+  Pacer pacer_;                // of what is sent
   std::string piece_;
 };
 

@@ -3,9 +3,12 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import io
 import os
+import re
 import select
 import socket
+import sys
 import threading
 import time
 
@@ -20,7 +23,8 @@ CUT_S = float(os.environ.get("RBC_NETWORK_CUT_S", "0.5"))
 
 
 class Network:
-    """A TCP proxy in front of a farm, that can be cut (connections break, none are made) and frozen (nothing passes)."""
+    """A TCP proxy in front of a farm, that can be cut (connections break, none are made), frozen (nothing passes) and
+    slow."""
 
     def __init__(self, address):
         host, port = address.rsplit(":", 1)
@@ -30,6 +34,7 @@ class Network:
         self._pairs, self._lock = [], threading.Lock()
         self.cut, self.frozen, self._ended = False, False, False
         self.passed = 0
+        self.rate = 0  # bytes a second, both ways together; 0: all that the machine can
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
@@ -57,6 +62,8 @@ class Network:
         try:
             data = end.recv(65536)
             self.passed += len(data)
+            if self.rate:
+                time.sleep(len(data) / self.rate)
             if data:
                 other.sendall(data)
                 return
@@ -160,3 +167,39 @@ def test_ctrl_c_stops_a_map(rjit):
         forever.map(np.array([0, 1]))
     assert time.monotonic() - started < 10
     assert forever.map(np.array([3])).tolist() == [3]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown_percents(monkeypatch, work):
+    """The percentages that a user sees while work() runs, and whether the line is gone at the end."""
+    with monkeypatch.context() as patch:
+        terminal = Terminal()
+        patch.setattr(sys, "stderr", terminal)
+        work()
+    text = terminal.getvalue()
+    return [int(each) for each in re.findall(r"copying, (\d+) %", text)], text.endswith("\r\x1b[K")
+
+
+def test_copies_over_a_slow_network_show_how_far_they_are(network, farm, monkeypatch):
+    rjit = rbc.RemoteJIT("127.0.0.1", network.port, timeout=120, compress="off")
+    total = rjit("float64(float64[:])")(lambda x: x.sum())
+    reverse = rjit("float64[:](float64[:])")(lambda x: x[::-1].copy())
+    x = np.random.default_rng(0).standard_normal(6 * 2**20 // 8 * 4)  # more than the sockets between us hold
+    network.rate = 8 * 2**20
+    arrays = []
+    copies = {
+        "to_device": lambda: arrays.append(rjit.to_device(x)),
+        "get": lambda: arrays.append(arrays[0].get()),
+        "an argument": lambda: arrays.append(total(x)),
+        "a result": lambda: arrays.append(reverse(arrays[0][:]).get()),
+    }
+    for name, copy in copies.items():
+        percents, gone = shown_percents(monkeypatch, copy)
+        assert gone and percents == sorted(percents), (name, percents)
+        assert len(set(percents)) >= 2 and 0 <= percents[0] < percents[-1] <= 100, (name, percents)
+    network.rate = 0
+    assert np.array_equal(arrays[1], x) and arrays[2] == total(x) and np.array_equal(arrays[3], x[::-1])

@@ -56,6 +56,7 @@ bool Farm::Serve(Connection& connection, std::string_view framed, bool may_block
       break;
   }
   CountStreak(connection, nullptr);
+  if (may_block && ServeBatch(connection, framed, reply)) return true;
   return Dispatch(*this, connection, framed, may_block, reply);
 }
 

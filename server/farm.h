@@ -82,6 +82,8 @@ class Farm final : public Service {
  private:
   void ServeCall(Connection& connection, std::string_view framed, const worker::CallView& call, bool may_block,
                  std::string* reply);
+  // A batch of plain calls of one function, without generated code. False: it is none, and nothing was done.
+  bool ServeBatch(Connection& connection, std::string_view framed, std::string* reply);
   void CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker);
   bool AllIdle() const;
   bool FreeADevice(int device) const;

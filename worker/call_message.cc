@@ -15,6 +15,8 @@ namespace {
 using namespace thrift_binary;
 
 constexpr std::string_view kMethod = "call";
+constexpr std::string_view kBatchMethod = "call_batch";
+constexpr size_t kHead = 4 + 4 + 4 + kMethod.size() + 4;  // of a framed message: length, version, method, seqid
 
 // Big-endian reads with bounds. After a failure every read gives zero.
 class In {
@@ -113,6 +115,20 @@ bool ParseFields(In& in, CallView* call) {
 }
 
 bool IsNegative(uint32_t value) { return static_cast<int32_t>(value) < 0; }
+
+// Those get a typed answer, which is the generated code's affair.
+bool HasNegativeSizes(const CallView& call) {
+  return IsNegative(call.deadline_ms) || IsNegative(call.out_bytes) ||
+         (call.return_from != 0xffffffff && IsNegative(call.return_from));
+}
+
+// The head of a request for `method`.
+CallParse ParseHead(In& in, std::string_view method, int32_t* seqid) {
+  if (in.U32() != (kVersion | kCall) || in.String() != method)
+    return in.ok() ? CallParse::kOther : CallParse::kMalformed;
+  *seqid = static_cast<int32_t>(in.U32());
+  return CallParse::kCall;
+}
 
 // Big-endian writes; the room was counted before.
 class Out {
@@ -230,9 +246,7 @@ void PutErrorFields(Out& out, const Error& error) {
 
 CallParse ParseCall(std::string_view message, CallView* call) {
   In in(message);
-  if (in.U32() != (kVersion | kCall) || in.String() != kMethod)
-    return in.ok() ? CallParse::kOther : CallParse::kMalformed;
-  call->seqid = static_cast<int32_t>(in.U32());
+  if (const auto head = ParseHead(in, kMethod, &call->seqid); head != CallParse::kCall) return head;
   // call_args: one field, the request; then its stop.
   const uint8_t type = in.Byte();
   if (!in.ok()) return CallParse::kMalformed;
@@ -242,10 +256,41 @@ CallParse ParseCall(std::string_view message, CallView* call) {
   if (!in.ok()) return CallParse::kMalformed;
   if (stop != kStop) return CallParse::kOther;
   if (in.left() != 0) return CallParse::kMalformed;
-  // Negative sizes get a typed answer, which is the generated code's affair.
-  const bool negative = IsNegative(call->deadline_ms) || IsNegative(call->out_bytes) ||
-                        (call->return_from != 0xffffffff && IsNegative(call->return_from));
-  return negative ? CallParse::kOther : CallParse::kCall;
+  return HasNegativeSizes(*call) ? CallParse::kOther : CallParse::kCall;
+}
+
+CallParse ParseBatch(std::string_view message, BatchView* batch) {
+  In in(message);
+  if (const auto head = ParseHead(in, kBatchMethod, &batch->seqid); head != CallParse::kCall) return head;
+  // call_batch_args: one field, the list; then its stop.
+  if (in.Byte() != kList || in.U16() != 1 || in.Byte() != kStruct) return CallParse::kOther;
+  batch->count = in.U32();
+  if (!in.ok() || in.left() == 0) return CallParse::kMalformed;
+  if (message.back() != kStop || IsNegative(batch->count)) return CallParse::kOther;
+  batch->calls = message.substr(message.size() - in.left(), in.left() - 1);
+  return CallParse::kCall;
+}
+
+CallParse TakeCall(std::string_view* calls, CallView* call) {
+  In in(*calls);
+  if (!ParseFields(in, call)) return CallParse::kOther;
+  if (!in.ok()) return CallParse::kMalformed;
+  calls->remove_prefix(calls->size() - in.left());
+  return HasNegativeSizes(*call) ? CallParse::kOther : CallParse::kCall;
+}
+
+std::string FramedCall(std::string_view request) {
+  std::string message(kHead + 3 + request.size() + 1, '\0');
+  auto* begin = reinterpret_cast<uint8_t*>(message.data());
+  Out out(begin + 4);
+  out.U32(kVersion | kCall);
+  out.String(kMethod);
+  out.U32(0);
+  out.Field(kStruct, 1);
+  out.Raw(request);
+  out.Byte(kStop);
+  Finish(begin, out.at());
+  return message;
 }
 
 size_t WriteReply(uint8_t* begin, int32_t seqid, std::string_view result, int32_t status, std::string_view data,
@@ -282,6 +327,39 @@ std::string ErrorReply(int32_t seqid, const Error& error) {
   PutErrorFields(out, error);
   out.Byte(kStop);
   reply.resize(Finish(begin, out.at()));
+  return reply;
+}
+
+// The result of `call` has the reply as field 0 or the error as field 1, a CallOutcome as 1 or 2.
+bool AppendOutcome(std::string_view framed, std::string* out) {
+  constexpr size_t kField = 3;
+  if (framed.size() < kHead + kField + 2) return false;
+  In in(framed);
+  const uint32_t length = in.U32();
+  if (length != framed.size() - 4 || in.U32() != (kVersion | kReply) || in.String() != kMethod) return false;
+  in.U32();
+  const uint8_t type = in.Byte();
+  const uint16_t id = in.U16();
+  if (!in.ok() || type != kStruct || id > 1 || framed.back() != kStop) return false;
+  const size_t at = out->size();
+  out->append(framed.substr(kHead));
+  (*out)[at + 2] = static_cast<char>(id + 1);
+  return true;
+}
+
+std::string BatchReply(int32_t seqid, uint32_t count, std::string_view outcomes) {
+  std::string reply(4 + 4 + 4 + kBatchMethod.size() + 4 + 3 + 5 + outcomes.size() + 1, '\0');
+  auto* begin = reinterpret_cast<uint8_t*>(reply.data());
+  Out out(begin + 4);
+  out.U32(kVersion | kReply);
+  out.String(kBatchMethod);
+  out.U32(static_cast<uint32_t>(seqid));
+  out.Field(kList, 0);
+  out.Byte(kStruct);
+  out.U32(count);
+  out.Raw(outcomes);
+  out.Byte(kStop);
+  Finish(begin, out.at());
   return reply;
 }
 

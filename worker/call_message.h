@@ -35,6 +35,17 @@ enum class CallParse : uint8_t {
 // of fixed size or strings, else kOther.
 CallParse ParseCall(std::string_view message, CallView* call);
 
+// A `call_batch`.
+struct BatchView {
+  int32_t seqid = 0;
+  uint32_t count = 0;      // that the message names; TakeCall tells what there is
+  std::string_view calls;  // CallRequests, one behind the other
+};
+// As ParseCall. Of the calls themselves nothing has been looked at.
+CallParse ParseBatch(std::string_view message, BatchView* batch);
+// Takes the first CallRequest off `calls`, which may be hostile; after anything but kCall the rest means nothing.
+CallParse TakeCall(std::string_view* calls, CallView* call);
+
 // Bytes of a framed successful reply around its parts, at most: result, status, data, output, times.
 inline constexpr size_t kReplyOverhead = 144;
 
@@ -43,7 +54,16 @@ inline constexpr size_t kReplyOverhead = 144;
 size_t WriteReply(uint8_t* out, int32_t seqid, std::string_view result, int32_t status, std::string_view data,
                   std::string_view output, const EntryTimes* times = nullptr);
 
+// A framed `call` of a CallRequest's bytes.
+std::string FramedCall(std::string_view request);
+
 // A whole framed reply of `call` that throws FarmError.
 std::string ErrorReply(int32_t seqid, const Error& error);
+
+// Appends a framed reply of `call` as a CallOutcome. False: it is none, and nothing was appended. What lies between its
+// head and its end is not looked at.
+bool AppendOutcome(std::string_view framed, std::string* out);
+// A framed reply of `call_batch` around so many outcomes.
+std::string BatchReply(int32_t seqid, uint32_t count, std::string_view outcomes);
 
 }  // namespace rbc::worker

@@ -55,7 +55,8 @@ LaneRunner::LaneRunner(LaneShare& share, uint32_t index)
 }
 
 bool LaneRunner::IsMine(uint32_t state) const {
-  return state == kCall || state == kContinue || (state == kLent && connection_.load(std::memory_order_acquire) >= 0);
+  return state == kCall || state == kContinue || state == kBatch ||
+         (state == kLent && connection_.load(std::memory_order_acquire) >= 0);
 }
 
 template <typename Poll>
@@ -99,6 +100,9 @@ void LaneRunner::Run() {
       case kContinue:
         FinishBigReply();
         break;
+      case kBatch:
+        ServeBatch();
+        break;
       case kLent:
         ServeConnection();
         break;
@@ -109,7 +113,8 @@ void LaneRunner::Run() {
   }
 }
 
-std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedFunction* function) {
+std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedFunction* function,
+                                             std::span<uint8_t> small) {
   lane_.seqid = call.seqid;
   lane_.request_id = call.request_id;
   lane_.function_id = call.function_id;
@@ -117,42 +122,44 @@ std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedF
   lane_.phase.store(kRunning, std::memory_order_relaxed);
   const uint64_t calls = lane_.calls.load(std::memory_order_relaxed);
   lane_.calls.store(calls + 1, std::memory_order_release);
-  const auto reply =
-      function != nullptr ? runner_.Run(call, *function, lane_.reply) : runner_.RunOfWorker(call, lane_.reply);
+  const auto reply = function != nullptr ? runner_.Run(call, *function, small) : runner_.RunOfWorker(call, small);
   lane_.phase.store(kSending, std::memory_order_relaxed);
   lane_.calls.store(calls + 2, std::memory_order_release);
   return reply;
+}
+
+std::span<const uint8_t> LaneRunner::Serve(const CallView& call, std::span<uint8_t> small) {
+  if (call.keep && lane_.direct.load(std::memory_order_relaxed) != 0) {
+    Error error(ErrorKind::kUnsupported,
+                "the results of a call over a ring cannot be kept; send it over the connection");
+    error.role = "execution worker";
+    return runner_.Refuse(call, error, small);
+  }
+  if (const LoadedFunction* function = share_.functions->Enter(index_, call.function_id)) {
+    const auto reply = RunCall(call, function, small);
+    share_.functions->Leave(index_);
+    return reply;
+  }
+  if (call.function_id == kDeviceMemoryFunction || call.function_id == kKeptResultsFunction)
+    return RunCall(call, nullptr, small);
+  Error error(ErrorKind::kUnknownModule, "function id " + std::to_string(call.function_id) + " is not loaded");
+  error.role = "execution worker";
+  error.retry_safe = true;
+  return runner_.Refuse(call, error, small);
 }
 
 void LaneRunner::ServeRing() {
   const uint32_t size = lane_.request_size;
   const uint64_t offset = lane_.request_offset;
   const uint8_t* framed = lane_.request;
-  if (offset == kInline ? size > sizeof lane_.request
-                        : offset > share_.arena.size() || size > share_.arena.size() - offset)
+  if (offset == kInline ? size > sizeof lane_.request : !InArena(offset, size))
     EndOutOfTurn("a lane's request lies outside of the shared memory");
   if (offset != kInline) framed = share_.arena.data() + offset;
   CallView call;
   if (size < 4 || FrameLength(framed) != size - 4 ||
       ParseCall({reinterpret_cast<const char*>(framed) + 4, size - 4}, &call) != CallParse::kCall)
     EndOutOfTurn("a lane's request is not a call");
-  std::span<const uint8_t> reply;
-  if (call.keep && lane_.direct.load(std::memory_order_relaxed) != 0) {
-    Error error(ErrorKind::kUnsupported,
-                "the results of a call over a ring cannot be kept; send it over the connection");
-    error.role = "execution worker";
-    reply = runner_.Refuse(call, error, lane_.reply);
-  } else if (const LoadedFunction* function = share_.functions->Enter(index_, call.function_id)) {
-    reply = RunCall(call, function);
-    share_.functions->Leave(index_);
-  } else if (call.function_id == kDeviceMemoryFunction || call.function_id == kKeptResultsFunction) {
-    reply = RunCall(call, nullptr);
-  } else {
-    Error error(ErrorKind::kUnknownModule, "function id " + std::to_string(call.function_id) + " is not loaded");
-    error.role = "execution worker";
-    error.retry_safe = true;
-    reply = runner_.Refuse(call, error, lane_.reply);
-  }
+  const auto reply = Serve(call, lane_.reply);
   lane_.reply_size = static_cast<uint32_t>(reply.size());
   if (reply.data() == lane_.reply) {
     lane_.reply_offset = kInline;
@@ -163,9 +170,35 @@ void LaneRunner::ServeRing() {
   GiveBack(kReplyBig);
 }
 
+// `phase` is back at kReceived between two calls, so that the next one is known not to have begun.
+void LaneRunner::ServeBatch() {
+  const uint64_t in = lane_.request_offset, out = lane_.reply_offset;
+  const uint32_t size = lane_.request_size, room = lane_.reply_size;
+  if (lane_.direct.load(std::memory_order_relaxed) != 0 || !InArena(in, size) || !InArena(out, room))
+    EndOutOfTurn("a lane's batch lies outside of the shared memory");
+  std::string_view calls(reinterpret_cast<const char*>(share_.arena.data()) + in, size);
+  const auto place = share_.arena.subspan(out, room);
+  uint32_t done = 0;
+  while (!calls.empty() && place.size() - done >= kLaneReplyBytes) {
+    CallView call;
+    if (TakeCall(&calls, &call) != CallParse::kCall) EndOutOfTurn("a lane's batch holds something else than calls");
+    const auto rest = place.subspan(done);
+    const auto reply = Serve(call, rest);
+    if (reply.data() != rest.data()) {
+      lane_.reply_size = static_cast<uint32_t>(reply.size());
+      big_reply_ = reply;
+      return GiveBack(kReplyBig);
+    }
+    done += static_cast<uint32_t>(reply.size());
+    lane_.done.store(done, std::memory_order_release);
+    lane_.phase.store(kReceived, std::memory_order_release);
+  }
+  GiveBack(kReply);
+}
+
 void LaneRunner::FinishBigReply() {
   const uint64_t offset = lane_.reply_offset;
-  if (big_reply_.empty() || offset > share_.arena.size() || big_reply_.size() > share_.arena.size() - offset)
+  if (big_reply_.empty() || !InArena(offset, big_reply_.size()))
     EndOutOfTurn("the place for a reply lies outside of the arena");
   std::memcpy(share_.arena.data() + offset, big_reply_.data(), big_reply_.size());
   big_reply_ = {};
@@ -237,7 +270,7 @@ std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
   if (ParseCall(message, &call) != CallParse::kCall || call.keep) return kNotACall;
   const LoadedFunction* function = share_.functions->Enter(index_, call.function_id);
   if (function == nullptr) return kNotACall;
-  const auto reply = RunCall(call, function);
+  const auto reply = RunCall(call, function, lane_.reply);
   share_.functions->Leave(index_);
   const bool sent = Send(reply);
   runner_.DropReply();

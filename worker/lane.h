@@ -46,6 +46,7 @@ class LaneRunner {
   void GiveBack(LaneState state);
 
   void ServeRing();
+  void ServeBatch();
   void FinishBigReply();
 
   void ServeConnection();
@@ -54,8 +55,13 @@ class LaneRunner {
   std::optional<ReturnReason> ServeOne(size_t message_size);
   bool Send(std::span<const uint8_t> bytes);
 
+  bool InArena(uint64_t offset, uint64_t size) const {
+    return offset <= share_.arena.size() && size <= share_.arena.size() - offset;
+  }
+  // The reply, in `small` where it fits.
+  std::span<const uint8_t> Serve(const CallView& call, std::span<uint8_t> small);
   // No function: one of the worker itself.
-  std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction* function);
+  std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction* function, std::span<uint8_t> small);
   template <typename Poll>
   bool Spin(AdaptiveSpin& spin, Poll&& poll);
 

@@ -206,6 +206,11 @@ enum LaneState : uint32_t {
   kLent = 5,      // worker: receives and answers on its connection
   kReturned = 6,  // daemon: the connection is back, request_size bytes of it were read into `request`
   kDead = 7,      // set by the daemon when the worker is gone, to wake its own waiter
+  // Worker: CallRequests, one behind the other, in the arena at request_offset. Framed replies go to the reply_size
+  // bytes at reply_offset, `done` tells how many of them are there. It ends with kReply, also before the last call
+  // where there is no room for another reply, or with kReplyBig, whose reply is that of one call more. Never on a
+  // direct lane.
+  kBatch = 8,
 };
 
 // What a lent lane is doing with its connection, for the explanation of a death.
@@ -246,7 +251,8 @@ struct alignas(kPage) Lane {
   std::atomic<uint32_t> worker_waits;  // 1: the worker blocks on `state` and wants a futex wake
   std::atomic<uint32_t> daemon_waits;  // the same for the daemon
   std::atomic<uint32_t> direct;        // 1: a client has the daemon's end
-  uint8_t unused[256 - 84];
+  std::atomic<uint32_t> done;          // kBatch: bytes of whole replies at reply_offset, as given
+  uint8_t unused[256 - 88];
   uint8_t request[kLaneRequestBytes];
   uint8_t reply[kLaneReplyBytes];
 };
@@ -277,8 +283,8 @@ inline constexpr int kFaultExitStatus = 71;
 //   nursery, before NurseryReady: none; after: Spawn
 //   worker, before WorkerReady: none; then execute: Load, Unload, Lend, DataArena (once); compile: Compile, one at a
 //   time
-//   lane kIdle: daemon may set kCall or, for one of the last lent_lanes, send Lend; any other state belongs to the
-//   other side until it changes it
+//   lane kIdle: daemon may set kCall, kBatch or, for one of the last lent_lanes, send Lend; any other state belongs to
+//   the other side until it changes it
 // A message out of turn, malformed or of unknown type ends the worker (daemon's side: kills it).
 
 }  // namespace rbc::worker

@@ -14,11 +14,12 @@ namespace {
 
 using namespace thrift_binary;
 
-constexpr char kMethod[] = "call";
-constexpr size_t kMethodSize = sizeof kMethod - 1;
-// Everything of the longest request but its frame and buffers: length, header, six scalar fields, the heads of both,
-// two stops.
-constexpr size_t kMostOverhead = 4 + 12 + kMethodSize + 3 + 2 * 11 + 3 * 7 + 7 + 4 + 8 + 2;
+constexpr std::string_view kMethod = "call";
+constexpr std::string_view kBatchMethod = "call_batch";
+// Of the longest message its length, head, field and stop.
+constexpr size_t kMostAround = 4 + 12 + kBatchMethod.size() + 3 + 5 + 1;
+// Everything of the longest request but its frame and buffers: six scalar fields, the heads of both, the stop.
+constexpr size_t kMostOverhead = 2 * 11 + 3 * 7 + 7 + 4 + 8 + 1;
 constexpr size_t kBufferBytes = 7 + 2 * 11 + 1;
 constexpr int kDepth = 16;
 
@@ -50,6 +51,43 @@ char* PutBuffers(char* p, std::span<const CallBuffer> buffers) {
     *p++ = kStop;
   }
   return p;
+}
+
+size_t MostBytes(const CallMessage& call) {
+  return call.frame.size() + call.buffers.size() * kBufferBytes + kMostOverhead;
+}
+
+char* PutHead(char* p, std::string_view method, int32_t sequence) {
+  p = Put32(p, kVersion | kCall);
+  p = Put32(p, static_cast<uint32_t>(method.size()));
+  std::memcpy(p, method.data(), method.size());
+  return Put32(p + method.size(), static_cast<uint32_t>(sequence));
+}
+
+// The fields of a CallRequest and their stop.
+char* PutCall(char* p, const CallMessage& call) {
+  p = PutI64(p, 1, call.request_id);
+  p = PutI64(p, 2, call.function_id);
+  p = Put32(PutField(p, kString, 3), static_cast<uint32_t>(call.frame.size()));
+  if (!call.frame.empty()) std::memcpy(p, call.frame.data(), call.frame.size());
+  p += call.frame.size();
+  if (call.deadline_ms > 0) p = PutI32(p, 4, call.deadline_ms);
+  if (call.out_bytes > 0) p = PutI32(p, 5, call.out_bytes);
+  if (call.return_from >= 0) p = PutI32(p, 6, call.return_from);
+  if (call.profile) {
+    p = PutField(p, kBool, 7);
+    *p++ = 1;
+  }
+  if (!call.buffers.empty()) p = PutBuffers(p, call.buffers);
+  *p++ = kStop;
+  return p;
+}
+
+// The end of a message that begins with `out`.
+void Finish(char* p, std::string& out) {
+  *p++ = kStop;
+  Put32(out.data(), static_cast<uint32_t>(p - out.data() - 4));
+  out.resize(static_cast<size_t>(p - out.data()));
 }
 
 // Walks over a message. After the first read past the end ok() is false and every read gives 0 or an empty view.
@@ -233,47 +271,63 @@ Error ReadApplicationException(Cursor& in) {
   return Mismatch(fmt::format("is '{}'", text));
 }
 
-}  // namespace
-
-void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out) {
-  const size_t most = call.frame.size() + call.buffers.size() * kBufferBytes + kMostOverhead;
-  if (out.size() < most) out.resize(most);
-  char* const start = out.data();
-  char* p = Put32(start + 4, kVersion | kCall);
-  p = Put32(p, kMethodSize);
-  std::memcpy(p, kMethod, kMethodSize);
-  p = Put32(p + kMethodSize, static_cast<uint32_t>(sequence));
-  p = PutField(p, kStruct, 1);
-  p = PutI64(p, 1, call.request_id);
-  p = PutI64(p, 2, call.function_id);
-  p = Put32(PutField(p, kString, 3), static_cast<uint32_t>(call.frame.size()));
-  std::memcpy(p, call.frame.data(), call.frame.size());
-  p += call.frame.size();
-  if (call.deadline_ms > 0) p = PutI32(p, 4, call.deadline_ms);
-  if (call.out_bytes > 0) p = PutI32(p, 5, call.out_bytes);
-  if (call.return_from >= 0) p = PutI32(p, 6, call.return_from);
-  if (call.profile) {
-    p = PutField(p, kBool, 7);
-    *p++ = 1;
-  }
-  if (!call.buffers.empty()) p = PutBuffers(p, call.buffers);
-  *p++ = kStop;
-  *p++ = kStop;
-  Put32(start, static_cast<uint32_t>(p - start - 4));
-  out.resize(static_cast<size_t>(p - start));
-}
-
-Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence) {
-  Cursor in(message);
+// The head of a reply to `method`, and what a server says that does not know it.
+Status ReadHead(Cursor& in, std::string_view wanted, int32_t sequence) {
   const uint32_t head = in.Get32();
   const std::string_view method = in.GetString();
   const auto number = static_cast<int32_t>(in.Get32());
   if (!in.ok() || (head & kVersionMask) != kVersion) return Mismatch("is no message of the protocol");
-  if (method != std::string_view(kMethod, kMethodSize) || number != sequence)
-    return Mismatch("belongs to another request");
+  if (method != wanted || number != sequence) return Mismatch("belongs to another request");
   const uint32_t kind = head & 0xff;
   if (kind == kException) return ReadApplicationException(in);
   if (kind != kReply) return Mismatch("is no reply");
+  return {};
+}
+
+CallAnswer ReadOutcome(Cursor& in) {
+  CallAnswer answer;
+  bool answered = false;
+  ReadStruct(in, [&](uint16_t id, Type type) {
+    if (id < 1 || id > 2 || type != kStruct) return false;
+    answered = true;
+    if (id == 1) return ReadReply(in, answer), true;
+    return answer.error = ReadError(in), true;
+  });
+  if (!answered) in.Fail();
+  return answer;
+}
+
+bool ReadOutcomes(Cursor& in, std::vector<CallAnswer>& out) {
+  const auto element = static_cast<Type>(in.Get8());
+  const uint32_t count = in.Get32();
+  if (element != kStruct || count > in.left()) return in.Fail(), true;
+  for (uint32_t i = 0; i < count && in.ok(); ++i) out.push_back(ReadOutcome(in));
+  return true;
+}
+
+}  // namespace
+
+void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out) {
+  const size_t most = MostBytes(call) + kMostAround;
+  if (out.size() < most) out.resize(most);
+  char* const p = PutCall(PutField(PutHead(out.data() + 4, kMethod, sequence), kStruct, 1), call);
+  Finish(p, out);
+}
+
+void EncodeBatch(std::span<const CallMessage> calls, int32_t sequence, std::string& out) {
+  size_t most = kMostAround;
+  for (const CallMessage& call : calls) most += MostBytes(call);
+  if (out.size() < most) out.resize(most);
+  char* p = PutField(PutHead(out.data() + 4, kBatchMethod, sequence), kList, 1);
+  *p++ = static_cast<char>(kStruct);
+  p = Put32(p, static_cast<uint32_t>(calls.size()));
+  for (const CallMessage& call : calls) p = PutCall(p, call);
+  Finish(p, out);
+}
+
+Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence) {
+  Cursor in(message);
+  RBC_RETURN_IF_ERROR(ReadHead(in, kMethod, sequence));
   CallAnswer answer;
   bool answered = false;
   ReadStruct(in, [&](uint16_t id, Type type) {
@@ -281,6 +335,20 @@ Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence)
     answered = true;
     if (id == 0) return ReadReply(in, answer), true;
     return answer.error = ReadError(in), true;
+  });
+  if (!in.AtEnd() || !answered) return Mismatch("is cut short or holds no result");
+  return answer;
+}
+
+Expected<BatchAnswer> DecodeBatchReply(std::string_view message, int32_t sequence) {
+  Cursor in(message);
+  RBC_RETURN_IF_ERROR(ReadHead(in, kBatchMethod, sequence));
+  BatchAnswer answer;
+  bool answered = false;
+  ReadStruct(in, [&](uint16_t id, Type type) {
+    if (id == 0 && type == kList) return answered = true, ReadOutcomes(in, answer.calls);
+    if (id == 1 && type == kStruct) return answered = true, answer.error = ReadError(in), true;
+    return false;
   });
   if (!in.AtEnd() || !answered) return Mismatch("is cut short or holds no result");
   return answer;

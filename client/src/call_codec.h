@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/expected.h"
 
@@ -56,5 +57,13 @@ struct CallAnswer {
 void EncodeCall(const CallMessage& call, int32_t sequence, std::string& out);
 // `message` without its length; hostile. kProtocolMismatch: it is no reply to `call` number `sequence`.
 Expected<CallAnswer> DecodeCallReply(std::string_view message, int32_t sequence);
+
+// The same of `call_batch`.
+struct BatchAnswer {
+  std::vector<CallAnswer> calls;
+  std::unique_ptr<Error> error;  // of the whole, which did not run
+};
+void EncodeBatch(std::span<const CallMessage> calls, int32_t sequence, std::string& out);
+Expected<BatchAnswer> DecodeBatchReply(std::string_view message, int32_t sequence);
 
 }  // namespace rbc::client

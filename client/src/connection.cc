@@ -97,12 +97,33 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
   return answer;
 }
 
-Expected<CallAnswer> Connection::CallOverSocket(const Deadline& deadline) {
+Expected<std::vector<CallAnswer>> Connection::CallBatch(std::span<const CallMessage> calls, const Deadline& deadline) {
+  sent_ = false;
+  if (broken_) return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} broke", peer()));
+  EncodeBatch(calls, ++sequence_, out_);
+  if (out_.size() - sizeof(uint32_t) > channel_->most_sent())
+    return Error(
+        ErrorKind::kResourceExhausted,
+        fmt::format("the batch takes {} bytes, more than the {} of a message of the farm at {}; send fewer calls",
+                    out_.size(), channel_->most_sent(), peer()));
+  RBC_ASSIGN_OR_RETURN(const std::string_view reply, Exchange(deadline));
+  auto answer = DecodeBatchReply(reply, sequence_);
+  broken_ = !answer.has_value();
+  if (!answer) return std::move(answer).error();
+  if (answer->error) return std::move(*answer->error);
+  return std::move(answer->calls);
+}
+
+Expected<std::string_view> Connection::Exchange(const Deadline& deadline) {
   broken_ = true;  // until the reply is here and whole
   const Status written = socket_.Send(out_, deadline);
   sent_ = socket_.sent() != 0;
   if (!written) return written.error();
-  RBC_ASSIGN_OR_RETURN(const std::string_view reply, socket_.Receive(deadline));
+  return socket_.Receive(deadline);
+}
+
+Expected<CallAnswer> Connection::CallOverSocket(const Deadline& deadline) {
+  RBC_ASSIGN_OR_RETURN(const std::string_view reply, Exchange(deadline));
   auto answer = DecodeCallReply(reply, sequence_);
   broken_ = !answer.has_value();
   return answer;

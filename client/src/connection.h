@@ -45,6 +45,9 @@ class Connection {
   // The answer's views are valid until the next request on this connection.
   Expected<CallAnswer> Call(const CallMessage& call, const Deadline& deadline);
 
+  // The same of many, in one message.
+  Expected<std::vector<CallAnswer>> CallBatch(std::span<const CallMessage> calls, const Deadline& deadline);
+
   // True after an error that was not the farm's answer: the connection is of no more use.
   bool broken() const { return broken_; }
   // Whether any byte of the last request left this process.
@@ -66,6 +69,8 @@ class Connection {
  private:
   // The exception in flight as an error. Never throws.
   Error Caught();
+  // Sends out_.
+  Expected<std::string_view> Exchange(const Deadline& deadline);
   Expected<CallAnswer> CallOverSocket(const Deadline& deadline);
   Expected<CallAnswer> CallOverRing(const Deadline& deadline);
   void OpenRing(int64_t function_id, const Deadline& deadline);

@@ -40,17 +40,6 @@ int64_t RandomStart() {
   return static_cast<int64_t>((uint64_t{random()} << 32 | random()) >> 2) | 1;
 }
 
-std::vector<wire::FrameBuffer> ToWire(std::span<const CallBuffer> buffers) {
-  std::vector<wire::FrameBuffer> out;
-  for (const CallBuffer& buffer : buffers) {
-    wire::FrameBuffer& wire = out.emplace_back();
-    wire.position = buffer.position;
-    wire.buffer = buffer.buffer;
-    wire.offset = buffer.offset;
-  }
-  return out;
-}
-
 Error MayHaveRun(Error error) {
   error.may_have_run = true;
   error.retry_safe = false;
@@ -641,8 +630,8 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
   }
 }
 
-Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
-                                                         const Deadline& deadline) {
+Expected<Farm::AnsweredBatch> Farm::CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
+                                              const Deadline& deadline) {
   for (int attempt = 0;; ++attempt) {
     const bool last = attempt + 1 >= kMostAttempts;
     Loaded loaded;
@@ -653,26 +642,16 @@ Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t 
       if (!made) return std::move(made).error();
       loaded = *std::move(made);
     }
-    std::vector<wire::CallRequest> requests;
-    requests.reserve(calls.size());
-    for (const CallMessage& call : calls) {
+    const int64_t function_id = loaded.reply->functions[index].function_id;
+    for (CallMessage& call : calls) {
       if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();
-      wire::CallRequest& request = requests.emplace_back();
-      request.request_id = NextRequestId();
-      request.function_id = loaded.reply->functions[index].function_id;
-      request.frame = call.frame;
-      if (call.out_bytes > 0) request.__set_out_bytes(call.out_bytes);
-      if (call.return_from >= 0) request.__set_return_from(call.return_from);
-      if (!call.buffers.empty()) request.__set_buffers(ToWire(call.buffers));
+      call.request_id = NextRequestId();
+      call.function_id = function_id;
     }
-    if (!requests.empty()) ThisWaiting().request_id = requests.front().request_id;
-    auto outcomes = lease->Ask(deadline, [&](wire::FarmClient& client) {
-      std::vector<wire::CallOutcome> reply;
-      client.call_batch(reply, requests);
-      return reply;
-    });
-    if (!outcomes) {
-      Error error = std::move(outcomes).error();
+    if (!calls.empty()) ThisWaiting().request_id = calls.front().request_id;
+    auto answers = lease->CallBatch(calls, deadline);
+    if (!answers) {
+      Error error = std::move(answers).error();
       NoteEnd(error);
       const bool reached = lease->sent();
       if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
@@ -681,22 +660,20 @@ Expected<std::vector<wire::CallOutcome>> Farm::CallBatch(Module& module, size_t 
       if (!last && (refused || (lost && (!reached || loaded.repeatable)))) continue;
       return reached && !refused && lease->broken() ? MayHaveRun(std::move(error)) : error;
     }
-    if (outcomes->size() != calls.size())
+    if (answers->size() != calls.size())
       return Error(ErrorKind::kProtocolMismatch,
                    fmt::format("the farm at {} answers {} of {} calls of a batch; update the older of the two sides",
-                               endpoint_.address.text, outcomes->size(), calls.size()));
-    for (const wire::CallOutcome& outcome : *outcomes)
-      if (outcome.__isset.error) NoteEnd(FromWire(outcome.error));
+                               endpoint_.address.text, answers->size(), calls.size()));
+    for (const CallAnswer& answer : *answers)
+      if (answer.error) NoteEnd(*answer.error);
     // Refused before anything ran: the farm forgot the module.
-    const bool forgotten = std::any_of(outcomes->begin(), outcomes->end(), [](const wire::CallOutcome& outcome) {
-      return outcome.__isset.error && outcome.error.kind == wire::ErrorKind::UnknownModule;
-    });
-    if (forgotten) Forget(module, loaded.epoch);
-    const bool all_forgotten = std::all_of(outcomes->begin(), outcomes->end(), [](const wire::CallOutcome& outcome) {
-      return outcome.__isset.error && outcome.error.kind == wire::ErrorKind::UnknownModule;
-    });
-    if (all_forgotten && !outcomes->empty() && !last) continue;
-    return *std::move(outcomes);
+    const auto unknown = [](const CallAnswer& answer) {
+      return answer.error && answer.error->kind == ErrorKind::kUnknownModule;
+    };
+    const auto forgotten = std::count_if(answers->begin(), answers->end(), unknown);
+    if (forgotten != 0) Forget(module, loaded.epoch);
+    if (forgotten != 0 && static_cast<size_t>(forgotten) == calls.size() && !last) continue;
+    return AnsweredBatch{std::move(lease), *std::move(answers)};
   }
 }
 

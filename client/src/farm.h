@@ -142,11 +142,15 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Expected<Answered> Call(Module& module, size_t index, CallMessage call, const Deadline& deadline,
                           bool explicit_deadline, std::atomic<int64_t>* request_id = nullptr);
 
-  // The calls in one message, run in their order, with an outcome each. Function and request ids are set here. At most
+  struct AnsweredBatch {
+    Lease lease;
+    std::vector<CallAnswer> answers;
+  };
+  // The calls in one message, run in their order, with an answer each. Function and request ids are set here. At most
   // once: if the answer is lost, all of it may have run. Repeated by itself only where nothing of it can have run, or
   // where the module is repeatable.
-  Expected<std::vector<wire::CallOutcome>> CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
-                                                     const Deadline& deadline);
+  Expected<AnsweredBatch> CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
+                                    const Deadline& deadline);
 
   // Runs the steps as one request, with an outcome each; loads what is not loaded. At most once, as a batch: if the
   // answer is lost, all of it may have run. `request_id` as of Call.

@@ -148,6 +148,7 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
   std::vector<types::PackedCall> packed;
   packed.reserve(rows.size());
   std::vector<client::CallMessage> messages;
+  messages.reserve(rows.size());
   std::deque<std::vector<client::CallBuffer>> buffers;
   for (const auto& row : rows) {
     RBC_ASSIGN_OR_RETURN(PackedRow call, PackRow(caller, prepared, overload.layout, row));
@@ -157,16 +158,17 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
   }
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
-  RBC_ASSIGN_OR_RETURN(const std::vector<wire::CallOutcome> outcomes,
-                       caller.core->farm->CallBatch(*prepared.module, *prepared.declared[index], messages, deadline));
+  RBC_ASSIGN_OR_RETURN(
+      const client::Farm::AnsweredBatch answered,
+      caller.core->farm->CallBatch(*prepared.module, *prepared.declared[index], std::move(messages), deadline));
   std::vector<Expected<Answer>> out;
   out.reserve(rows.size());
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    const wire::CallReply& reply = outcomes[i].reply;
-    if (outcomes[i].__isset.error) {
-      out.emplace_back(NameIt(FromWire(outcomes[i].error), caller.name));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const client::CallAnswer& answer = answered.answers[i];
+    if (answer.error) {
+      out.emplace_back(NameIt(*answer.error, caller.name));
     } else {
-      out.push_back(Unpack(overload, packed[i], reply.result, reply.status, reply.data, reply.output));
+      out.push_back(Unpack(overload, packed[i], answer.result, answer.status, answer.data, answer.output));
     }
   }
   return out;

@@ -16,6 +16,10 @@ OutcomeTable::Entry* OutcomeTable::FindLocked(int64_t request_id) {
 void OutcomeTable::Begin(int64_t request_id) {
   if (request_id == 0) return;
   const std::lock_guard lock(mutex_);
+  BeginLocked(request_id);
+}
+
+void OutcomeTable::BeginLocked(int64_t request_id) {
   if (entries_.size() < kKept) {
     next_ = entries_.size();
     entries_.emplace_back();
@@ -34,12 +38,33 @@ void OutcomeTable::Finish(int64_t request_id, std::string_view reply) {
   const std::lock_guard lock(mutex_);
   auto* entry = FindLocked(request_id);
   if (entry == nullptr) return;  // so long ago that others took its place: kUnclear by forgot_
+  FinishEntry(*entry, reply);
+}
+
+void OutcomeTable::FinishEntry(Entry& entry, std::string_view reply) {
   if (reply.size() > kMaxReply) {
-    entry->outcome.state = Outcome::kUnclear;
+    entry.outcome.state = Outcome::kUnclear;
     return;
   }
-  entry->outcome.state = Outcome::kReplied;
-  entry->outcome.reply.assign(reply);
+  entry.outcome.state = Outcome::kReplied;
+  entry.outcome.reply.assign(reply);
+}
+
+size_t OutcomeTable::BeginAll(std::span<const int64_t> request_ids) {
+  const std::lock_guard lock(mutex_);
+  if (request_ids.size() > kKept) {
+    forgot_ = true;
+    request_ids = request_ids.last(kKept);
+  }
+  const size_t first = entries_.size() < kKept ? entries_.size() : next_;
+  for (const int64_t id : request_ids) BeginLocked(id);
+  return first;
+}
+
+void OutcomeTable::FinishAt(size_t place, int64_t request_id, std::string_view reply) {
+  const std::lock_guard lock(mutex_);
+  Entry& entry = entries_[place % kKept];
+  if (entry.request_id == request_id) FinishEntry(entry, reply);  // else others took its place
 }
 
 void OutcomeTable::FinishUnkept(int64_t request_id) {
@@ -54,6 +79,7 @@ void OutcomeTable::LentEnded() {
 }
 
 Outcome OutcomeTable::Find(int64_t request_id) const {
+  if (request_id == 0) return {};
   const std::lock_guard lock(mutex_);
   if (const auto* entry = const_cast<OutcomeTable*>(this)->FindLocked(request_id)) return entry->outcome;
   Outcome none;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,10 @@ class OutcomeTable {
 
   void Begin(int64_t request_id);
   void Finish(int64_t request_id, std::string_view reply);
+  // Begins many, of which the last kKept are remembered. Gives the place of the first of those, for FinishAt.
+  size_t BeginAll(std::span<const int64_t> request_ids);
+  // `place`: of the first of those, plus the number of this one among them.
+  void FinishAt(size_t place, int64_t request_id, std::string_view reply);
   // It is over, and its reply is not kept: kUnclear.
   void FinishUnkept(int64_t request_id);
   // A lent connection ended: what it served last is not known here.
@@ -39,6 +44,8 @@ class OutcomeTable {
     Outcome outcome;
   };
   Entry* FindLocked(int64_t request_id);
+  void BeginLocked(int64_t request_id);
+  static void FinishEntry(Entry& entry, std::string_view reply);
 
   mutable std::mutex mutex_;
   std::vector<Entry> entries_;  // a ring once it is full

@@ -75,6 +75,13 @@ class ExecutionWorker {
   // one that the daemon shall answer with (kRemoteCrash, kWorkerLost, kDeadlineExceeded, kCancelled, kBusy).
   virtual Status Call(std::string_view framed, const worker::CallView& call, std::string* reply) = 0;
 
+  // Runs calls of one function, CallRequests that TakeCall takes, one behind the other, until one ends with such an
+  // error, at most; at least the first. *replies: the framed replies of those that ended otherwise, not looked at yet;
+  // the error is that of the call behind them. `batch` has its id for Cancel, its function and the deadline of each.
+  virtual Status CallBatch(std::string_view calls, const worker::CallView& batch, std::string* replies) {
+    return CallFirst(calls, replies);
+  }
+
   // Lends the connection `fd` (a duplicate is sent; the caller keeps its own, unarmed). False: no lane free, or dead.
   virtual bool Lend(int fd, uint64_t cookie) = 0;
 
@@ -102,6 +109,14 @@ class ExecutionWorker {
   virtual uint64_t calls() const = 0;
   // Nothing runs: no relayed call, no lent call inside.
   virtual bool idle() const = 0;
+
+ protected:
+  Status CallFirst(std::string_view calls, std::string* replies) {
+    worker::CallView call;
+    std::string_view rest = calls;
+    worker::TakeCall(&rest, &call);
+    return Call(worker::FramedCall(calls.substr(0, calls.size() - rest.size())), call, replies);
+  }
 };
 
 }  // namespace rbc::server

@@ -252,11 +252,13 @@ void ExecutionWorkerImpl::FreeLane(uint32_t index) {
   if (wake) changed_.notify_all();
 }
 
-Status ExecutionWorkerImpl::Call(std::string_view framed, const worker::CallView& call, std::string* reply) {
+milliseconds ExecutionWorkerImpl::DeadlineOf(const worker::CallView& call) const {
   const auto most = host_.options().call_deadline;
-  const auto given = milliseconds(call.deadline_ms);
-  const auto deadline = call.deadline_ms == 0 ? most : std::min<milliseconds>(given, most);
-  const auto until = Clock::now() + deadline;
+  return call.deadline_ms == 0 ? most : std::min<milliseconds>(milliseconds(call.deadline_ms), most);
+}
+
+Status ExecutionWorkerImpl::Call(std::string_view framed, const worker::CallView& call, std::string* reply) {
+  const auto until = Clock::now() + DeadlineOf(call);
   RBC_ASSIGN_OR_RETURN(const uint32_t index, TakeLane(until, call.request_id));
   auto status = Relay(index, framed, until, reply);
   if (!status) status = AfterDeath(index, call.function_id);
@@ -614,8 +616,8 @@ bool ExecutionWorkerImpl::Cancel(int64_t request_id) {
     const std::lock_guard lock(mutex_);
     for (uint32_t i = 0; i < uses_.size() && found == worker::kNoLane; ++i) {
       const bool relayed = uses_[i].use == Use::kRelay && uses_[i].request_id == request_id;
-      const bool unseen = IsUnseen(i) && lane(i)->calls.load() % 2 == 1 && lane(i)->request_id == request_id;
-      if (relayed || unseen) found = i;
+      const bool runs = uses_[i].use != Use::kFree && lane(i)->calls.load() % 2 == 1;
+      if (relayed || (runs && lane(i)->request_id == request_id)) found = i;
     }
   }
   if (found == worker::kNoLane) return false;

@@ -31,6 +31,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   Status ShareArena(const SharedMemory& arena) override;
   bool has_arena() const override { return arena_use_.load(std::memory_order_acquire) == ArenaUse::kMapped; }
   Status Call(std::string_view framed, const worker::CallView& call, std::string* reply) override;
+  Status CallBatch(std::string_view calls, const worker::CallView& batch, std::string* replies) override;
   bool Lend(int fd, uint64_t cookie) override;
   std::optional<DirectLane> OpenDirect(uint64_t cookie) override;
   Status DirectReply(uint64_t cookie, std::string* framed) override;
@@ -83,12 +84,15 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   worker::Lane* lane(uint32_t index) const { return worker::LaneAt(ring_.data(), index); }
   std::string FunctionName(uint64_t id) const;  // REQUIRES: mutex_ held
   std::string Captured(uint32_t index) const;
+  std::chrono::milliseconds DeadlineOf(const worker::CallView& call) const;
   // Waits for a free lane.
   Expected<uint32_t> TakeLane(Clock::time_point until, int64_t request_id);
   void FreeLane(uint32_t index);
   // These give nothing where the worker died, or dies now: AfterDeath() tells why.
   std::optional<Status> Relay(uint32_t index, std::string_view framed, Clock::time_point until, std::string* reply);
   std::optional<Status> TakeReply(uint32_t index, std::string* reply);
+  std::optional<Status> RelayBatch(uint32_t index, Clock::duration each, uint64_t most, std::string* replies);
+  void TakeDone(uint32_t index, const char* place, std::string* replies) const;
   std::optional<Status> TakeBigReply(uint32_t index, Clock::time_point until, std::string* reply);
   std::nullopt_t Doom(uint32_t index, Error reason);
   void KillFor(uint32_t index, Error reason);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 
 namespace rbc::server {
@@ -21,13 +22,15 @@ void FutexWait(std::atomic<uint32_t>* word, uint32_t value, Clock::duration most
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(word), FUTEX_WAIT, value, &timeout, nullptr, 0);
 }
 
-bool IsWorkers(uint32_t state) { return state == worker::kCall || state == worker::kContinue; }
+bool IsWorkers(uint32_t state) {
+  return state == worker::kCall || state == worker::kContinue || state == worker::kBatch;
+}
 
 }  // namespace
 
-bool LanePort::Post() {
+bool LanePort::Post(worker::LaneState as) {
   uint32_t idle = worker::kIdle;
-  if (!lane_->state.compare_exchange_strong(idle, worker::kCall)) return false;
+  if (!lane_->state.compare_exchange_strong(idle, as)) return false;
   if (lane_->worker_waits.load() != 0) FutexWake(&lane_->state);
   return true;
 }
@@ -50,6 +53,23 @@ LaneEvent LanePort::Await(Clock::time_point until) {
   }
   lane_->daemon_waits.store(0);
   return IsWorkers(state) ? LaneEvent::kTimeout : Classify(state);
+}
+
+LaneEvent LanePort::AwaitBatch(Clock::duration each, uint64_t calls) {
+  const uint64_t first = lane_->calls.load();
+  uint64_t seen = first;
+  auto until = Clock::now() + each;
+  for (;;) {
+    const auto event = Await(std::min(until, Clock::now() + each / 8));
+    if (event != LaneEvent::kTimeout) return event;
+    const uint64_t now = lane_->calls.load();
+    if (now - first > 2 * calls) return LaneEvent::kViolation;
+    if (now != seen)
+      until = Clock::now() + each;
+    else if (Clock::now() >= until)
+      return LaneEvent::kTimeout;
+    seen = now;
+  }
 }
 
 void LanePort::MarkDead() {

@@ -27,10 +27,12 @@ class LanePort {
   worker::Lane* lane() const { return lane_; }
 
   // Hands the request, already in the lane, to the worker. False: the lane is dead.
-  bool Post();
+  bool Post(worker::LaneState as = worker::kCall);
   // After kBigReply: tells the worker where its reply goes.
   void Continue(uint64_t reply_offset);
   LaneEvent Await(Clock::time_point until);
+  // Of a batch of at most so many calls: kTimeout where one of them runs longer than `each`, to within an eighth.
+  LaneEvent AwaitBatch(Clock::duration each, uint64_t calls);
   // The lane is the daemon's again.
   void Release() { lane_->state.store(worker::kIdle); }
   // From any thread: wakes the waiter for good.

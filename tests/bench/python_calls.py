@@ -17,13 +17,13 @@ import time
 ROUNDS, CALLS = 15, 5000
 
 
-def measure(call):
+def measure(call, rounds=ROUNDS, calls=CALLS, size=1):
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started = time.perf_counter()
-        for _ in range(CALLS):
+        for _ in range(calls):
             call()
-        times.append((time.perf_counter() - started) / CALLS * 1e6)
+        times.append((time.perf_counter() - started) / calls / size * 1e6)
     return min(times), statistics.median(times)
 
 
@@ -72,14 +72,13 @@ def main():
         assert add(1.5, 2.0) == 3.5
         call = measure(lambda: add(1.5, 2.0))
         rows = [(float(i), 2.0) for i in range(1000)]
-        assert add.batch(rows)[-1] == 1001.0
-        started = time.perf_counter()
-        add.batch(rows)
-        batch = (time.perf_counter() - started) / 1000 * 1e6
+        assert add.batch(rows) == [float(i) + 2.0 for i in range(1000)]
+        batch = measure(lambda: add.batch(rows), ROUNDS, 20, len(rows))
     print(f"raw Python socket  best {floor[0]:.2f} us, median {floor[1]:.2f} us")
     print(f"rbc call           best {call[0]:.2f} us, median {call[1]:.2f} us, "
           f"{call[0] / floor[0]:.2f} and {call[1] / floor[1]:.2f} times the socket")
-    print(f"rbc batch of 1000  {batch:.2f} us for a call")
+    print(f"rbc batch of 1000  best {batch[0]:.2f} us, median {batch[1]:.2f} us for a call, "
+          f"{batch[1] / call[1]:.2f} times a single call")
     ours, theirs = import_time("rbc"), import_time("asyncio")
     print(f"import rbc         {ours:.1f} ms, {ours / theirs:.2f} times import asyncio; goal: 60 ms")
 

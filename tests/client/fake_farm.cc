@@ -440,6 +440,7 @@ std::string EncodeReply(const std::string& method, int32_t sequence, const Resul
 }
 
 template std::string EncodeReply(const std::string&, int32_t, const wire::Farm_call_result&);
+template std::string EncodeReply(const std::string&, int32_t, const wire::Farm_call_batch_result&);
 template std::string EncodeReply(const std::string&, int32_t, const wire::Farm_hello_result&);
 template std::string EncodeReply(const std::string&, int32_t, const wire::Farm_compile_result&);
 template std::string EncodeReply(const std::string&, int32_t, const wire::Farm_targets_result&);

@@ -355,6 +355,39 @@ def test_batch(rjit):
     assert f.batch([]) == []
 
 
+def test_a_large_batch(rjit, capsys):
+    @rjit("int64(int64)")
+    def f(n):
+        if n % 10000 == 0:
+            print("at", n)
+        return 100 // (n - 7)
+
+    count = 70000  # more than one message of Thrift's may list, and more than a worker is given at a time
+    results = f.batch([(n,) for n in range(count)], return_exceptions=True)
+    assert isinstance(results[7], ZeroDivisionError)
+    assert all(results[n] == 100 // (n - 7) for n in range(count) if n != 7)
+    assert capsys.readouterr().out == "".join(f"at {n}\n" for n in range(0, count, 10000))
+
+
+def test_a_crash_in_a_batch_is_that_of_one_row(rjit):
+    @rjit("int64(int64, int64)")
+    def deep(n, step):
+        if n == 0:
+            return 0
+        return deep(n - step, step) * 3 % 7 + n
+
+    assert deep.local(10, 1) == deep(10, 1)
+    rows = [(n, 0 if n in (3, 6) else 1) for n in range(1, 10)]
+    results = deep.batch(rows, return_exceptions=True)
+    for (n, step), result in zip(rows, results):
+        if step:
+            assert result == deep.local(n, step)
+        else:
+            assert isinstance(result, rbc.RemoteCrash) and result.function.startswith("deep"), result
+    with pytest.raises(rbc.RemoteCrash):
+        deep.batch(rows)
+
+
 def test_threads(rjit):
     f = rjit("int64(int64, int64)", "float64(float64, float64)")(lambda a, b: a * b)
     wrong = []

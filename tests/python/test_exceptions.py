@@ -322,6 +322,23 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_connection(rjit):
     assert forever(0) == 0
 
 
+def test_ctrl_c_ends_a_batch(rjit):
+    @rjit("int64(int64)")
+    def forever(x):
+        while x == 1:
+            pass
+        return x
+
+    assert forever.batch([(0,), (2,)]) == [0, 2]
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        forever.batch([(0,), (1,), (2,), (1,)])
+    assert time.monotonic() - started < 10
+    assert forever.batch([(0,), (2,)]) == [0, 2]
+
+
 @pytest.mark.parametrize("kind", ["takes no connection", "says nothing"])
 def test_ctrl_c_while_connecting_ends_at_once(kind):
     import socket

@@ -8,6 +8,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "client/python/src/buffer_object.h"
@@ -257,19 +258,22 @@ std::vector<Expected<detail::KeptAnswer>> CallRows(const FunctionObject& functio
 }  // namespace
 
 nb::list CallerObject::Batch(nb::handle self, const nb::list& rows) {
-  std::vector<std::unique_ptr<Arguments>> all;  // keep lent buffers
+  std::deque<Arguments> all;  // keep lent buffers
   std::map<size_t, std::vector<size_t>> groups;
   for (nb::handle row : rows) {
-    const nb::object args = self.attr("_bind")(nb::borrow(row), nb::none());
-    auto& arguments = all.emplace_back(std::make_unique<Arguments>());
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments->Add(PyTuple_GET_ITEM(args.ptr(), i));
-    groups[MatchOrInfer(self, *arguments, args.ptr())].push_back(all.size() - 1);
+    nb::object args = nb::borrow(row);
+    if (!PyTuple_CheckExact(row.ptr()) || PyTuple_GET_SIZE(row.ptr()) != arity_)
+      args = self.attr("_bind")(nb::borrow(row), nb::none());
+    Arguments& arguments = all.emplace_back();
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments.Add(PyTuple_GET_ITEM(args.ptr(), i));
+    groups[MatchOrInfer(self, arguments, args.ptr())].push_back(all.size() - 1);
   }
   std::vector<nb::object> results(all.size());
   for (const auto& [index, members] : groups) {
     const std::shared_ptr<FunctionObject> function = FunctionFor(self, index);
     std::vector<std::vector<types::Value>> values;
-    for (const size_t member : members) values.push_back(all[member]->TakeValues());
+    values.reserve(members.size());
+    for (const size_t member : members) values.push_back(all[member].TakeValues());
     auto answers = CallRows(*function, types_[index], values, timeout_ms_);
     for (size_t i = 0; i < members.size(); ++i) {
       if (!answers[i]) Print(self, answers[i].error().output);

@@ -280,7 +280,7 @@ const Py_buffer& Arguments::Borrow(PyObject* object, int flags) {
     PyErr_Clear();
     if (PyObject_GetBuffer(object, &view, flags | PyBUF_FORMAT) != 0) Raised();
   }
-  return buffers_.emplace_back(view);
+  return buffers_.emplace_front(view);
 }
 
 types::Value Arguments::BufferOf(PyObject* object) {

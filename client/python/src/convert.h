@@ -4,7 +4,7 @@
 
 #include <nanobind/nanobind.h>
 
-#include <deque>
+#include <forward_list>
 #include <vector>
 
 #include "types/value.h"
@@ -43,7 +43,7 @@ class Arguments {
 
   std::vector<types::Value> values_;
   std::vector<const types::Type*> types_;
-  std::deque<Py_buffer> buffers_;
+  std::forward_list<Py_buffer> buffers_;  // a view may point into itself; most calls have none
   bool has_types_ = false;
 };
 

@@ -178,6 +178,15 @@ Status ArrayCall::Place(const LoadedFunction& function, std::span<uint8_t> memor
   return {};
 }
 
+bool ArrayCall::IsOneRun(const ArrayOperand& operand) const {
+  const auto rows = outer();
+  const int64_t length = inner().empty() ? 1 : inner()[0];
+  int64_t expected = inner().empty() ? operand.size : operand.strides.back() * length;
+  for (size_t i = rows.size(); i-- > 0; expected *= rows[i])
+    if (rows[i] != 1 && operand.strides[i] != expected) return false;
+  return true;
+}
+
 Status ArrayCall::Separate(const LoadedFunction& function, bool same_is_fine, Scratch& scratch) {
   const ArrayOperand* const result = this->result();
   for (ArrayOperand& operand : operands_) {

@@ -60,6 +60,8 @@ class ArrayCall {
   std::span<const ArrayOperand> operands() const { return operands_; }  // all
   std::span<ArrayOperand> mutable_operands() { return operands_; }
   ByteRange RangeOf(const ArrayOperand& operand) const;
+  // REQUIRES: inner() has at most one dimension. Each of its rows begins where an element behind the one before would.
+  bool IsOneRun(const ArrayOperand& operand) const;
   // Parameters and result, as the entry takes them; and of these the result.
   std::span<const ArrayOperand> columns() const { return operands().first(operands_.size() - (mask() != nullptr)); }
   const ArrayOperand* result() const { return has_result_ ? &columns().back() : nullptr; }

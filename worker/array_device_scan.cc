@@ -63,37 +63,56 @@ class DeviceScan {
   }
   static uint64_t TilesOf(uint64_t count) { return (count + kTile - 1) / kTile; }
 
-  // Where it lies, in the same pieces; the result there too or, behind the value so far, in the call's memory.
+  // Where it lies; the result there too or, behind the value so far, in the call's memory. Short rows at once where
+  // they lie one behind the other, else one after the other.
   Expected<int32_t> Resident() {
-    const auto size = static_cast<int64_t>(in_.size);
-    const int64_t step = in_.strides.empty() ? 0 : in_.strides.back();
-    const int64_t out_step = out_.strides.empty() ? 0 : out_.strides.back();
-    const bool out_there = out_.device != 0;
-    const auto element = [](const ArrayOperand& operand, int64_t stride, uint64_t number) {
-      return MapColumn{0, stride, operand.size, operand.device + number * static_cast<uint64_t>(stride)};
-    };
-    const uint64_t room = RoundUp(in_.size), longest = std::min(most_, length_);
-    RBC_RETURN_IF_ERROR(MakeRoom(out_there ? 0 : RoundUp(room + longest * in_.size), longest));
-    for (uint64_t first = 0; first < length_; first += most_) {
-      const uint64_t count = std::min(most_, length_ - first);
-      std::array columns = {element(in_, step, first), MapColumn{room, size, in_.size}, MapColumn{0, 0, in_.size}};
-      if (out_there) {
-        columns[1] = element(out_, out_step, first);
-        columns[2] = element(out_, out_step, first - (first != 0));
-      }
-      Invocation invocation;
-      invocation.memory = memory_;
-      invocation.sent = out_there ? 0 : room;
-      invocation.returned_from = out_there ? memory_.size() : room;
-      invocation.columns = std::span(columns).first(first != 0 ? 3 : 2);
-      invocation.length = count;
-      invocation.rows = 1;
-      RBC_RETURN_IF_ERROR(Scan(invocation));
-      if (out_there) continue;
-      std::memcpy(memory_.data(), memory_.data() + room + (count - 1) * in_.size, in_.size);
-      Scatter(memory_.data() + room, call_.shape(), out_.strides, in_.size, first, count, out_.data);
-    }
+    const uint64_t rows = Count(call_.outer());
+    const bool at_once =
+        length_ <= std::min(kTile, most_) && call_.IsOneRun(in_) && (IsHere(out_) || call_.IsOneRun(out_));
+    const uint64_t of_launch = at_once ? std::min(rows, most_ / length_) : 1;
+    const uint64_t longest = std::min(most_, length_);
+    after_carry_ = RoundUp(in_.size);
+    RBC_RETURN_IF_ERROR(MakeRoom(IsHere(out_) ? RoundUp(after_carry_ + of_launch * longest * in_.size) : 0, longest));
+    for (uint64_t row = 0; row < rows; row += of_launch)
+      for (uint64_t first = 0; first < length_; first += most_)
+        RBC_RETURN_IF_ERROR(ResidentPiece(row, std::min(of_launch, rows - row), first));
     return status_;
+  }
+
+  static bool IsHere(const ArrayOperand& operand) { return operand.device == 0; }
+  static int64_t StrideOf(const ArrayOperand& operand) { return operand.strides.empty() ? 0 : operand.strides.back(); }
+
+  // An element on the device, and those behind it in its row.
+  MapColumn From(const ArrayOperand& operand, uint64_t row, uint64_t number) const {
+    const auto outer = call_.outer();
+    const int64_t offset = RowWalk(outer, row, 1).OffsetIn(std::span(operand.strides).first(outer.size())) +
+                           StrideOf(operand) * static_cast<int64_t>(number);
+    return {0, StrideOf(operand), operand.size, operand.device + static_cast<uint64_t>(offset)};
+  }
+
+  // Of one row as much as a piece has from element `first` on, or all of some rows.
+  Status ResidentPiece(uint64_t row, uint64_t rows, uint64_t first) {
+    const auto size = static_cast<int64_t>(in_.size);
+    const uint64_t count = std::min(most_, length_ - first);
+    std::array columns = {From(in_, row, first), MapColumn{after_carry_, size, in_.size}, MapColumn{0, 0, in_.size}};
+    if (!IsHere(out_)) {
+      columns[1] = From(out_, row, first);
+      columns[2] = From(out_, row, first - (first != 0));
+    }
+    Invocation invocation;
+    invocation.memory = memory_;
+    invocation.sent = IsHere(out_) ? after_carry_ : 0;
+    invocation.returned_from = IsHere(out_) ? after_carry_ : memory_.size();
+    invocation.columns = std::span(columns).first(first != 0 ? 3 : 2);
+    invocation.length = count;
+    invocation.rows = rows;
+    RBC_RETURN_IF_ERROR(Scan(invocation));
+    if (!IsHere(out_)) return {};
+    const uint64_t all = rows * count;
+    std::memcpy(memory_.data(), memory_.data() + after_carry_ + (all - 1) * in_.size, in_.size);
+    Scatter(memory_.data() + after_carry_, call_.shape(), out_.strides, in_.size, row * length_ + first, all,
+            out_.data);
+    return {};
   }
 
   Status Launch(Invocation& invocation) {
@@ -186,6 +205,7 @@ class DeviceScan {
   std::unique_ptr<EntryRun> run_;
   std::span<uint8_t> memory_;
   uint64_t carry_ = 0;         // where in memory_ the value is of all that came before the piece
+  uint64_t after_carry_ = 0;   // of what lies there: where its results come, behind that value
   uint64_t values_ = 0;        // and where those of blocks are
   uint8_t* unused_ = nullptr;  // the one result that an entry of another kind would give
   int32_t status_ = 0;

@@ -46,11 +46,15 @@ bool MapTakes(const ArrayCall& call) {
   return call.mask() == nullptr && call.elements() / inner <= kMostLaunches && AreApart(call);
 }
 
-// One walk over the input, and over the result where that stays too.
+// One walk over each row of the input, and of the result where that stays too.
 bool ScanTakes(const ArrayCall& call) {
   const ArrayOperand& input = call.columns()[0];
-  return IsResident(input) && IsAligned(input) && IsAligned(*call.result()) && !call.ordered() &&
-         call.outer().empty() && call.inner().size() <= 1 && AreApart(call);
+  if (!IsResident(input) || !IsAligned(input) || !IsAligned(*call.result()) || call.ordered()) return false;
+  const uint64_t length = call.inner().empty() ? 1 : static_cast<uint64_t>(call.inner()[0]);
+  const ArrayOperand& result = *call.result();
+  const bool at_once = call.IsOneRun(input) && (!IsResident(result) || call.IsOneRun(result));
+  const bool few_launches = at_once || length >= kLongRow || call.elements() / length <= kMostLaunches;
+  return few_launches && call.inner().size() <= 1 && AreApart(call);
 }
 
 // All rows of one dimension at once.

@@ -10,8 +10,8 @@
 namespace rbc::worker {
 
 // A map whose operands the entry can walk over takes them where they lie, as does a reduction of rows, few or long
-// ones, whose elements lie evenly, and a scan of one such row. In all other cases they are brought here for as long as
-// the call takes, and the result back.
+// ones, whose elements lie evenly, and a scan of such rows or of any that lie one behind the other. In all other cases
+// they are brought here for as long as the call takes, and the result back.
 class ResidentArrays {
  public:
   // Before anything touches the operands' elements. kResourceExhausted, and errors with IsSticky().

@@ -233,6 +233,33 @@ TEST_P(DeviceBuffers, ScansTakeThemWhereTheyLie) {
   EXPECT_EQ(shifted[501], 501);
 }
 
+// Rows behind one another, columns, rows with gaps, more and longer ones than a launch takes: the bits of what is sent.
+TEST_P(DeviceBuffers, ScansOfRowsTakeThemWhereTheyLie) {
+  const auto jit = Jit();
+  const auto add = Function(jit, "add", "cuda");
+  for (const auto& [rows, length] : std::vector<std::pair<int64_t, int64_t>>{{3, 40'000}, {200, 300}, {70'000, 2}}) {
+    Numbers values(static_cast<size_t>(rows * length));
+    for (size_t i = 0; i < values.size(); ++i) values[i] = std::sqrt(static_cast<double>(i));
+    const Buffer x = jit.to_device(std::span<const double>(values), {rows, length}, {.target = "cuda"});
+    const ArrayArgument sent = ArrayArgument::Of(std::span<const double>(values), {rows, length});
+    for (const int axis : {0, 1}) {
+      const Numbers wanted = add.scan(sent, {.axis = axis}).as<double>();
+      EXPECT_TRUE(add.scan(ArrayArgument::Of(x), {.axis = axis}).as<double>() == wanted) << rows << " " << axis;
+      const Buffer y = jit.empty<double>({rows, length}, {.target = "cuda"});
+      add.scan(ArrayArgument::Of(x), {.axis = axis, .out = ArrayArgument::Of(y)});
+      EXPECT_TRUE(y.to_host<double>() == wanted) << rows << " " << axis;
+      const Buffer columns = jit.empty<double>({length, rows}, {.target = "cuda"});
+      add.scan(ArrayArgument::Of(x), {.axis = axis, .out = ArrayArgument::Of(columns.transpose())});
+      EXPECT_TRUE(columns.transpose().to_host<double>() == wanted) << rows << " " << axis;
+    }
+    const Numbers flat = add.scan(ArrayArgument::Of(x)).as<double>();
+    EXPECT_TRUE(flat == add.scan(sent).as<double>());
+  }
+  const Buffer x = jit.to_device(std::span<const double>(Counting(1'000)), {10, 100}, {.target = "cuda"});
+  const Numbers sums = add.scan(ArrayArgument::Of(x.slice(1, 99, 49, -1)), {.axis = 1}).as<double>();
+  EXPECT_EQ(sums[51], 199 + 198);
+}
+
 TEST_P(DeviceBuffers, AFunctionOfAnotherTargetSaysHowToGetThere) {
   const auto jit = Jit();
   const Buffer x = OnCuda(jit, Counting(10), "prices");

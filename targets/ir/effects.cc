@@ -54,7 +54,7 @@ bool WritesOwn(const llvm::CallBase& call, const llvm::DataLayout& layout,
   if (call.isLifetimeStartOrEnd() || call.onlyAccessesInaccessibleMemory()) return true;
   for (unsigned i = 0; i < call.arg_size(); ++i) {
     const auto* const argument = call.getArgOperand(i);
-    if (argument->getType()->isPointerTy() && !call.onlyReadsMemory(i) && !IsOwn(argument, layout, entries))
+    if (argument->getType()->isPtrOrPtrVectorTy() && !call.onlyReadsMemory(i) && !IsOwn(argument, layout, entries))
       return false;
   }
   return true;

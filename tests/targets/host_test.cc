@@ -69,6 +69,12 @@ define void @clear(ptr %x, i64 %n) {
   %r = call ptr @memset(ptr %x, i32 0, i64 %n)
   ret void
 }
+declare void @llvm.masked.scatter.v4f64.v4p0(<4 x double>, <4 x ptr>, i32, <4 x i1>)
+define void @scatter(ptr %x, i64 %n) {
+  %at = getelementptr double, ptr %x, <4 x i64> <i64 0, i64 2, i64 4, i64 7>
+  call void @llvm.masked.scatter.v4f64.v4p0(<4 x double> zeroinitializer, <4 x ptr> %at, i32 8, <4 x i1> <i1 1, i1 1, i1 1, i1 1>)
+  ret void
+}
 define void @add(ptr %x, i64 %n) {
   %r = atomicrmw add ptr %x, i64 1 seq_cst
   ret void
@@ -93,7 +99,7 @@ define void @by_helper(ptr %x, i64 %n) {
     EXPECT_TRUE(repeatable("first", "float64(float64[::1])"));
     EXPECT_TRUE(repeatable("length", "int64(string)"));
     EXPECT_TRUE(repeatable("scratch", "float64(float64[::1])"));
-    for (const char* name : {"store", "clear", "by_helper"})
+    for (const char* name : {"store", "clear", "scatter", "by_helper"})
       EXPECT_FALSE(repeatable(name, "void(float64[::1])")) << name;
     EXPECT_FALSE(repeatable("add", "void(int64[::1])"));
   }

@@ -65,6 +65,7 @@ wire::FunctionInfo FunctionInfoOf(const SessionModule& module, size_t index) {
   out.abi = static_cast<wire::Abi::type>(function.declaration.abi);
   out.frame_size = static_cast<int32_t>(function.frame_size);
   out.result_size = static_cast<int32_t>(function.result_size);
+  if (!function.read_only.empty()) out.__set_read_only({function.read_only.begin(), function.read_only.end()});
   return out;
 }
 

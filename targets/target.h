@@ -112,6 +112,8 @@ struct EntryPoint {
     uint32_t element_size = 0;
     uint32_t alignment = 1;  // of elements
     bool contiguous = false;
+    uint32_t parameter = 0;  // counted from 0
+    bool read_only = false;  // no call writes into it, as far as is known; of parameters
   };
   std::vector<Array> arrays;
   // The arrays of the result: {void* data; int64_t shape[rank], strides[rank]; void* owner} at `offset` of `result`,

@@ -135,6 +135,8 @@ struct FunctionInfo {
   4: Abi abi
   5: i32 frame_size                  // bytes of the fixed parameters
   6: i32 result_size
+  7: optional list<i32> read_only    // parameters, counted from 0: arrays that no call writes into; absent: not known. Since
+                                     // 1.4
 }
 
 struct CompileReply {

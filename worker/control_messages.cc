@@ -24,16 +24,19 @@ std::vector<std::string> GetStrings(Reader& reader) {
 }
 
 void PutArray(Writer& writer, const EntryPoint::Array& array) {
-  for (const uint32_t number : {array.offset, array.rank, array.element_size, array.alignment}) writer.Put(number);
+  for (const uint32_t number : {array.offset, array.rank, array.element_size, array.alignment, array.parameter})
+    writer.Put(number);
   PutFlag(writer, array.contiguous);
+  PutFlag(writer, array.read_only);
 }
 
 EntryPoint::Array GetArray(Reader& reader) {
   EntryPoint::Array array;
-  for (uint32_t* number : {&array.offset, &array.rank, &array.element_size, &array.alignment}) {
+  for (uint32_t* number : {&array.offset, &array.rank, &array.element_size, &array.alignment, &array.parameter}) {
     *number = reader.Get<uint32_t>();
   }
   array.contiguous = reader.GetBool();
+  array.read_only = reader.GetBool();
   return array;
 }
 
@@ -93,9 +96,9 @@ EntryPoint GetEntry(Reader& reader) {
     offset = reader.Get<uint32_t>();
     kind = reader.Get<EntryPoint::Cell>();
   }
-  entry.arrays.resize(reader.GetCount(17));
+  entry.arrays.resize(reader.GetCount(22));
   for (auto& array : entry.arrays) array = GetArray(reader);
-  entry.result_arrays.resize(reader.GetCount(17));
+  entry.result_arrays.resize(reader.GetCount(22));
   for (auto& array : entry.result_arrays) array = GetArray(reader);
   entry.result_is_array = reader.GetBool();
   // Of a worker that lies the result is plain bytes.

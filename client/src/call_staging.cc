@@ -28,8 +28,11 @@ Error AfterTheCall(Error error) {
 
 }  // namespace
 
-CallStaging::CallStaging(const CallerState& caller, const Prepared& prepared, const Overload& overload)
-    : caller_(caller), prepared_(prepared), overload_(overload) {}
+CallStaging::CallStaging(const CallerState& caller, const Prepared& prepared, size_t index)
+    : caller_(caller),
+      prepared_(prepared),
+      overload_(*prepared.overloads[index]),
+      declared_(*prepared.declared[index]) {}
 
 bool CallStaging::IsLarge(uint64_t bytes) const { return client::IsLargeArray(*caller_.core->farm, bytes); }
 
@@ -63,7 +66,7 @@ Expected<std::vector<types::Value>> CallStaging::Take(std::span<const types::Val
     if (array == nullptr || array->stays() || array->direction == types::Direction::kOut || !IsLarge(array->bytes) ||
         !types::TakesArray(slots[i], out[i]))
       continue;
-    RBC_ASSIGN_OR_RETURN(room, Stage(slots[i].type.element(), *array));
+    RBC_ASSIGN_OR_RETURN(room, Stage(i, *array));
     if (!room) break;
     const Buffer& buffer = staged_.back().buffer;
     out[i] = types::Value(Inside::ArrayOf(buffer, buffer.shape(), buffer.strides(), 0));
@@ -86,7 +89,7 @@ Expected<std::vector<Reference>> CallStaging::Take(std::span<const Reference> re
       continue;
     types::Buffer array{.data = const_cast<void*>(reference.data), .bytes = reference.bytes};
     array.direction = reference.kind == ReferenceKind::kIn ? types::Direction::kIn : types::Direction::kInOut;
-    RBC_ASSIGN_OR_RETURN(room, Stage(slot->type.element(), std::move(array)));
+    RBC_ASSIGN_OR_RETURN(room, Stage(static_cast<size_t>(slot - slots.begin()), std::move(array)));
     if (!room) break;
     reference.buffer = &staged_.back().buffer;
     reference.data = reference.buffer->data();
@@ -94,7 +97,8 @@ Expected<std::vector<Reference>> CallStaging::Take(std::span<const Reference> re
   return out;
 }
 
-Expected<bool> CallStaging::Stage(const types::Type& element, types::Buffer array) {
+Expected<bool> CallStaging::Stage(size_t parameter, types::Buffer array) {
+  const types::Type& element = overload_.layout.slots()[parameter].type.element();
   RBC_ASSIGN_OR_RETURN(const uint64_t size, types::SizeOf(element));
   types::ArrayShape form = types::ShapeOf(array, static_cast<uint32_t>(size));
   wire::BufferSpec spec;
@@ -104,7 +108,7 @@ Expected<bool> CallStaging::Stage(const types::Type& element, types::Buffer arra
   if (!buffer && HasNoRoom(buffer.error())) return false;
   if (!buffer) return std::move(buffer).error();
   if (buffer->bytes() != array.bytes) return false;
-  Staged& staged = staged_.emplace_back(Staged{*std::move(buffer), array.data, std::move(form.shape),
+  Staged& staged = staged_.emplace_back(Staged{parameter, *std::move(buffer), array.data, std::move(form.shape),
                                                std::move(form.strides), array.direction != types::Direction::kIn});
   RBC_RETURN_IF_ERROR(Fill(staged));
   bytes_ += array.bytes;
@@ -140,11 +144,9 @@ Status CallStaging::Return(const Staged& staged) const {
 }
 
 Status CallStaging::TakeBack() {
-  if (staged_.empty()) return {};
-  // A repeatable module writes into no argument.
-  if (caller_.core->farm->IsRepeatable(*prepared_.module)) return {};
   for (const Staged& staged : staged_) {
     if (!staged.comes_back) continue;
+    if (caller_.core->farm->LeavesAlone(*prepared_.module, declared_, staged.parameter)) continue;
     if (Status back = Return(staged); !back) return AfterTheCall(std::move(back).error());
     bytes_back_ += staged.buffer.bytes();
   }

@@ -16,7 +16,8 @@ namespace rbc::detail {
 // Small ones travel in the message, and all do where the session has no room for buffers. Used by one thread.
 class CallStaging {
  public:
-  CallStaging(const CallerState& caller, const Prepared& prepared, const Overload& overload);
+  // `index`: of an overload that is declared.
+  CallStaging(const CallerState& caller, const Prepared& prepared, size_t index);
 
   // Whether there is anything to take.
   bool Wants(std::span<const types::Value> values) const;
@@ -41,6 +42,7 @@ class CallStaging {
  private:
   // An array of the caller's and its elements in C order.
   struct Staged {
+    size_t parameter;
     Buffer buffer;
     void* data;
     std::vector<int64_t> shape, strides;
@@ -49,7 +51,7 @@ class CallStaging {
   bool IsLarge(uint64_t bytes) const;
   uint64_t ExpectedBytes() const;  // of array results
   // False: the session has no room for it.
-  Expected<bool> Stage(const types::Type& element, types::Buffer array);
+  Expected<bool> Stage(size_t parameter, types::Buffer array);
   Expected<bool> FarmTakesBuffers(const client::Deadline& deadline) const;
   Status Fill(const Staged& staged) const;
   Status Return(const Staged& staged) const;
@@ -57,6 +59,7 @@ class CallStaging {
   const CallerState& caller_;
   const Prepared& prepared_;
   const Overload& overload_;
+  const size_t declared_;  // the function's place in the module
   std::vector<Staged> staged_;
   uint64_t bytes_ = 0, bytes_back_ = 0;
 };

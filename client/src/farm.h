@@ -242,6 +242,9 @@ class Farm : public std::enable_shared_from_this<Farm> {
 
   // Whether calls of the module have no effects, as far as the farm has told. False where it is not loaded.
   bool IsRepeatable(const Module& module);
+  // Whether no call of a function (a declaration's number) writes into an array that it is given there; false also
+  // where that is not known.
+  bool LeavesAlone(const Module& module, size_t function, size_t parameter);
   // Whether bytes go over a network to it, as far as is known here.
   bool IsFar();
   // Whether the farm of this session can be asked for arrays by digest, and finds buffers of calls by their ids.

@@ -1,5 +1,7 @@
 // The buffers of a session, and how their bytes reach it.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "client/src/farm.h"
 
 namespace rbc::client {
@@ -118,6 +120,15 @@ bool Farm::IsCurrent(uint64_t epoch) {
 bool Farm::IsRepeatable(const Module& module) {
   const std::lock_guard lock(mutex_);
   return module.loaded_.epoch != 0 && module.loaded_.repeatable;
+}
+
+bool Farm::LeavesAlone(const Module& module, size_t function, size_t parameter) {
+  const std::lock_guard lock(mutex_);
+  const Loaded& loaded = module.loaded_;
+  if (loaded.epoch == 0 || loaded.repeatable || function >= loaded.reply->functions.size())
+    return loaded.epoch != 0 && loaded.repeatable;
+  const auto& read_only = loaded.reply->functions[function].read_only;
+  return std::find(read_only.begin(), read_only.end(), static_cast<int32_t>(parameter)) != read_only.end();
 }
 
 bool Farm::IsFar() {

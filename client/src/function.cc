@@ -130,7 +130,7 @@ Expected<Answer> CallValues(const CallerState& caller, const Prepared& prepared,
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
   for (int tries = 1;; ++tries) {
-    CallStaging staging(caller, prepared, overload);
+    CallStaging staging(caller, prepared, index);
     if (!staging.Wants(values) && !staging.ExpectsLargeResult()) {
       RBC_ASSIGN_OR_RETURN(const PackedRow row, PackRow(caller, prepared, overload.layout, values));
       return Send(caller, prepared, index, row, deadline, is_explicit, request_id, profile);

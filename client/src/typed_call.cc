@@ -179,7 +179,7 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
   for (int tries = 1;; ++tries) {
-    CallStaging staging(caller, *prepared, overload);
+    CallStaging staging(caller, *prepared, index);
     if (!staging.Wants(call.references) && !staging.ExpectsLargeResult())
       return Send(caller, *prepared, index, call, deadline, is_explicit, staging);
     Status status = SendStaged(staging, caller, *prepared, index, call, deadline, is_explicit);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "server/session/call_places.h"
 #include "types/array.h"
 #include "types/frame.h"
@@ -30,7 +32,8 @@ bool EndedBeforeWriting(const SessionModule& module, const Error& why) {
   return module.info->target != kHost && why.kind == ErrorKind::kRemoteCrash;
 }
 
-// Of a function over arrays. A repeatable module writes into no argument; of others nobody knows into which.
+// Of a function over arrays. A repeatable module writes into no argument; of others the compiler knows some that are
+// only read.
 void LoseArguments(const worker::CallView& call, const SessionModule& module, uint32_t index, const Error& why,
                    SessionData& data) {
   if (module.info->repeatable || EndedBeforeWriting(module, why)) return;
@@ -41,7 +44,10 @@ void LoseArguments(const worker::CallView& call, const SessionModule& module, ui
   const auto type = types::Type::Parse(function.signature);
   const auto layout = type ? types::FrameLayout::Make(*type) : Expected<types::FrameLayout>(type.error());
   if (!layout) return;
-  for (const types::FrameSlot& slot : layout->slots()) {
+  const auto& read_only = module.info->functions[index].read_only;
+  for (size_t i = 0; i < layout->slots().size(); ++i) {
+    const types::FrameSlot& slot = layout->slots()[i];
+    if (std::find(read_only.begin(), read_only.end(), i) != read_only.end()) continue;
     if (slot.op != types::SlotOp::kArray || uint64_t{slot.offset} + slot.size > parts.frame.size()) continue;
     const auto array = types::LoadFrameArray(parts.frame.data() + slot.offset, slot.type.rank());
     const auto extent = types::ExtentOf(array.shape, array.strides, slot.element_size);

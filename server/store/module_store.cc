@@ -12,6 +12,13 @@ namespace {
 
 Error Cancelled() { return {ErrorKind::kCancelled, "the compile was cancelled on request"}; }
 
+std::vector<uint32_t> ReadOnlyOf(const EntryPoint& entry) {
+  std::vector<uint32_t> out;
+  for (const auto& array : entry.arrays)
+    if (array.read_only) out.push_back(array.parameter);
+  return out;
+}
+
 std::shared_ptr<const ModuleInfo> MakeInfo(const ModuleSource& source, const Digest& key, const Artifact& artifact) {
   auto info = std::make_shared<ModuleInfo>();
   info->handle = source.handle;
@@ -21,9 +28,10 @@ std::shared_ptr<const ModuleInfo> MakeInfo(const ModuleSource& source, const Dig
   info->serial = source.serial;
   info->stateful = artifact.stateful;
   info->repeatable = artifact.repeatable;
-  for (size_t i = 0; i < source.functions->size(); ++i)
-    info->functions.push_back(
-        {(*source.functions)[i], artifact.entries[i].frame_size, artifact.entries[i].reply_size()});
+  for (size_t i = 0; i < source.functions->size(); ++i) {
+    const EntryPoint& entry = artifact.entries[i];
+    info->functions.push_back({(*source.functions)[i], entry.frame_size, entry.reply_size(), ReadOnlyOf(entry)});
+  }
   return info;
 }
 

@@ -24,6 +24,7 @@ struct StoredFunction {
   FunctionDeclaration declaration;
   uint32_t frame_size = 0;
   uint32_t result_size = 0;
+  std::vector<uint32_t> read_only;  // parameters: arrays that no call writes into
 };
 
 // What sessions keep of a module; small and immutable.
@@ -70,8 +71,8 @@ struct StoreCounters {
 };
 
 // Schema of the key and revision of what the compile side makes: a change of either makes old keys unreachable.
-inline constexpr uint32_t kStoreSchema = 2;
-inline constexpr uint32_t kCodegenRevision = 3;
+inline constexpr uint32_t kStoreSchema = 3;
+inline constexpr uint32_t kCodegenRevision = 4;
 
 // Of the artifact: the handle, the trust domain and all of the machine that shapes the code.
 Digest ArtifactKey(const std::string& domain, const Digest& handle, const TargetInfo& target,

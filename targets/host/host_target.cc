@@ -28,6 +28,7 @@
 #include "targets/ir/phases.h"
 #include "targets/ir/prepare_module.h"
 #include "targets/ir/read_module.h"
+#include "targets/ir/written_arrays.h"
 
 namespace rbc::host {
 namespace {
@@ -175,8 +176,9 @@ class Compilation {
     tools_.optimizer.Run(*module_, progress_, loops);
     if (IsBulk()) FinishBulk(inline_maths);
     artifact_.stateful = ir::HasWritableGlobals(*module_);
-    artifact_.repeatable = !artifact_.stateful && ir::CallsOnlyPureFunctions(*module_, library_) &&
-                           !(has_pointers_ && MayWriteArguments());
+    const bool pure = ir::CallsOnlyPureFunctions(*module_, library_);
+    artifact_.repeatable = !artifact_.stateful && pure && !(has_pointers_ && MayWriteArguments());
+    if (has_pointers_ && !IsBulk() && !artifact_.repeatable) ir::FindReadOnlyArrays(*module_, artifact_.entries);
     return Refused();
   }
 

@@ -232,10 +232,14 @@ class EntryBuilder {
   llvm::Value* result_memory_ = nullptr;
 };
 
-EntryPoint::Array ArrayOf(const types::Type& type, uint32_t offset) {
+EntryPoint::Array ArrayOf(const types::Type& type, uint32_t offset, size_t parameter) {
   const auto element = types::LayoutOf(type.element());  // FrameLayout has seen that there is one
-  return {offset, type.rank(), static_cast<uint32_t>(element ? element->size : 1),
-          static_cast<uint32_t>(element ? element->alignment : 1), type.contiguous()};
+  return {offset,
+          type.rank(),
+          static_cast<uint32_t>(element ? element->size : 1),
+          static_cast<uint32_t>(element ? element->alignment : 1),
+          type.contiguous(),
+          static_cast<uint32_t>(parameter)};
 }
 
 }  // namespace
@@ -254,10 +258,11 @@ std::string_view ClientName(std::string_view symbol) {
 }
 
 void AddReferences(const types::FrameLayout& frame, EntryPoint* entry) {
-  for (const auto& slot : frame.slots()) {
+  for (size_t i = 0; i < frame.slots().size(); ++i) {
+    const auto& slot = frame.slots()[i];
     if (slot.type.is(types::Kind::kString)) entry->cells.emplace_back(slot.offset, EntryPoint::Cell::kString);
     if (slot.type.is(types::Kind::kPointer)) entry->cells.emplace_back(slot.offset, EntryPoint::Cell::kPointer);
-    if (slot.type.is(types::Kind::kArray)) entry->arrays.push_back(ArrayOf(slot.type, slot.offset));
+    if (slot.type.is(types::Kind::kArray)) entry->arrays.push_back(ArrayOf(slot.type, slot.offset, i));
   }
 }
 
@@ -270,7 +275,7 @@ EntryPoint MakeEntryPoint(const MatchedFunction& match, size_t index, std::strin
   entry.result_is_string = match.frame.returns_text();
   AddReferences(match.frame, &entry);
   for (const auto& slot : match.frame.result_slots())
-    if (slot.type.is(types::Kind::kArray)) entry.result_arrays.push_back(ArrayOf(slot.type, slot.offset));
+    if (slot.type.is(types::Kind::kArray)) entry.result_arrays.push_back(ArrayOf(slot.type, slot.offset, 0));
   if (match.frame.returns_arrays()) entry.result_size = match.result.size;
   entry.result_is_array = match.frame.result().is(types::Kind::kArray);
   return entry;

@@ -191,6 +191,22 @@ def test_read_only_arrays(rjit):
     assert f(y) == 3.0 and y[0] == 100.0
 
 
+def test_large_arrays_that_are_only_read_stay_as_they_are(rjit):
+    def scaled(x, y, k):
+        for i in range(len(y)):
+            y[i] = x[i] * k
+
+    f = rjit("void(float64[:], float64[:], float64)")(scaled)
+    x, y = np.arange(100_000.0), np.zeros(100_000)
+    for source, rows in ((x, x), (x[::-1], x[::-1]), (np.repeat(x, 2)[::2], x)):
+        with rjit.profile() as p:
+            f(source, y, 2.0)
+        assert np.array_equal(y, rows * 2)
+        assert p.rows[0].bytes_out >= 2 * x.nbytes and y.nbytes <= p.rows[0].bytes_in < y.nbytes + 1000
+    f(x, x, 3.0)
+    assert np.array_equal(x, np.arange(100_000.0) * 3)
+
+
 def _overwrite(a):
     s = a.sum()
     a[0] = 100.0

@@ -186,6 +186,10 @@ TEST(Golden, ModuleMethods) {
   wire::Farm_compile_result compile_result;
   Succeed(&compile_result, module);
   Reply("compile", compile_result);
+  module.functions[0].signature = "void(float64[::1], float64[::1])";
+  module.functions[0].__set_read_only({0});
+  Succeed(&compile_result, module);
+  Check("compile_1_4.reply", "compile", apache::thrift::protocol::T_REPLY, compile_result);
   wire::Farm_emit_args emit;
   emit.request.request_id = 10;
   emit.request.target = "host";

@@ -105,6 +105,132 @@ define void @by_helper(ptr %x, i64 %n) {
   }
 }
 
+// Array by array, in a module that writes into some: the ways in which pointers come to be.
+TEST(Host, TellsWhichArraysAreOnlyRead) {
+  constexpr char kIr[] = R"(
+declare ptr @memcpy(ptr, ptr, i64)
+@kept = global ptr null
+%pair = type { ptr, ptr }
+define void @loop(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %some = icmp sgt i64 %n, 0
+  br i1 %some, label %again, label %end
+again:
+  %i = phi i64 [0, %0], [%next, %again]
+  %to = phi ptr [%y, %0], [%after, %again]
+  %from = getelementptr inbounds double, ptr %x, i64 %i
+  %value = load double, ptr %from
+  store double %value, ptr %to
+  %after = getelementptr inbounds double, ptr %to, i64 1
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %n
+  br i1 %more, label %again, label %end
+end:
+  ret void
+}
+define void @either(ptr %x, i64 %n, ptr %y, i64 %m, ptr %z, i64 %k) {
+  %first = icmp sgt i64 %n, %m
+  %to = select i1 %first, ptr %x, ptr %y
+  %at = getelementptr double, ptr %to, i64 %k
+  %before = getelementptr double, ptr %at, i64 -1
+  %value = load double, ptr %z
+  store double %value, ptr %before
+  ret void
+}
+define void @indirect(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %i = load i64, ptr %x
+  %at = getelementptr double, ptr %y, i64 %i
+  store double 1.0, ptr %at
+  ret void
+}
+define void @bytes(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %r = call ptr @memcpy(ptr %y, ptr %x, i64 %n)
+  ret void
+}
+define internal ptr @place(ptr %x, i64 %n) noinline {
+  %at = getelementptr i8, ptr %x, i64 %n
+  ret ptr %at
+}
+define void @found(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %at = call ptr @place(ptr %x, i64 %n)
+  store i8 0, ptr %at
+  ret void
+}
+define void @keep(ptr %x, i64 %n, ptr %y, i64 %m) {
+  store volatile ptr %x, ptr @kept
+  store double 1.0, ptr %y
+  ret void
+}
+define void @by_number(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %number = ptrtoint ptr %y to i64
+  %odd = xor i64 %number, %m
+  %at = inttoptr i64 %odd to ptr
+  store double 1.0, ptr %at
+  ret void
+}
+define internal void @helper(ptr %from, ptr %to, i64 %n) noinline {
+  %value = load double, ptr %from
+  store double %value, ptr %to
+  %last = icmp eq i64 %n, 0
+  br i1 %last, label %end, label %on
+on:
+  %less = sub i64 %n, 1
+  call void @helper(ptr %from, ptr %to, i64 %less)
+  br label %end
+end:
+  ret void
+}
+define void @by_helper(ptr %x, i64 %n, ptr %y, i64 %m) {
+  call void @helper(ptr %x, ptr %y, i64 %n)
+  ret void
+}
+define internal void @through(ptr %pair) noinline {
+  %x = load ptr, ptr %pair
+  store double 2.0, ptr %x
+  ret void
+}
+define void @by_pair(ptr %x, i64 %n, ptr %y, i64 %m) {
+  %pair = alloca %pair
+  store ptr %x, ptr %pair
+  %second = getelementptr %pair, ptr %pair, i32 0, i32 1
+  store ptr %y, ptr %second
+  call void @through(ptr %pair)
+  ret void
+}
+define void @both(ptr %x, i64 %n, ptr %y, i64 %m) {
+  store double 1.0, ptr %x
+  store double 1.0, ptr %y
+  ret void
+}
+)";
+  const auto only_read = [&](std::initializer_list<const char*> names, int arrays, uint8_t level) {
+    std::string signature = "void(float64[::1]";
+    for (int i = 1; i < arrays; ++i) signature += ", float64[::1]";
+    std::vector<FunctionDeclaration> functions;
+    for (const char* name : names) functions.push_back({name, signature + ")"});
+    CompileOptions options;
+    options.opt_level = level;
+    const auto artifact = Compile(kIr, functions, options);
+    EXPECT_TRUE(artifact) << (artifact ? "" : artifact.error().message);
+    std::vector<std::vector<uint32_t>> out;
+    for (const auto& entry : artifact->entries) {
+      auto& numbers = out.emplace_back();
+      for (const auto& array : entry.arrays)
+        if (array.read_only) numbers.push_back(array.parameter);
+    }
+    return out;
+  };
+  using Numbers = std::vector<std::vector<uint32_t>>;
+  for (const char* name : {"loop", "indirect", "bytes", "by_helper"})
+    EXPECT_EQ(only_read({name}, 2, 2), (Numbers{{0}})) << name;
+  EXPECT_EQ(only_read({"either"}, 3, 2), (Numbers{{2}}));
+  for (const char* name : {"found", "keep", "by_number", "by_pair", "both"})
+    EXPECT_EQ(only_read({name}, 2, 2), (Numbers{{}})) << name;
+  EXPECT_EQ(only_read({"loop", "both", "bytes"}, 2, 2), (Numbers{{0}, {}, {0}}));
+  // Not optimised, as for a debugger: right, if not always found.
+  for (const char* name : {"found", "keep", "by_number", "by_pair", "both"})
+    EXPECT_EQ(only_read({name}, 2, 0), (Numbers{{}})) << name;
+}
+
 TEST(Host, RefusesASignatureThatTheFunctionDoesNotHave) {
   auto artifact = Compile(kAdd, {{"add", "float64(float64, int64)"}});
   ASSERT_FALSE(artifact);

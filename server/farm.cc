@@ -118,7 +118,7 @@ void Farm::Housekeep() {
     lock.unlock();
     sessions_.Expire();
     if (tick % 25 == 0) names_.Expire();
-    if (tick % 5 == 0) TrimData();
+    if (tick % 5 == 0) TrimMemory();
     if (config_.data_huge_pages) GatherPages();
     // Nobody waits for a compile whose client has gone. Calls go on: the client may ask for their outcome.
     for (const uint64_t connection : loop_.GoneWhileServed())
@@ -127,8 +127,8 @@ void Farm::Housekeep() {
   }
 }
 
-void Farm::TrimData() const {
-  for (const auto& session : sessions_.All()) session->data().Trim();
+void Farm::TrimMemory() const {
+  for (const auto& session : sessions_.All()) session->TrimMemory();
 }
 
 void Farm::GatherPages() const {

@@ -87,7 +87,7 @@ class Farm final : public Service {
   void CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker);
   bool AllIdle() const;
   bool FreeADevice(int device) const;
-  void TrimData() const;
+  void TrimMemory() const;
   void GatherPages() const;
   void Housekeep();
 

@@ -35,6 +35,12 @@ class CallRunner {
   std::span<const uint8_t> RunOfWorker(const CallView& call, std::span<uint8_t> small);
   std::span<const uint8_t> Refuse(const CallView& call, const Error& error, std::span<uint8_t> small);
   void DropReply() { reply_.Trim(); }
+  // What large calls have left for the next; for when none comes. REQUIRES: no reply is kept.
+  bool holds_much() const { return memory_.holds_much() || reply_.holds_much(); }
+  void GiveBack() {
+    memory_.GiveBack();
+    reply_.GiveBack();
+  }
 
  private:
   struct Memory {

@@ -20,8 +20,11 @@
 namespace rbc::worker {
 namespace {
 
-void FutexWait(std::atomic<uint32_t>& word, uint32_t seen) {
-  syscall(SYS_futex, &word, FUTEX_WAIT, seen, nullptr, nullptr, 0);
+constexpr timespec kSoon{.tv_sec = 1, .tv_nsec = 0};  // how long memory of large calls waits for the next one
+
+// False: nothing happened for `most`; null: it waits for ever.
+bool FutexWait(std::atomic<uint32_t>& word, uint32_t seen, const timespec* most) {
+  return syscall(SYS_futex, &word, FUTEX_WAIT, seen, most, nullptr, 0) == 0 || errno != ETIMEDOUT;
 }
 void FutexWake(std::atomic<uint32_t>& word) { syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
 
@@ -80,7 +83,8 @@ LaneState LaneRunner::AwaitTurn() {
     // Store, then load, as the daemon stores the state and then loads worker_waits: one of the two sees the other.
     lane_.worker_waits.store(1, std::memory_order_seq_cst);
     state = lane_.state.load(std::memory_order_seq_cst);
-    if (!IsMine(state)) FutexWait(lane_.state, state);
+    const bool keeps = runner_.holds_much() && big_reply_.empty();
+    if (!IsMine(state) && !FutexWait(lane_.state, state, keeps ? &kSoon : nullptr)) runner_.GiveBack();
     lane_.worker_waits.store(0, std::memory_order_relaxed);
     if (mine()) return static_cast<LaneState>(state);
   }
@@ -273,7 +277,7 @@ std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
   const auto reply = RunCall(call, function, lane_.reply);
   share_.functions->Leave(index_);
   const bool sent = Send(reply);
-  runner_.DropReply();
+  runner_.GiveBack();  // nobody looks after it while the connection is waited for
   filled_ -= static_cast<uint32_t>(message_size);
   if (filled_ != 0) std::memmove(lane_.request, lane_.request + message_size, filled_);
   std::memset(lane_.request + filled_, 0xff, message_size);

@@ -1,4 +1,4 @@
-// Memory of a lane for frames and replies: kept between calls while small, given back after a large one.
+// Memory of a lane for frames and replies: kept between calls, most of it only as long as calls follow one another.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -36,13 +36,19 @@ class PageBuffer {
   }
   // Called after each use.
   void Trim() {
-    if (size_ > kKept) Release();
+    if (size_ > kKeptInUse) Release();
   }
+  // Called where none comes for a while.
+  void GiveBack() {
+    if (holds_much()) Release();
+  }
+  bool holds_much() const { return size_ > kKept; }
 
  private:
   static constexpr size_t kLeast = 8 * 1024;
   static constexpr size_t kRound = 64 * 1024;
   static constexpr size_t kKept = 1024 * 1024;
+  static constexpr size_t kKeptInUse = 8 * 1024 * 1024;
   void Release() {
     if (memory_ != nullptr) munmap(memory_, size_);
     memory_ = nullptr;

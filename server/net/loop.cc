@@ -179,7 +179,7 @@ bool Loop::ResumeLent(Connection* connection) {
   const auto returned = std::move(connection->returned);
   std::string reply;
   const bool keep = service_.TakeBack(*connection, *returned, &reply);
-  if (!reply.empty() && !Send(connection, reply)) return false;
+  if (!reply.empty() && !Send(connection, std::move(reply))) return false;
   if (!keep || returned->end_of_stream) {
     Close(connection, nullptr);
     return false;

@@ -100,7 +100,7 @@ class Loop {
   // False: the connection went elsewhere (closed, armed, lent).
   bool ServeBuffered(Connection* connection, Thread& thread);
   bool ServeOne(Connection* connection, std::string_view framed, Thread& thread);
-  bool Send(Connection* connection, std::string_view reply);
+  bool Send(Connection* connection, std::string&& reply);
   bool FlushOut(Connection* connection);
   bool Lend(Connection* connection, Thread& thread);
   Read Receive(Connection* connection, Thread& thread, bool hot);

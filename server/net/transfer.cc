@@ -108,7 +108,7 @@ bool Loop::ServeOne(Connection* connection, std::string_view framed, Thread& thr
   connection->in_request.store(false, std::memory_order_relaxed);
   bool kept = false;
   if (good) {
-    kept = Send(connection, thread.reply);
+    kept = Send(connection, std::move(thread.reply));
   } else {
     ++malformed_;
     Close(connection, "a malformed message");
@@ -128,7 +128,7 @@ bool Loop::ServeOne(Connection* connection, std::string_view framed, Thread& thr
   return true;
 }
 
-bool Loop::Send(Connection* connection, std::string_view reply) {
+bool Loop::Send(Connection* connection, std::string&& reply) {
   if (reply.empty()) return true;
   ssize_t sent = 0;
   if (connection->send_fd >= 0)
@@ -145,7 +145,13 @@ bool Loop::Send(Connection* connection, std::string_view reply) {
     return false;
   }
   service_.Replied(*connection, false);
-  connection->out.append(reply.substr(static_cast<size_t>(std::max<ssize_t>(sent, 0))));
+  const auto begun = static_cast<size_t>(std::max<ssize_t>(sent, 0));
+  if (connection->out.empty()) {
+    connection->out = std::move(reply);
+    connection->out_sent = begun;
+  } else {
+    connection->out.append(reply, begun);
+  }
   return true;
 }
 
@@ -268,7 +274,7 @@ bool Loop::EndWith(Connection* connection, Thread& thread, const std::string& re
   connection->discarding = true;
   thread.begin = thread.end = 0;
   FreeInput(connection);
-  if (!Send(connection, reply)) return false;
+  if (!Send(connection, std::string(reply))) return false;
   if (connection->out.empty()) EndSending(*connection);
   return true;
 }

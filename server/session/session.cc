@@ -240,6 +240,11 @@ std::vector<std::shared_ptr<ExecutionWorker>> Session::Workers() const {
   return out;
 }
 
+void Session::TrimMemory() {
+  data_->Trim();
+  for (const auto& worker : Workers()) worker->TrimMemory();
+}
+
 std::shared_ptr<CancelToken> Session::BeginRequest(int64_t request_id, uint64_t connection, bool runs) {
   auto token = std::make_shared<CancelToken>();
   const std::lock_guard lock(mutex_);

@@ -96,6 +96,8 @@ class Session : private DeviceStoreHost {
   // Ends a buffer; its memory on a device goes at once where the device is free. kBufferLost.
   Status FreeBuffer(uint64_t id);
 
+  // Gives back what large arrays and messages have left; called about once a second.
+  void TrimMemory();
   // Its arrays.
   SessionData& data() { return *data_; }
   const SessionData& data() const { return *data_; }

@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/workers/arena.h"
 
+#include <algorithm>
+
 namespace rbc::server {
 namespace {
 
-constexpr uint64_t kKeepBelow = 256 * 1024;  // smaller pieces keep their pages for the next user
+constexpr uint64_t kLarge = 256 * 1024;      // smaller pieces keep their pages for good
+constexpr uint64_t kMostKept = 32ull << 20;  // of larger ones until the next trim
 
 uint64_t RoundUp(uint64_t size) {
   return size == 0 ? worker::kPage : (size + worker::kPage - 1) / worker::kPage * worker::kPage;
@@ -24,14 +27,32 @@ Arena::Piece Arena::Take(uint64_t size) {
     const uint64_t offset = it->first, rest = it->second - size;
     free_.erase(it);
     if (rest != 0) free_[offset + size] = rest;
+    kept_ -= std::min(kept_, size);
     return Piece(this, offset, size);
   }
   return {};
 }
 
-void Arena::Release(uint64_t offset, uint64_t size) {
-  if (size > kKeepBelow) memory_.Discard(offset, size);
+void Arena::Trim() {
   const std::lock_guard lock(mutex_);
+  if (kept_ != 0) DiscardFree();
+}
+
+// The lock keeps the ranges free meanwhile.
+void Arena::DiscardFree() {
+  for (const auto& [offset, size] : free_) memory_.Discard(offset, size);
+  kept_ = 0;
+}
+
+void Arena::Release(uint64_t offset, uint64_t size) {
+  const std::lock_guard lock(mutex_);
+  Free(offset, size);
+  if (size > kLarge) kept_ += size;
+  if (kept_ > kMostKept) DiscardFree();
+}
+
+// Puts the range among the free ones.
+void Arena::Free(uint64_t offset, uint64_t size) {
   auto next = free_.lower_bound(offset);
   if (next != free_.end() && offset + size == next->first) {
     size += next->second;

@@ -15,7 +15,7 @@ class Arena {
  public:
   explicit Arena(SharedMemory memory);
 
-  // A piece that is given back on destruction; its pages are returned to the system if there are many.
+  // A piece that is given back on destruction; its pages wait for the next until Trim, but for very many.
   class Piece {
    public:
     Piece() = default;
@@ -43,12 +43,17 @@ class Arena {
   // Empty where no free piece is that large.
   Piece Take(uint64_t size);
   uint64_t size() const { return memory_.size(); }
+  // Returns to the system what large pieces have left; once in a while.
+  void Trim();
 
  private:
   void Release(uint64_t offset, uint64_t size);
+  void Free(uint64_t offset, uint64_t size);  // REQUIRES: mutex_ held
+  void DiscardFree();                         // REQUIRES: mutex_ held
   SharedMemory memory_;
   std::mutex mutex_;
   std::map<uint64_t, uint64_t> free_;  // offset to size; neighbours are merged
+  uint64_t kept_ = 0;                  // of large pieces, released since the last trim and not taken again, at least
 };
 
 }  // namespace rbc::server

@@ -107,6 +107,8 @@ class ExecutionWorker {
   // When it last ran a call, or was made.
   virtual std::chrono::steady_clock::time_point last_used() const { return {}; }
   virtual uint64_t calls() const = 0;
+  // Gives back what large messages have left; called about once a second.
+  virtual void TrimMemory() {}
   // Nothing runs: no relayed call, no lent call inside.
   virtual bool idle() const = 0;
 

@@ -44,6 +44,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   std::chrono::steady_clock::time_point last_used() const override;
   uint64_t calls() const override;
   bool idle() const override;
+  void TrimMemory() override { arena_.Trim(); }
 
   void OnPacket(const Packet& packet) override;
   void OnControlClosed() override;

@@ -35,6 +35,9 @@ void twice(const double *x, long n, double *out, long m) {
     out[i] += 2 * x[i];
   }
 }
+void bump(double *x, long n) {
+  for (long i = 0; i < n; i++) x[i] += 1;
+}
 void either(double *x, long n, double *y, long m, _Bool first) {
   (first ? x : y)[7] = 5;
 }
@@ -230,6 +233,26 @@ TEST_P(LargeArrays, WhatIsOnlyReadTravelsOnce) {
   EXPECT_EQ(y[7], 5);
   const auto result = profile(Get(jit, "scaled", kScaled), {argument(x), types::Value(2.0)});
   EXPECT_GE(result.bytes_in, kMany * 8);
+}
+
+// What large messages needed serves the next ones, and goes back to the system once none comes.
+TEST_P(LargeArrays, MemoryOfMessagesIsGivenBack) {
+  const auto jit = Jit();
+  const auto bump = Get(jit, "bump", "void(float64*, int64)");
+  Numbers small(1000), large(600'000);
+  for (int i = 0; i < 10; ++i) bump(std::span(small), int64_t{1000});
+  ASSERT_TRUE(WaitUntil(std::chrono::milliseconds(5'000), [&] { return farm().WorkersOf("execute").size() == 1; }));
+  const auto worker = farm().WorkersOf("execute");
+  const uint64_t daemon = ResidentBytes(farm().pid()), execute = ResidentBytes(worker[0].pid);
+  for (int i = 0; i < 20; ++i) bump(std::span(large), int64_t{600'000});
+  EXPECT_EQ(small[999], 10);
+  EXPECT_EQ(large[599'999], 20);
+  if (kSanitized) return;  // it keeps freed memory for a while
+  const auto back = [](uint64_t before, pid_t pid) { return ResidentBytes(pid) <= before + (2 << 20); };
+  EXPECT_TRUE(WaitUntil(std::chrono::milliseconds(10'000),
+                        [&] { return back(daemon, farm().pid()) && back(execute, worker[0].pid); }))
+      << "daemon " << daemon << " then " << ResidentBytes(farm().pid()) << ", worker " << execute << " then "
+      << ResidentBytes(worker[0].pid);
 }
 
 TEST_P(LargeArrays, ACrashLeavesTheCallersAsTheyWere) {

@@ -45,6 +45,24 @@ TEST(Arena, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(arena.Take(1));
 }
 
+// Large pieces that come and go find the pages of those before, until a trim.
+TEST(Arena, PagesWaitForTheNextUntilATrim) {
+  constexpr uint64_t kLarge = 1 << 20;
+  Arena arena(*SharedMemory::Create("test", 64 * kLarge));
+  for (int i = 0; i < 100; ++i) {
+    const Arena::Piece piece = arena.Take(kLarge);
+    if (i == 0) piece.data()[5] = 1;
+    EXPECT_EQ(piece.data()[5], 1) << i;
+  }
+  arena.Trim();
+  EXPECT_EQ(arena.Take(kLarge).data()[5], 0);
+  const Arena::Piece used = arena.Take(kLarge);
+  used.data()[5] = 2;
+  arena.Take(40 * kLarge).data()[5] = 3;  // more than is kept
+  EXPECT_EQ(used.data()[5], 2);
+  EXPECT_EQ(arena.Take(kLarge).data()[5], 0);
+}
+
 TEST(SharedMemory, CannotBeShrunkByAPeer) {
   auto memory = *SharedMemory::Create("test", kSize);
   EXPECT_NE(ftruncate(memory.fd(), 0), 0);

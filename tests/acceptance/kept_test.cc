@@ -177,6 +177,7 @@ TEST_P(Kept, QueuesHandThemToCalls) {
     return queue.keep(scaled, queue.keep(evens, queue.keep(scaled, x, 2.0)), 0.5);
   };
   EXPECT_EQ(run().to_host<double>(), (Numbers{1, 3, 5}));
+  EXPECT_THAT(jit.buffers(), SizeIs(0)) << "answered after the farm counted that the result was let go";
   const auto messages = [&] { return farm().StatusJson()["connections"]["messages"].get<uint64_t>(); };
   const auto first = messages(), itself = messages() - first;
   const auto again = run();

@@ -338,12 +338,18 @@ Expected<Farm::Lease> Farm::Attach(uint64_t epoch, std::shared_ptr<const wire::H
 
 void Farm::Take(std::unique_ptr<Connection> connection) {
   connection->last_used = Clock::now();
-  {
-    const std::lock_guard lock(mutex_);
-    if (!connection->broken() && connection->epoch == state_->epoch && state_->idle.size() < kMostIdle) {
-      state_->idle.push_back(std::move(connection));
-      return;
+  for (;;) {
+    Releases releases;
+    {
+      const std::lock_guard lock(mutex_);
+      if (connection->broken() || connection->epoch != state_->epoch || state_->idle.size() >= kMostIdle) break;
+      if (state_->releases.empty()) {
+        state_->idle.push_back(std::move(connection));
+        return;
+      }
+      std::swap(releases, state_->releases);
     }
+    Tell(releases, *connection);
   }
   Drop(std::move(connection));
 }
@@ -552,8 +558,7 @@ void Farm::Release(std::unique_lock<std::mutex> lock, std::vector<int64_t> Relea
   std::unique_ptr<Connection> connection = std::move(state_->idle.back());
   state_->idle.pop_back();
   lock.unlock();
-  Lease lease(this, std::move(connection));
-  FlushReleases(lease);
+  Take(std::move(connection));
 }
 
 void Farm::FlushReleases(Lease& lease) {
@@ -563,11 +568,15 @@ void Farm::FlushReleases(Lease& lease) {
     if (lease->epoch != state_->epoch) return;
     std::swap(releases, state_->releases);
   }
+  Tell(releases, *lease.operator->());
+}
+
+void Farm::Tell(const Releases& releases, Connection& connection) {
   const Deadline deadline = Deadline::AfterMs(kReleaseMs);
   const auto tell = [&](const std::vector<int64_t>& ids, void (wire::FarmClient::*release)(int64_t)) {
     for (const int64_t id : ids) {
-      if (lease->broken()) return;  // the session's end releases the rest
-      (void)lease->Ask(deadline, [&](wire::FarmClient& client) { (client.*release)(id); });
+      if (connection.broken()) return;  // the session's end releases the rest
+      (void)connection.Ask(deadline, [&](wire::FarmClient& client) { (client.*release)(id); });
     }
   };
   tell(releases.modules, &wire::FarmClient::unload);

@@ -276,6 +276,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // Ids that the farm is to hear of when a connection is at hand.
   struct Releases {
     std::vector<int64_t> modules, buffers;
+    bool empty() const { return modules.empty() && buffers.empty(); }
   };
   // What a forked child must not share with its parent.
   struct State {
@@ -333,10 +334,11 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last,
                                                      Error lost, const Deadline& deadline);
   void Unload(Module& module);
-  // From the last owner's thread, which must not wait for long: at once if a connection is idle, else with the next
-  // load or new buffer.
+  // From the last owner's thread, which must not wait for long: at once if a connection is idle, else by whoever gives
+  // one back.
   void Release(std::unique_lock<std::mutex> lock, std::vector<int64_t> Releases::*kind, uint64_t epoch, int64_t id);
   void FlushReleases(Lease& lease);
+  static void Tell(const Releases& releases, Connection& connection);
   static Error SessionGone();
   Expected<std::unique_ptr<BulkChannel>> BulkOf(uint64_t epoch, const Deadline& deadline);
   // Of a new raw channel. REQUIRES: mutex_.

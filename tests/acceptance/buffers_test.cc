@@ -60,6 +60,25 @@ TEST_P(Buffers, AreFreedWithTheLastHandle) {
   EXPECT_TRUE(jit.buffers().empty());
 }
 
+// The one connection is busy when the handle goes: the farm hears of it from the call that has the connection.
+TEST_P(Buffers, AreFreedThoughACallIsRunning) {
+  RemoteJIT::Options options;
+  options.direct = false;
+  const auto jit = Jit(options);
+  const auto count = jit.function<int64_t(int64_t)>(
+      Source::C("long count(long n) { volatile long i = 0; while (i < n) i = i + 1; return i; }"), "count");
+  std::optional<Buffer> row = jit.to_device(Counting(12));
+  EXPECT_EQ(count(1), 1);
+  std::thread caller([&] { EXPECT_EQ(count(300'000'000), 300'000'000); });
+  EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] {
+    const auto workers = farm().WorkersOf("execute");
+    return !workers.empty() && workers[0].state == "busy";
+  }));
+  row.reset();
+  caller.join();
+  EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] { return farm().StatusJson()["data"]["buffers"] == 0; }));
+}
+
 TEST_P(Buffers, AreFreedByTheirName) {
   const auto jit = Jit();
   const Buffer first = jit.to_device(Counting(3), {.name = "table"}), other = jit.to_device(Counting(3), {.name = "x"});

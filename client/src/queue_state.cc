@@ -423,7 +423,7 @@ Status QueueState::TakeKeptArray(QueuedState& step, wire::CallReply& reply, cons
   step.array.output = reply.output;
   step.array.dtype = step.dtype;
   step.array.signature = type.ToString();
-  if (reply.status != 0 || step.handle.expired()) return {};
+  if (reply.status != 0 || (step.handle.expired() && reply.kept.empty())) return {};
   RBC_ASSIGN_OR_RETURN(auto arrays, TakeKept(core_, type.result(), reply, chain));
   step.buffer = std::move(arrays.front());
   step.array.shape = step.buffer->shape();

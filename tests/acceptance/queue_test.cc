@@ -87,7 +87,7 @@ TEST_P(Queues, TwentyStepsTakeOneRoundTrip) {
     return queue.reduce(add, y);
   };
   const auto run = [&] { return queued().value<double>(); };
-  EXPECT_EQ(run(), 4 + 19.0 * 10);  // compiles, maps the arena
+  EXPECT_EQ(run(), 4 + 19.0 * 10);      // compiles, maps the arena
   EXPECT_EQ(jit.buffers().size(), 1u);  // answered after the farm counted all that needs no answer
   const uint64_t before = Messages();
   const uint64_t itself = Messages() - before;  // of asking

@@ -3,6 +3,8 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import copy
+import functools
 import math
 import multiprocessing
 import os
@@ -11,6 +13,8 @@ import subprocess
 import sys
 
 import joblib
+import numba
+import numpy
 import pytest
 
 import rbc
@@ -71,6 +75,114 @@ def test_recursive_functions_lambdas_and_errors(default):
     with pytest.raises(rbc.InvalidArgument, match="cannot be pickled"):
         lock = multiprocessing.get_context().Lock()
         pickle.dumps(default("int64()")(lambda: lock.value))
+
+
+def again(f):
+    """What arrives of it elsewhere; and from there once more."""
+    return pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(f))))
+
+
+def test_names_that_only_inner_functions_use(default):
+    @default("float64(float64)")
+    def f(x):
+        def scaled(y):
+            return math.sqrt(y) * FACTOR
+
+        total = scaled(x)
+        for value in [helper(i) for i in range(3)]:
+            total += value
+        return total
+
+    assert again(f)(4.0) == f(4.0) == 15.0
+
+
+def test_options_of_helpers_travel(default):
+    @numba.njit(error_model="numpy")
+    def by_numba(a, b):
+        return a / b
+
+    @default("float64(float64, float64)", error_model="numpy")
+    def ours(a, b):
+        return a / b
+
+    @default("float64(float64, float64)")
+    def f(a, b):
+        return by_numba(a, b) + ours(a, b)
+
+    assert again(f)(1, 0) == f(1, 0) == math.inf
+
+
+def test_functions_that_call_each_other(default):
+    @default("int64(int64)")
+    def even(n):
+        return 1 if n == 0 else odd(n - 1)
+
+    @default("int64(int64)")
+    def odd(n):
+        return 0 if n == 0 else even(n - 1)
+
+    assert again(even)(10) == even(10) == 1 and again(odd)(10) == 0
+
+
+def test_defaults_travel_as_values(default):
+    @default("float64(float64, float64)")
+    def f(a, b=2.0 * FACTOR):
+        return a + b
+
+    g = default("float64(float64, float64)")(lambda a, b=FACTOR / 2: a + b)
+    assert again(f)(1) == f(1) == 7 and again(g)(1) == g(1) == 2.5
+
+
+def test_odd_sources(default):
+    @default("int64(int64)")
+    @functools.wraps(helper)  # whose source is another one's
+    def wraps(x):
+        return x + 1
+
+    @default("int64(int64)", inline="never" if (lambda: True)() else "always")
+    def lambda_above(x):
+        text = """
+lines that begin
+further left"""
+        return x + len(text)
+
+    over_lines = default("int64(int64)")(
+        lambda n: sum([FACTOR
+                       for i in range(n)]))
+    assert again(wraps)(1) == wraps(1) == 2
+    assert again(lambda_above)(1) == lambda_above(1) == 31
+    assert again(over_lines)(5) == over_lines(5) == 15
+
+
+def test_kernels_travel(simulated):
+    rbc.set_default_farm(simulated)
+    try:
+        @simulated.kernel("void(float64*, float64)")
+        def fill(out, value):
+            out[rbc.cuda.grid(1)] = value
+
+        out = numpy.zeros(4)
+        again(fill)[2, 2](out, 1.5)
+        assert out.tolist() == [1.5] * 4
+    finally:
+        rbc.set_default_farm(None)
+
+
+def test_values_that_only_cloudpickle_takes(default):
+    import cloudpickle
+
+    class Local:
+        pass
+
+    def make(value):
+        return default("int64()")(lambda: value)
+
+    assert pickle.loads(cloudpickle.dumps(make(Local))).py_func.__globals__["value"].__name__ == "Local"
+
+
+def test_a_copy_is_the_function_itself(default):
+    f = make(default)
+    assert copy.copy(f) is f and copy.deepcopy([f])[0] is f  # on its own farm, too
 
 
 def test_joblib_processes_use_it(default):

@@ -1,42 +1,132 @@
 """Callers travel as the source of their function, their signatures and their target; never with an address or a token.
 Where one arrives it runs on that process's own farm (rbc.default_farm).
 
+A pickled caller is two lists, of functions and of callers, whose free names refer to each other by number: so functions
+may call each other in circles. The first caller is the one that was pickled.
+
 SPDX-License-Identifier: Apache-2.0
 """
 
-import ast
+import builtins
+import dis
 import hashlib
 import importlib
 import inspect
 import linecache
-import pickle
-import textwrap
+import sys
 import types as pytypes
 
+from . import _source
 from ._errors import InvalidArgument
 
 
 def reduce_caller(caller):
     if caller.py_func is None:
         return _rebuild_connected, (caller.__name__,)
-    signatures = [s.declaration() for s in caller._declared]
-    annotated = [s.declaration() for s in caller._annotated]
-    added = [s.declaration() for s in caller._added] if not caller._infers else []
-    return _rebuild, (describe(caller.py_func, {}), signatures, annotated, added, caller._options, caller._target)
+    description = _Description()
+    description.caller_number(caller)
+    return _rebuild, (description.functions, description.callers)
 
 
-def _rebuild(description, signatures, annotated, added, options, target):
-    from .caller import Caller
+# ---- taken apart -----------------------------------------------------------------------------------------------------
+
+
+class _Description:
+    """What has to travel with a caller."""
+
+    def __init__(self):
+        self.functions, self.callers = [], []
+        self._numbers = {}  # id -> place in its list; all of it lives as long as the first caller does
+
+    def caller_number(self, caller):
+        if id(caller) not in self._numbers:
+            self._numbers[id(caller)] = len(self.callers)
+            self.callers.append(None)
+            added = [] if caller._infers else caller._added
+            signatures = [[s.declaration() for s in some] for some in (caller._declared, caller._annotated, added)]
+            self.callers[self._numbers[id(caller)]] = (
+                type(caller), self.function_number(caller.py_func), *signatures, caller._options, caller._target)
+        return self._numbers[id(caller)]
+
+    def function_number(self, function):
+        if id(function) not in self._numbers:
+            self._numbers[id(function)] = len(self.functions)
+            self.functions.append(None)
+            self.functions[self._numbers[id(function)]] = self._function(function)
+        return self._numbers[id(function)]
+
+    def _function(self, function):
+        source, line = _source.of(function)
+        return {"name": function.__name__, "qualname": function.__qualname__, "module": function.__module__,
+                "doc": function.__doc__, "source": source, "line": line, "defaults": function.__defaults__,
+                "keyword_defaults": function.__kwdefaults__,
+                "names": {name: self._value(name, value, function) for name, value in _free_names(function).items()}}
+
+    def _value(self, name, value, function):
+        if isinstance(value, pytypes.ModuleType):
+            return "module", value.__name__
+        if getattr(type(value), "__rbc_caller__", False) and value.py_func is not None:
+            return "caller", self.caller_number(value)
+        if inspect.isfunction(getattr(value, "py_func", None)):  # of numba
+            return "njit", self.function_number(value.py_func), dict(value.targetoptions), dict(value.locals)
+        if inspect.isfunction(value) and not _is_library_s(value):
+            return "function", self.function_number(value)
+        _check_travels(name, value, function)
+        return "value", value
+
+
+def _is_library_s(function):
+    """Whether it is there wherever the package is; numba knows such by what they are, not by their text."""
+    package = (function.__module__ or "").partition(".")[0]
+    return package in ("numba", "numpy", "rbc") or package in sys.stdlib_module_names
+
+
+def _free_names(function):
+    """What the names mean that a function and those inside of it use and do not make."""
+    found = {}
+    for name in sorted(_global_names(function.__code__)):
+        if name in function.__globals__:  # else it is Python's own, or numba says what is missing
+            found[name] = function.__globals__[name]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not set yet
+            pass
+    return found
+
+
+def _global_names(code):
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    for inner in code.co_consts:
+        if isinstance(inner, pytypes.CodeType):
+            names |= _global_names(inner)
+    return names
+
+
+def _check_travels(name, value, function):
+    """Raises InvalidArgument for a value that no pickler in use here can take."""
+    for pickler in ("pickle", "cloudpickle", "joblib.externals.cloudpickle"):
+        if pickler in sys.modules:
+            try:
+                sys.modules[pickler].dumps(value)
+                return
+            except Exception as error:
+                reason = error
+    raise InvalidArgument(f"'{name}', which {function.__qualname__} uses, cannot be pickled: {reason}")
+
+
+# ---- put together ----------------------------------------------------------------------------------------------------
+
+
+def _rebuild(functions, callers):
     from .remotejit import default_farm
-    from .typesystem import Type
 
-    function = restore(description, {})
-    caller = Caller(default_farm(), function, [Type.fromstring(s) for s in signatures],
-                    [Type.fromstring(s) for s in annotated], options, target)
-    for signature in added:
-        caller.add_signature(signature)
-    _bind_to_itself(function, caller)
-    return caller
+    made = [_make_function(described) for described in functions]
+    rebuilt = [_make_caller(default_farm(), made, *described) for described in callers]
+    for function, described in zip(made, functions):
+        names = {name: _meaning(made, rebuilt, *what) for name, what in described["names"].items()}
+        function.__globals__.update(names)
+    return rebuilt[0]
 
 
 def _rebuild_connected(name):
@@ -45,119 +135,42 @@ def _rebuild_connected(name):
     return default_farm().connect(name)
 
 
-def _bind_to_itself(function, caller):
-    """A recursive function calls itself by the name of its caller."""
-    for name, value in list(function.__globals__.items()):
-        if isinstance(value, _Itself):
-            function.__globals__[name] = caller
+def _make_caller(farm, functions, cls, number, declared, annotated, added, options, target):
+    from .typesystem import Type
+
+    caller = cls(farm, functions[number], [Type.fromstring(s) for s in declared],
+                 [Type.fromstring(s) for s in annotated], options, target)
+    for signature in added:
+        caller.add_signature(signature)
+    return caller
 
 
-class _Itself:
-    pass
-
-
-def describe(function, seen):
-    """A picklable description of a function: source text, and what its free names mean."""
-    if function in seen:
-        return seen[function]
-    seen[function] = ("again", function.__qualname__)
-    source, first_line = _source_of(function)
-    names = {}
-    closure = inspect.getclosurevars(function)
-    for name, value in {**closure.globals, **closure.nonlocals}.items():
-        names[name] = _describe_value(name, value, function, seen)
-    return {"name": function.__name__, "qualname": function.__qualname__, "module": function.__module__,
-            "source": source, "line": first_line, "names": names, "defaults": function.__defaults__,
-            "annotations": {}, "doc": function.__doc__}
-
-
-def _describe_value(name, value, function, seen):
-    py_func = getattr(value, "py_func", None)
-    if isinstance(value, pytypes.ModuleType):
-        return "module", value.__name__
-    if getattr(type(value), "__rbc_caller__", False) and py_func is function or value is function:
-        return "itself", None
-    if inspect.isfunction(py_func):
-        return "function", describe(py_func, seen)
-    if inspect.isfunction(value):
-        return "function", describe(value, seen)
-    if isinstance(value, (pytypes.BuiltinFunctionType, type)) or type(value).__module__ == "numpy":
-        return "value", pickle.dumps(value)
-    try:
-        return "value", pickle.dumps(value)
-    except Exception as error:
-        raise InvalidArgument(f"'{name}', which {function.__qualname__} uses, cannot be pickled: {error}") from None
-
-
-def _source_of(function):
-    """The text of `def` or `lambda` alone, with the line that it starts at."""
-    try:
-        lines, first = inspect.getsourcelines(function)
-    except (OSError, TypeError):
-        raise InvalidArgument(f"the source of {function.__qualname__} cannot be found, so that it cannot be pickled; "
-                              "define it in a file or a notebook") from None
-    text = textwrap.dedent("".join(lines))
-    if function.__name__ != "<lambda>" and "lambda" not in text.split("def ")[0]:
-        tree = ast.parse(text)
-        node = tree.body[0]
-        node.decorator_list = []
-        return "".join(text.splitlines(keepends=True)[node.lineno - 1:]), first + node.lineno - 1
-    return _lambda_source(text, function), first
-
-
-def _lambda_source(text, function):
-    wanted = _outline(function.__code__)
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        tree = ast.parse(f"({text.strip().rstrip(',')})")
-        text = f"({text.strip().rstrip(',')})"
-    found = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Lambda):
-            source = ast.get_source_segment(text, node)
-            if _outline(eval(source, {}).__code__) == wanted:
-                found[source] = None
-    if len(found) != 1:
-        raise InvalidArgument(f"the lambda at line {function.__code__.co_firstlineno} of "
-                              f"{function.__code__.co_filename} is one of several; use def to pickle it")
-    return "__rbc_lambda__ = " + next(iter(found))
-
-
-def _outline(code):
-    """What two compilations of one text share, wherever its free names are found."""
-    return (code.co_varnames[:code.co_argcount], code.co_consts, {*code.co_names, *code.co_freevars})
-
-
-def restore(description, known):
-    """The function of a description, in a namespace of its own."""
-    if isinstance(description, tuple):
-        return known[description[1]]
-    source, name = description["source"], description["name"]
+def _make_function(described):
+    """In a namespace of its own."""
     # The lines of a traceback come from here, and the file's name does not depend on the machine.
-    path = f"<rbc {name} {hashlib.blake2s(source.encode()).hexdigest()[:12]}>"
-    padded = "\n" * (description["line"] - 1) + source
-    linecache.cache[path] = (len(padded), None, padded.splitlines(keepends=True), path)
-    namespace = {"__name__": description["module"], "__builtins__": __builtins__}
-    for free, (kind, value) in description["names"].items():
-        namespace[free] = _restore_value(kind, value, known)
-    # Annotations are not needed any more, and their names may be missing here.
-    exec(compile("from __future__ import annotations\n" + padded[1:] if padded.startswith("\n") else padded, path,
-                 "exec", dont_inherit=True), namespace)
-    function = namespace["__rbc_lambda__" if source.startswith("__rbc_lambda__") else name]
-    function.__name__, function.__qualname__ = name, description["qualname"]
-    function.__defaults__ = description["defaults"]
-    function.__annotations__ = {}
-    function.__doc__ = description["doc"]
-    known[description["qualname"]] = function
+    digest = hashlib.blake2s(described["source"].encode()).hexdigest()[:12]
+    path = f"<rbc {described['name']} {digest}>"
+    tree, text = _source.parsed(described["source"], described["line"])
+    linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+    namespace = {"__name__": described["module"], "__builtins__": builtins.__dict__}
+    exec(compile(tree, path, "exec", flags=_source.ANNOTATIONS_STAY_TEXT, dont_inherit=True), namespace)
+    function = namespace.pop(_source.NAME)
+    function.__name__, function.__qualname__ = described["name"], described["qualname"]
+    function.__doc__ = described["doc"]
+    function.__defaults__, function.__kwdefaults__ = described["defaults"], described["keyword_defaults"]
     return function
 
 
-def _restore_value(kind, value, known):
+def _meaning(functions, callers, kind, value, *more):
     if kind == "module":
         return importlib.import_module(value)
+    if kind == "caller":
+        return callers[value]
     if kind == "function":
-        return restore(value, known)
-    if kind == "itself":
-        return _Itself()
-    return pickle.loads(value)
+        return functions[value]
+    if kind == "njit":
+        import numba
+
+        options, local_types = more
+        return numba.jit(locals=local_types, **options)(functions[value])
+    return value

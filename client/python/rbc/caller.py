@@ -388,6 +388,12 @@ class Caller(_core.CallerBase):
         return (f"<b>{html.escape(self.__name__)}</b> on <code>{html.escape(self._target)}</code> of "
                 f"<code>{html.escape(self._rjit.address)}</code><table>{rows}</table>")
 
+    def __copy__(self):
+        return self  # as for Python's functions
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __reduce__(self):
         from . import _pickle
 

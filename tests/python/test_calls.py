@@ -405,6 +405,25 @@ def test_threads(rjit):
     assert not wrong
 
 
+def test_another_thread_changes_the_target(rjit):
+    """Also between the moment when the code for the one is made and that when it is used."""
+    f = rjit("int64(int64)")(lambda x: x + 1)
+    prepare, moments = f._prepare, []
+
+    def interrupted(index):
+        error = prepare(index)
+        if moments:
+            moments.pop()
+            f._reset()  # as target() does
+        return error
+
+    f._prepare = interrupted
+    for call in (lambda: f(41), lambda: f.batch([(41,)])[0], lambda: f.map([41])[0], lambda: len(f.compile()) + 41):
+        f._reset()
+        moments.extend("ab")
+        assert call() == 42 and not moments
+
+
 def test_local_help_and_signature(rjit):
     @rjit("int64(int64, int64)")
     def power(base, exponent=2):

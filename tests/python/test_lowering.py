@@ -139,7 +139,7 @@ def test_the_first_call_adds_little_to_numba_s_own_time(rjit):
     extra = []
     for i in range(5):
         f = rjit("float64(float64)")(eval(f"lambda x: x * {i + 2}.25 + {i}"))
-        f._prepare_if_needed(0)
+        f._function(0)
         started = time.perf_counter()
         f(1.0)
         extra.append(time.perf_counter() - started)

@@ -149,8 +149,7 @@ def _accuracy(caller, accuracy):
 def _again(caller, known, accuracy):
     """A map whose like was made before."""
     plan, operands, target, shape = known
-    caller._prepare_if_needed(plan.index)
-    done = caller._get(plan.index).map_arrays(operands, (plan.text, target, None, None, 0), None,
+    done = caller._function(plan.index).map_arrays(operands, (plan.text, target, None, None, 0), None,
                                               _accuracy(caller, accuracy))
     _finish(caller, done, plan.index, shape)
     return target
@@ -168,8 +167,7 @@ def call(caller, args, out=None, where=True, accuracy=None, **others):
         raise InvalidArgument("a map needs at least one array; call the function instead")
     index = choose(caller, values)
     signature = caller._signatures[index]
-    caller._prepare_if_needed(index)
-    function = caller._get(index)
+    function = caller._function(index)
     operands = [_operand(function, value, dtype_of(parameter)) for value, parameter in zip(values, signature[1])]
     mask = None if where is True else _mask(function, where)
     outs = _outs(out, signature[0])
@@ -271,7 +269,7 @@ def _map(caller, index, operands, target, mask, shape, accuracy):
     into = None if target is None else _reference(target, signature[0].tostring())
     where = None if mask is None else _reference(mask)
     calls = int(numpy.prod(shape, dtype=numpy.int64))
-    done = caller._profiled_work(max(calls, 1), lambda: caller._get(index).map_arrays(given, into, where, accuracy))
+    done = caller._profiled_work(max(calls, 1), lambda: caller._function(index).map_arrays(given, into, where, accuracy))
     _finish(caller, done, index, shape)
 
 
@@ -318,7 +316,7 @@ def _combining(caller, array):
     if signature[1][0] != signature[0] or signature[1][1] != signature[0]:
         raise InvalidArgument(f"`{signature}` combines no elements: a reduction needs a function of two values of one type, "
                               "with a result of that type")
-    caller._prepare_if_needed(index)
+    caller._function(index)
     return index, dtype_of(signature[0])
 
 
@@ -348,7 +346,7 @@ def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None, ordere
     """The elements along the axes combined by an associative function."""
     array = _value(array)
     index, dtype = _combining(caller, array)
-    function = caller._get(index)
+    function = caller._function(index)
     array = _operand(function, array, dtype)
     axes = _axes(axis, array.ndim)
     kept = [i for i in range(array.ndim) if i not in axes]
@@ -383,7 +381,7 @@ def accumulate(caller, array, axis=0, out=None, accuracy=None):
     if array.ndim == 0:
         raise InvalidArgument("cannot accumulate on a scalar")
     index, dtype = _combining(caller, array)
-    function = caller._get(index)
+    function = caller._function(index)
     array = _operand(function, array, dtype)
     axis, = _axes((axis,), array.ndim)
     result = numpy.empty(array.shape, dtype)

@@ -50,7 +50,7 @@ class Kernel(Caller):
         """(arguments in their order, number of the signature that takes them), with its code made."""
         args = self._bind(args, kwargs)
         index = self._infer(args) if self._infers else self._match(args)
-        self._prepare_if_needed(index)
+        self._function(index)
         return args, index
 
     def _infer(self, args):
@@ -91,7 +91,7 @@ class Launch:
     def __call__(self, *args, **kwargs):
         args, index = self.kernel._ready(args, kwargs)
         status = np.zeros(STATUS_WORDS, np.int64)
-        output = self.kernel._get(index).launch(self.blocks, self.threads, self.shared_bytes, (*args, status))
+        output = self.kernel._function(index).launch(self.blocks, self.threads, self.shared_bytes, (*args, status))
         if output:
             self.kernel._print(output)
         if status[0] != 0:

@@ -182,11 +182,11 @@ def profiled_call(caller, args, kwargs):
             raise
         return caller._over_arrays(positional, None)
     prepared_before = caller._get(index) is not None
-    caller._prepare_if_needed(index)
+    caller._function(index)
     lowered = time.perf_counter()
     compiled = {"cached": None, "timings_us": {}}
     if not prepared_before:
-        compiled = caller._get(index).compile()
+        compiled = caller._function(index).compile()
     ready = time.perf_counter()
     parts = {}
     try:

@@ -251,9 +251,14 @@ class Caller(_core.CallerBase):
             self._rjit._target_named(name)
             with self._lock:
                 self._target = name
-                self._lowered.clear()
-                self._reset()
+                self._forget()
         return previous
+
+    def _forget(self):
+        """All that is lowered and compiled; the signatures stay."""
+        if self.py_func is not None:
+            self._lowered.clear()
+            self._reset()
 
     @property
     def numba_options(self):
@@ -295,12 +300,12 @@ class Caller(_core.CallerBase):
         """Lowers and compiles all signatures now. A dict of each one's handle, timings and whether it was known."""
         out = {}
         for index, text in enumerate(self._signature_texts()):
-            self._prepare_if_needed(index)
-            out[text] = self._get(index).compile()
+            out[text] = self._function(index).compile()
         return out
 
-    def _prepare_if_needed(self, index):
-        if self._get(index) is None:
+    def _function(self, index):
+        """What the farm has for a signature, made now if need be; another thread may change the target meanwhile."""
+        while (function := self._get(index)) is None:
             error = self._prepare(index)
             if error is not None:
                 raise error
@@ -327,8 +332,7 @@ class Caller(_core.CallerBase):
         if len(self._signature_texts()) != 1:
             raise InvalidArgument(f"{self.__name__} has {len(self._signature_texts())} signatures and a published "
                                   "function has 1; publish a caller for each")
-        self._prepare_if_needed(0)
-        self._get(0).publish(name or self.__name__, expires)
+        self._function(0).publish(name or self.__name__, expires)
 
     # ---- exceptions ----------------------------------------------------------------------------------------------------
 

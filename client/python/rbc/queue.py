@@ -192,19 +192,19 @@ class Queue:
                 given.append(_reference(value, dtype_of(parameter)))
         if out is not None and not isinstance(out, DeviceArray):
             raise InvalidArgument("a queued map writes into a DeviceArray; make one by rjit.empty()")
-        function._prepare_if_needed(index)
+        function._function(index)
         return self._added(function, index, lambda: self._queue.map(
-            function._get(index), given, None if out is None else _reference(out, out.dtype)), out)
+            function._function(index), given, None if out is None else _reference(out, out.dtype)), out)
 
     def reduce(self, function, array, axis=None, ordered=False):
         """The elements combined: one value without `axis`, which comes back with the reply."""
         index, given = self._combined(function, array)
-        return self._added(function, index, lambda: self._queue.reduce(function._get(index), given, axis, ordered))
+        return self._added(function, index, lambda: self._queue.reduce(function._function(index), given, axis, ordered))
 
     def accumulate(self, function, array, axis=0):
         """Element i: elements 0 to i along the axis, combined in order."""
         index, given = self._combined(function, array)
-        return self._added(function, index, lambda: self._queue.scan(function._get(index), given, axis))
+        return self._added(function, index, lambda: self._queue.scan(function._function(index), given, axis))
 
     def call(self, function, *args):
         """A call with numbers, arrays that are on the farm, and those that earlier steps make. Of a function that returns an
@@ -212,9 +212,9 @@ class Queue:
         self._check(args, "call", "; to others map the function, or call it itself")
         positional = function._bind(args, None)
         index = function._match(positional)
-        function._prepare_if_needed(index)
+        function._function(index)
         keeps = function._signatures[index][0].is_array
-        return self._added(function, index, lambda: self._queue.call(function._get(index), positional, keeps))
+        return self._added(function, index, lambda: self._queue.call(function._function(index), positional, keeps))
 
     def launch(self, launch, *args):
         """q.launch(k[blocks, threads], x, 1000): a kernel over arrays that are on the farm, those that earlier steps make,
@@ -223,7 +223,7 @@ class Queue:
         kernel = launch.kernel
         args, index = kernel._ready(args, None)
         return self._added(kernel, index, lambda: self._queue.launch(
-            kernel._get(index), launch.blocks, launch.threads, launch.shared_bytes, args, STATUS_WORDS))
+            kernel._function(index), launch.blocks, launch.threads, launch.shared_bytes, args, STATUS_WORDS))
 
     def flush(self):
         """Sends what is queued, and waits for nothing."""
@@ -268,7 +268,7 @@ class Queue:
     def _combined(self, function, array):
         shown = _Shown(array) if isinstance(array, Queued) else array if _is_there(array) else self._value(array)
         index = choose(function, [shown, shown])
-        function._prepare_if_needed(index)
+        function._function(index)
         if isinstance(array, Queued):
             return index, self._step_of(array)
         return index, _reference(shown, dtype_of(function._signatures[index][0]))

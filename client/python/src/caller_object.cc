@@ -132,14 +132,14 @@ size_t CallerObject::MatchOrInfer(nb::handle self, const Arguments& arguments, P
 }
 
 std::shared_ptr<FunctionObject> CallerObject::FunctionFor(nb::handle self, size_t index) {
-  if (functions_[index] == nullptr) {
+  while (functions_[index] == nullptr) {  // another thread may change the target meanwhile
     // Raised here and not there, so that the traceback ends at the user's line.
     if (const nb::object error = self.attr("_prepare")(index); !error.is_none()) {
       PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
       throw nb::python_error();
     }
   }
-  return functions_.at(index);
+  return functions_[index];
 }
 
 nb::object CallerObject::Result(nb::handle self, size_t index, const FunctionObject& function,

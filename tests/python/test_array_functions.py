@@ -34,6 +34,13 @@ def test_sum_of_an_array(rjit):
     assert total(np.broadcast_to(2.5, (7,))) == 17.5
 
 
+def test_arrays_without_dimensions_are_their_element(rjit):
+    double = rjit(lambda a: a * 2)
+    assert [double(np.array(x)) for x in (1.5, 2, 1j, np.float32(0.25))] == [3.0, 4, 2j, 0.5]
+    assert [str(s[1][0]) for s in double.signatures] == ["float64", "int64", "complex128", "float32"]
+    assert double.batch([(np.array(2.5),), (np.arange(2.0),)])[0] == 5.0
+
+
 def test_writing_into_an_array(rjit):
     @rjit("void(float64[:], float64[:])")
     def double(out, x):

@@ -200,6 +200,11 @@ def test_keywords_and_defaults(rjit):
 def test_numpy_and_ctypes_scalars_choose_by_their_type(rjit):
     f = rjit("int32(int32)", "float32(float32)", "float64(float64)")(lambda x: x)
     assert type(f(np.int32(3))) is int
+
+    class Impedance(complex):
+        pass
+
+    assert rjit("complex128(complex128)")(lambda z: z * 2)(Impedance(1, 2)) == 2 + 4j
     assert f(np.float32(0.1)) == float(np.float32(0.1))
     assert f(np.float64(0.1)) == 0.1
     assert f(ctypes.c_int32(-5)) == -5 and f(ctypes.c_double(2.5)) == 2.5

@@ -161,7 +161,7 @@ nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs,
     args = bound.ptr();
   }
   if (MeansEachElement(args)) return self.attr("_over_arrays")(nb::borrow(args), nb::none());
-  Arguments arguments;
+  Arguments arguments(infers_);
   size_t index = 0;
   try {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) arguments.Add(PyTuple_GET_ITEM(args, i));
@@ -227,7 +227,7 @@ nb::object CallerObject::CallOrProfile(nb::handle self, PyObject* args, PyObject
 }
 
 size_t CallerObject::MatchTuple(nb::handle self, const nb::tuple& args) {
-  Arguments arguments;
+  Arguments arguments(infers_);
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments.Add(PyTuple_GET_ITEM(args.ptr(), i));
   return MatchOrInfer(self, arguments, args.ptr());
 }
@@ -264,7 +264,7 @@ nb::list CallerObject::Batch(nb::handle self, const nb::list& rows) {
     nb::object args = nb::borrow(row);
     if (!PyTuple_CheckExact(row.ptr()) || PyTuple_GET_SIZE(row.ptr()) != arity_)
       args = self.attr("_bind")(nb::borrow(row), nb::none());
-    Arguments& arguments = all.emplace_back();
+    Arguments& arguments = all.emplace_back(infers_);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args.ptr()); ++i) arguments.Add(PyTuple_GET_ITEM(args.ptr(), i));
     groups[MatchOrInfer(self, arguments, args.ptr())].push_back(all.size() - 1);
   }

@@ -251,6 +251,8 @@ types::Value Arguments::Other(PyObject* object, const types::Type** type, int de
       return StructOf(fields.ptr(), depth);
     }
     case ClassRule::Kind::kArray:
+      if (elements_ && nb::cast<int>(nb::borrow(object).attr("ndim")) == 0)
+        return ValueOf(nb::object(nb::borrow(object)[nb::tuple()]).ptr(), type, depth + 1);
       return ArrayOf(object);
     case ClassRule::Kind::kResident:
       return ResidentOf(object);
@@ -264,6 +266,10 @@ types::Value Arguments::Other(PyObject* object, const types::Type** type, int de
   if (PyTuple_Check(object) || PyList_Check(object)) return StructOf(object, depth);
   if (PyLong_Check(object)) return IntegerValue(object);
   if (PyFloat_Check(object)) return types::Value(PyFloat_AS_DOUBLE(object));
+  if (PyComplex_Check(object)) {
+    const Py_complex number = PyComplex_AsCComplex(object);
+    return types::Value(std::complex<double>(number.real, number.imag));
+  }
   if (PyUnicode_Check(object)) return TextValue(object);
   if (PyMemoryView_Check(object)) {
     const Py_buffer& view = *PyMemoryView_GET_BUFFER(object);

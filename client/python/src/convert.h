@@ -16,7 +16,8 @@ namespace nb = nanobind;
 // The arguments of one call. Holds the buffers that pointer parameters point into until it is gone.
 class Arguments {
  public:
-  Arguments() = default;
+  // elements: an array without dimensions is its element, also where memory could be meant.
+  explicit Arguments(bool elements = false) : elements_(elements) {}
   ~Arguments();
   Arguments(const Arguments&) = delete;
   Arguments& operator=(const Arguments&) = delete;
@@ -45,6 +46,7 @@ class Arguments {
   std::vector<const types::Type*> types_;
   std::forward_list<Py_buffer> buffers_;  // a view may point into itself; most calls have none
   bool has_types_ = false;
+  const bool elements_;
 };
 
 // Whether it is an array of NumPy's or of a farm's.

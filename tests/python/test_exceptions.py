@@ -57,6 +57,26 @@ def test_asserts_custom_classes_and_nested_raises(rjit):
     assert caught.value.rbc_location[0] == "outer"
 
 
+def test_the_function_is_the_one_around_the_line(rjit):
+    def outer(x):
+        def inner(y):
+            if y == 7:
+                raise ValueError("inner")
+            return 100 // y
+
+        if x < 0:
+            raise ValueError("outer")
+        return inner(x)
+
+    f = rjit("int64(int64)")(outer)
+    first = outer.__code__.co_firstlineno
+    assert f(5) == 20
+    for x, name, line in ((-1, "outer", 7), (7, "inner", 3), (0, "inner", 4)):
+        with pytest.raises((ValueError, ZeroDivisionError)) as caught:
+            f(x)
+        assert caught.value.rbc_location == (name, __file__, first + line)
+
+
 def test_try_except_inside(rjit):
     def risky(x):
         if x == 0:

@@ -46,16 +46,41 @@ _lock = threading.RLock()
 # ---- exceptions -----------------------------------------------------------------------------------------------------
 
 
-def _line_being_lowered():
-    """(function, file, line) of the user's code that numba's own implementations are lowered for, where they do not
-    say it themselves, as for a division by zero."""
+def _being_lowered():
+    """numba's object that lowers the user's function just now."""
     frame = sys._getframe(1)
     while frame is not None:
         lowering = frame.f_locals.get("self")
         if frame.f_code.co_name == "lower_inst" and getattr(lowering, "loc", None) is not None:
-            return lowering.func_ir.func_id.func_name, lowering.loc.filename, lowering.loc.line
+            return lowering
         frame = frame.f_back
     return None
+
+
+def _place(loc, name):
+    """(function, file, line) of what raises. Where numba's own implementations do not say it, as for a division by zero,
+    it is the line that they are lowered for. numba knows a function by the last `def` above the line; its code knows
+    better."""
+    lowering = _being_lowered()
+    if lowering is not None:
+        loc = loc or lowering.loc
+        code = lowering.func_ir.func_id.code
+        if loc.filename == code.co_filename and _is_in(code, loc.line):
+            return _innermost(code, loc.line), loc.filename, loc.line
+    return ((loc._raw_function_name() or name), loc.filename, loc.line) if loc is not None else None
+
+
+def _is_in(code, line):
+    lines = [at for _, _, at in code.co_lines() if at]
+    return code.co_firstlineno <= line <= max(lines, default=0)
+
+
+def _innermost(code, line):
+    """The name of the function around a line of another one."""
+    for inner in code.co_consts:
+        if isinstance(inner, pytypes.CodeType) and not inner.co_name.startswith("<") and _is_in(inner, line):
+            return _innermost(inner, line)
+    return code.co_name
 
 
 class _CallConv(callconv.MinimalCallConv):
@@ -74,10 +99,7 @@ class _CallConv(callconv.MinimalCallConv):
     def _constant_code(self, exc, exc_args, loc, func_name):
         if exc is not None and not issubclass(exc, BaseException):
             raise TypeError(f"exc should be None or exception class, got {exc!r}")
-        if loc is not None:
-            location = (loc._raw_function_name() or func_name, loc.filename, loc.line)
-        else:
-            location = _line_being_lowered()
+        location = _place(loc, func_name)
         if exc is None:
             exc, exc_args = RuntimeError, ("No active exception to reraise",)
         return ir.Constant(callconv.errcode_t, _exceptions.code_of(exc, exc_args, location))

@@ -9,6 +9,7 @@ import ctypes
 import dataclasses
 import inspect
 import math
+import pydoc
 import threading
 
 import numpy as np
@@ -438,6 +439,9 @@ def test_local_help_and_signature(rjit):
     assert power.local(3) == 9
     assert str(inspect.signature(power)) == "(base, exponent=2)"
     assert inspect.getdoc(power) == "base to the exponent." and power.__name__ == "power"
+    assert "base to the exponent." in pydoc.render_doc(power)
+    undocumented = pydoc.render_doc(rjit(lambda a, b=1: a + b))
+    assert "(a, b=1), which runs on a farm" in undocumented and "add_signature" not in undocumented
     assert "int64(int64, int64)" in repr(power) and "int64(int64, int64)" in power._repr_html_()
     assert "int64" in repr(rjit("int64()")) and "int64" in rjit("int64()")._repr_html_()
 

@@ -64,6 +64,9 @@ class Caller(_core.CallerBase):
                         "functions of a farm have a fixed number of positional parameters")
             arity = len(self._python_signature.parameters)
             functools.update_wrapper(self, py_func)
+            if py_func.__doc__ is None:  # help(f) would be all about this class
+                self.__doc__ = (f"{self.__name__}{self._python_signature}, which runs on a farm. help(rbc.Caller) says what "
+                                "can be done with it.")
         super().__init__(arity)
         for kept, given in ((self._declared, signatures), (self._annotated, annotated)):
             for signature in given:

@@ -8,8 +8,10 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <charconv>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 namespace rbc::server {
 namespace {
@@ -27,6 +29,14 @@ Expected<Address> ParseUnix(const std::string& path) {
   return address;
 }
 
+// getaddrinfo takes 99999 for 34463.
+bool IsPort(std::string_view text) {
+  uint16_t port = 0;
+  const auto end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, port);
+  return failure == std::errc() && stop == end;
+}
+
 }  // namespace
 
 Expected<Address> ParseAddress(const std::string& text) {
@@ -37,6 +47,9 @@ Expected<Address> ParseAddress(const std::string& text) {
   if (colon == std::string::npos || colon == 0 || colon + 1 == place.size())
     return {ErrorKind::kInvalidArgument,
             fmt::format("\"{}\" is no address; write HOST:PORT, tls://HOST:PORT or unix:PATH", text)};
+  if (!IsPort(std::string_view(place).substr(colon + 1)))
+    return {ErrorKind::kInvalidArgument,
+            fmt::format("\"{}\" has no proper port; one is 0 (any free one) to 65535", text)};
   std::string host = place.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   addrinfo hints{};

@@ -147,6 +147,24 @@ def test_the_session_is_made_again_after_a_restart(capsys):
     rjit.start_server(background=True, port=port)
     assert f(2) == 3
     rjit.stop_server()
+    with rbc.RemoteJIT("localhost", port).start_server(background=True):  # the port is somebody else's by now
+        rjit.start_server(background=True, port=0)
+        assert rjit.address != f"127.0.0.1:{port}" and f(3) == 4
+        rjit.stop_server()
+
+
+@pytest.mark.parametrize("port", [65536, 99999, -1, 1.5, "http", True])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(rbc.InvalidArgument, match="give 0 .* to 65535"):
+        rbc.RemoteJIT().start_server(background=True, port=port)
+
+
+def test_hosts_with_their_port(farm):
+    assert "host" in rbc.RemoteJIT(farm.address).targets  # 127.0.0.1:PORT
+    assert rbc.RemoteJIT("[::1]:7").address == "[::1]:7" and rbc.RemoteJIT("::1", 7).address == "[::1]:7"
+    for host in (None, 11530):
+        with pytest.raises(rbc.InvalidArgument, match="give a name"):
+            rbc.RemoteJIT(host)
 
 
 def test_import_loads_no_numba_and_little_else():

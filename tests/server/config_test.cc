@@ -114,7 +114,8 @@ TEST(Address, LoopbackIsToldFromPublic) {
     ASSERT_TRUE(address) << text;
     EXPECT_FALSE(address->is_loopback()) << text;
   }
-  for (const char* text : {"", "localhost", ":1", "127.0.0.1:", "127.0.0.1:http", "unix:", "nohost.invalid:1"})
+  for (const char* text : {"", "localhost", ":1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1",
+                           "unix:", "nohost.invalid:1"})
     EXPECT_FALSE(ParseAddress(text)) << text;
   EXPECT_FALSE(ParseAddress("unix:" + std::string(200, 'x')));
 }

@@ -126,8 +126,10 @@ def start(rjit, port, simulate_gpu=False, may_move=True):
     elif port == "unix":
         base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.mkdtemp(prefix="rbc-")
         listen = f"unix:{os.path.join(base, f'rbc-farm-{os.getpid()}-{id(rjit):x}.sock')}"
-    else:
+    elif type(port) is int and 0 <= port < 65536:
         listen = f"127.0.0.1:{port}"
+    else:
+        raise InvalidArgument(f"port is {port!r}; give 0 (any free one) to 65535, or 'unix'")
     print(f"staring rpc.thrift server: {_definition()}")
     sys.stdout.flush()
     try:

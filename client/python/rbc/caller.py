@@ -72,6 +72,7 @@ class Caller(_core.CallerBase):
             for signature in given:
                 if self._add(_signature_text(signature)):
                     kept.append(signature)
+        rjit._knows(self)
         self._infers = py_func is not None and not self._declared and not self._annotated
         self._set_timeout_ms(int((self._options.get("timeout") or 0) * 1000))
 
@@ -292,12 +293,15 @@ class Caller(_core.CallerBase):
         return self._signature_texts()[index]
 
     def _install(self, index, lowered):
-        function = self._rjit._farm.function(
+        farm = self._rjit._farm
+        function = farm.function(
             lowered.bitcode, lowered.symbols[0], self._declared_text(index), target=self._target,
             abi=self._abi, opt_level=self._options.get("opt", 2), debug=bool(self._options.get("debug", False)),
             allow_contract=bool(self._options.get("fastmath", False)))
         self._lowered[index] = lowered
         self._set(index, function)
+        if self._rjit._farm is not farm:  # start_server() has found another port meanwhile
+            self._forget()
 
     def compile(self):
         """Lowers and compiles all signatures now. A dict of each one's handle, timings and whether it was known."""
@@ -312,6 +316,7 @@ class Caller(_core.CallerBase):
             error = self._prepare(index)
             if error is not None:
                 raise error
+        return function
 
     def get_IR(self, signatures=None):
         """The LLVM IR of the function, as text of one module; of all signatures, of one, or of a list of them."""

@@ -13,6 +13,7 @@ import os
 import threading
 import types as pytypes
 import warnings
+import weakref
 
 from . import _core
 from ._errors import InvalidArgument, UnknownTarget
@@ -124,12 +125,22 @@ class RemoteJIT:
         self._pool = None
         self._profiles = []
         self._lock = threading.RLock()
+        self._callers, self._callers_lock = weakref.WeakSet(), threading.Lock()
         self._connect_to(_address(host, port, unix, bool(tls)))
         _latest[0] = self
 
     def _connect_to(self, address):
+        """From now on it means the farm there: what was compiled at another one is compiled anew."""
         self._farm = _core.Farm(address, **self._settings)
         self._targets = None
+        with self._callers_lock:
+            callers = list(self._callers)
+        for caller in callers:
+            caller._forget()
+
+    def _knows(self, caller):
+        with self._callers_lock:
+            self._callers.add(caller)
 
     @property
     def address(self):
@@ -441,6 +452,9 @@ def _tls_files(tls):
 
 
 def _host_and_port(host, port):
+    name, _, number = host.rpartition(":")
+    if number.isdigit() and (name.endswith("]") or ":" not in name):
+        return host  # "box:11531", "[::1]:11531"
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
@@ -453,6 +467,8 @@ def _tls_address(host, port, unix):
 
 
 def _address(host, port, unix, tls=False):
+    if not isinstance(host, str):
+        raise InvalidArgument(f"host is {host!r}; give a name, an address, 'unix:PATH' or 'ssh://user@box'")
     if tls:
         return _tls_address(host, port, unix)
     if unix is not None:

@@ -114,6 +114,12 @@ def test_what_is_no_launch_is_refused(gpu):
         gpu.kernel("int64(int64)")(lambda x: x)
 
 
+def test_a_launch_and_a_queue_say_what_they_are(gpu):
+    launch = gpu.kernel(lambda x: None)[2, (3, 4)]
+    assert repr(launch) == "<rbc launch of <lambda>: blocks [2], threads [3, 4]>"
+    assert repr(gpu.queue()) == f"<rbc queue of {gpu.address}>"
+
+
 def test_a_grid_is_of_whole_numbers(gpu):
     @gpu.kernel("void(float64*)")
     def one(x):

@@ -188,6 +188,11 @@ def test_profile(farm, capsys):
         assert [f(i) for i in range(200)] == [12345 + i for i in range(200)]
     assert len(second.rows) == 200 and second.rows[0].cached is None and "batch" in second.advice
     assert f(2) == 12347 and len(second.rows) == 200
+    assert repr(first.rows[0]).startswith("<rbc profile of <lambda>, int64(int64): 1 calls, ")
+    with rjit.profile(), pytest.raises(rbc.NoMatch) as caught:
+        f("text")
+    if hasattr(caught.value, "__notes__"):
+        assert "takes: int64(int64)" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("target", ["host", "cuda"])

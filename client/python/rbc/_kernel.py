@@ -88,6 +88,9 @@ class Launch:
     def __init__(self, kernel, blocks, threads, shared_bytes):
         self.kernel, self.blocks, self.threads, self.shared_bytes = kernel, blocks, threads, shared_bytes
 
+    def __repr__(self):
+        return f"<rbc launch of {self.kernel.__name__}: blocks {self.blocks}, threads {self.threads}>"
+
     def __call__(self, *args, **kwargs):
         args, index = self.kernel._ready(args, kwargs)
         status = np.zeros(STATUS_WORDS, np.int64)

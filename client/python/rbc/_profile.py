@@ -31,6 +31,9 @@ class Row:
         if self.kernel_s is not None:
             self.wire_s = max(0.0, call_s - self.queue_s - self.upload_s - self.kernel_s - self.download_s)
 
+    def __repr__(self):
+        return f"<rbc profile of {self.function}, {self.signature}: {self.calls} calls, {self.call_s * 1e6:.1f} us>"
+
 
 class Profile:
     """The calls that were made through one RemoteJIT while it was on.
@@ -177,8 +180,9 @@ def profiled_call(caller, args, kwargs):
     started = time.perf_counter()
     try:
         index = caller._match(positional)
-    except Exception:
+    except Exception as error:
         if not caller._takes_arrays(positional):
+            caller._explain(error)
             raise
         return caller._over_arrays(positional, None)
     prepared_before = caller._get(index) is not None

@@ -163,6 +163,9 @@ class Queue:
         self._queue = rjit._farm.queue(eager, int((timeout or 0) * 1000))
         self._known = {}  # number of a step: its caller and signature, for the exception that it raises
 
+    def __repr__(self):
+        return f"<rbc queue of {self._rjit.address}>"
+
     def __enter__(self):
         return self
 

@@ -138,6 +138,11 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
                                                  const std::vector<std::vector<types::Value>>& rows,
                                                  int64_t timeout_ms);
 
+// As the library's users see it: the answer of overload number `index`.
+CallResult ResultOf(const Prepared& prepared, size_t index, Answer answer);
+// kUnsupported: a C++ type whose arguments or result lie otherwise than the overload's.
+Status CheckSizes(const Overload& overload, uint32_t frame_size, uint32_t result_size);
+
 // What bindings to other languages may see of the public classes.
 class QueueState;
 struct QueuedState;

@@ -174,6 +174,17 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
   return out;
 }
 
+CallResult ResultOf(const Prepared& prepared, size_t index, Answer answer) {
+  const Overload& overload = *prepared.overloads[index];
+  CallResult result;
+  result.output = std::move(answer.output);
+  result.signature = overload.type.ToString();
+  result.symbol = prepared.module->declarations()[*prepared.declared[index]].symbol;
+  result.status = answer.status;
+  if (answer.status == 0) result.value = ValueMaker::Make(std::move(answer.value), overload.type.result());
+  return result;
+}
+
 }  // namespace detail
 
 namespace {
@@ -192,16 +203,9 @@ Result<CallResult> Caller::CallNumbered(std::span<const Value> arguments, std::a
     RBC_ASSIGN_OR_RETURN(const auto prepared, state_->Current());
     const std::vector<types::Value> values = Inner(arguments);
     RBC_ASSIGN_OR_RETURN(const size_t index, types::BestMatch(prepared->types, std::span<const types::Value>(values)));
-    const detail::Overload& overload = *prepared->overloads[index];
     RBC_ASSIGN_OR_RETURN(detail::Answer answer,
                          detail::CallValues(*state_, *prepared, index, values, timeout_ms_, request_id));
-    CallResult result;
-    result.output = std::move(answer.output);
-    result.signature = overload.type.ToString();
-    result.symbol = prepared->module->declarations()[*prepared->declared[index]].symbol;
-    result.status = answer.status;
-    if (answer.status == 0) result.value = ValueMaker::Make(std::move(answer.value), overload.type.result());
-    return result;
+    return detail::ResultOf(*prepared, index, std::move(answer));
   };
   Result<CallResult> result = call();
   if (!result) result.error() = detail::NameIt(std::move(result.error()), state_->name);

@@ -168,14 +168,8 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
   const Overload& overload = *prepared->overloads[index];
   const Expected<size_t>& declared = prepared->declared[index];
   if (!declared) return declared.error();
-  const uint32_t result_size = IsTaken(call) ? 0 : overload.layout.result_size();
-  if (overload.layout.fixed_size() != call.frame_size || result_size != call.result_size)
-    return Error(
-        ErrorKind::kUnsupported,
-        fmt::format("`{}` has {} bytes of parameters and {} of result in this program and {} and {} on the farm; "
-                    "order the members of its structs as they are declared",
-                    overload.type.ToString(), call.frame_size, call.result_size, overload.layout.fixed_size(),
-                    result_size));
+  RBC_RETURN_IF_ERROR(
+      CheckSizes(overload, call.frame_size, IsTaken(call) ? overload.layout.result_size() : call.result_size));
   bool is_explicit = false;
   const client::Deadline deadline = caller.core->DeadlineOf(timeout_ms, &is_explicit);
   for (int tries = 1;; ++tries) {
@@ -188,6 +182,16 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
 }
 
 }  // namespace
+
+Status CheckSizes(const Overload& overload, uint32_t frame_size, uint32_t result_size) {
+  const types::FrameLayout& layout = overload.layout;
+  if (layout.fixed_size() == frame_size && layout.result_size() == result_size) return {};
+  return Error(
+      ErrorKind::kUnsupported,
+      fmt::format("`{}` has {} bytes of parameters and {} of result in this program and {} and {} on the farm; "
+                  "order the members of its structs as they are declared",
+                  overload.type.ToString(), frame_size, result_size, layout.fixed_size(), layout.result_size()));
+}
 
 std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call) {
   Status status = InvokeTyped(caller, index, timeout_ms, call);

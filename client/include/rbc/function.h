@@ -61,6 +61,17 @@ struct TypedCall {
 // Null: it went well. `index` is of the caller's signatures.
 RBC_API std::unique_ptr<Error> Invoke(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call);
 
+// Calls of plain values alone: frames and results side by side.
+struct TypedRows {
+  size_t count = 0;
+  const char* frames = nullptr;
+  uint32_t frame_size = 0;
+  char* results = nullptr;
+  uint32_t result_size = 0;
+};
+using FailedRows = std::vector<std::pair<size_t, Error>>;  // by their numbers, rising; their results are not touched
+RBC_API Result<FailedRows> InvokeRows(CallerState& caller, size_t index, int64_t timeout_ms, const TypedRows& rows);
+
 template <typename T>
 inline constexpr bool kIsText =
     std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view> || std::is_same_v<T, const char*>;
@@ -150,6 +161,11 @@ struct FrameOf {
   }
 };
 
+template <typename R>
+using NonVoid = std::conditional_t<std::is_void_v<R>, char, R>;
+// The error of a row of a batch, with its number.
+RBC_API Error OfRow(const std::pair<size_t, Error>& failed);
+
 }  // namespace detail
 
 template <typename F>
@@ -191,6 +207,11 @@ class RBC_API Caller {
         core(), [self = *this, values = std::vector<Value>{Value(std::forward<A>(arguments))...}](
                     std::atomic<int64_t>* request_id) { return self.ValueOf(self.CallNumbered(values, request_id)); });
   }
+
+  // A call for each row of arguments, in one message for each signature that they take, one behind the other. A row
+  // that fails has its error and stops no other; the error of the whole is one of the message, such as a lost
+  // connection.
+  Result<std::vector<Result<CallResult>>> try_batch(std::span<const std::vector<Value>> rows) const;
 
   // The call of a function on host that returns an array, which stays on the farm: nothing of it travels.
   template <typename... A>
@@ -319,6 +340,34 @@ class Function<R(A...)> {
       return std::apply([&](const auto&... a) { return self.Try(request_id, a...); }, kept);
     });
   }
+  // A call for each row, in one message, one behind the other: for many small calls with arguments that are no arrays.
+  // A row that fails stops no other. `batch` throws the first row's error, named by its number.
+  using Arguments = std::tuple<std::remove_cvref_t<A>...>;
+  using Results = std::conditional_t<std::is_void_v<R>, void, std::vector<detail::NonVoid<R>>>;
+  Results batch(std::span<const Arguments> rows) const {
+    Rows out(rows);
+    const detail::FailedRows failed = ValueOrThrow(out.Run(*this));
+    if (!failed.empty()) throw Exception(detail::OfRow(failed.front()));
+    if constexpr (!std::is_void_v<R>) return Results(out.results.get(), out.results.get() + rows.size());
+  }
+  Result<std::vector<Result<R>>> try_batch(std::span<const Arguments> rows) const {
+    Rows out(rows);
+    Result<detail::FailedRows> failed = out.Run(*this);
+    if (!failed) return std::move(failed).error();
+    std::vector<Result<R>> results;
+    results.reserve(rows.size());
+    auto next = failed->begin();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (next != failed->end() && next->first == i) {
+        results.emplace_back(std::move(next++->second));
+      } else if constexpr (std::is_void_v<R>) {
+        results.emplace_back();
+      } else {
+        results.emplace_back(out.results[i]);
+      }
+    }
+    return results;
+  }
   // One call for each element of arrays that stretch to one shape: vectors, spans and buffers of the session, or one
   // value for all. The results in C order. kInvalidArgument: shapes that do not stretch, an element whose status is not
   // 0. Of arrays with gaps or more dimensions: Caller::map_arrays.
@@ -348,6 +397,30 @@ class Function<R(A...)> {
   friend class Caller;
   friend class RemoteJIT;
   Function(Caller caller, size_t index) : caller_(std::move(caller)), index_(index) {}
+
+  // The rows of a batch, packed.
+  struct Rows {
+    using Frame = detail::FrameOf<std::remove_cvref_t<A>...>;
+    using Plain = detail::NonVoid<R>;
+    static_assert(Frame::kReferences == 0 && std::is_trivially_copyable_v<Plain> && !std::is_pointer_v<Plain>,
+                  "the rows of a batch are plain values; Caller::try_batch takes text and memory too");
+    explicit Rows(std::span<const Arguments> rows)
+        : count(rows.size()), frames(count * Frame::kSize + 1, '\0'), results(new Plain[count]()) {
+      char* next = frames.data();
+      for (const Arguments& row : rows) {
+        std::memcpy(next, std::make_from_tuple<Frame>(row).bytes, Frame::kSize);
+        next += Frame::kSize;
+      }
+    }
+    Result<detail::FailedRows> Run(const Function& function) {
+      return detail::InvokeRows(*function.caller_.state_, function.index_, function.caller_.timeout_ms_,
+                                {count, frames.data(), Frame::kSize, reinterpret_cast<char*>(results.get()),
+                                 std::is_void_v<R> ? 0 : static_cast<uint32_t>(sizeof(Plain))});
+    }
+    size_t count;
+    std::string frames;
+    std::unique_ptr<Plain[]> results;
+  };
 
   template <typename... C>
   ArrayResult MapArrays(const ArrayMapOptions& options, const C&... arrays) const {

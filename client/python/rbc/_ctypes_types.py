@@ -23,7 +23,7 @@ def text_of(cls):
     if issubclass(cls, ctypes._Pointer):
         return text_of(cls._type_) + "*"
     if issubclass(cls, ctypes.Structure):
-        return "{" + ", ".join(text_of(field[1]) for field in cls._fields_) + "}"
+        return "{" + ", ".join(f"{text_of(field[1])} {field[0]}" for field in cls._fields_) + "}"
     if not issubclass(cls, ctypes._SimpleCData):
         raise ValueError(f"no type of a farm is like {cls!r}")
     code = cls._type_

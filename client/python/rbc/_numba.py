@@ -599,16 +599,39 @@ def lower_for(function, name, argument_types, description, options):
     return lowered
 
 
-def _lower(job, function, name, signatures, options):
-    parts, entries, results = [], {}, []
-    for symbol, argument_types, result_type in signatures:
+def _compiled(job, function, args, result_type, options):
+    """numba's result for one signature."""
+
+    def compiled(result):
         # A dispatcher keeps one result type for given argument types; each signature has its own.
         job._known.pop(function, None)
         top = job.dispatcher(function, options)
+        top.compile(typing.signature(result, *args) if result is not None else args)
+        return top.overloads[tuple(args)]
+
+    if isinstance(result_type, _BytesOrPointer):
+        return compiled(None)
+    if isinstance(result_type, types.BaseTuple) and any(isinstance(ty, types.BaseNamedTuple) for ty in args):
+        # A struct with names may be given as it is, and numba makes no other tuple of it.
+        free = compiled(None)
+        if types.unliteral(free.signature.return_type) != result_type and _is_like(free.signature.return_type, result_type):
+            return free
+    return compiled(result_type)
+
+
+def _is_like(result, wanted):
+    """Whether both are one type to the farm."""
+    try:
+        return _numba_types.text_of(result) == _numba_types.text_of(wanted)
+    except ValueError:
+        return False
+
+
+def _lower(job, function, name, signatures, options):
+    parts, entries, results = [], {}, []
+    for symbol, argument_types, result_type in signatures:
         args, _ = sigutils.normalize_signature(tuple(argument_types))
-        known = result_type is not None and not isinstance(result_type, _BytesOrPointer)
-        top.compile(typing.signature(result_type, *args) if known else args)
-        cres = top.overloads[tuple(args)]
+        cres = _compiled(job, function, args, result_type, options)
         if isinstance(result_type, _BytesOrPointer):
             result_type.check(function, cres.signature.return_type)
         result_type = cres.signature.return_type
@@ -958,6 +981,9 @@ _RETURNS = re.compile(r"No conversion from (.+) to (.+) for '\$\S*return_(?:valu
 def _plain(sentence):
     """numba's sentence without the names of its own variables."""
     returns = _RETURNS.fullmatch(sentence)
+    if re.match(r"Unknown attribute '\w+' of type (Uni)?Tuple\(", sentence):
+        return sentence + ("; members have names where the signature gives them, as {float64 x, int64 n} or by the "
+                           "annotation with a dataclass or NamedTuple")
     if returns:
         return f"it returns {returns[1]}, and its signature says {returns[2]}"
     return sentence.removesuffix(", defined at None")

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from numba.core import types
 from numba.core.typing.templates import Signature
 
+from . import _core, _fields
 from ._errors import TypingError
 
 _ATOMS = {
@@ -21,14 +22,16 @@ BYTES = "char8*"  # what bytes are as a result
 
 
 def type_of(description):
-    """numba's type for what rbc._core.describe_type gives."""
+    """numba's type for what rbc._core.describe_type gives. A struct whose members have names is a named tuple, but as a
+    result, which may be made as any tuple."""
     kind, _, rank, _, children, text = description
     if kind == "function":
-        return type_of(children[0])(*[type_of(child) for child in children[1:]])
+        return type_of(_core.describe_type(children[0][5]))(*[type_of(child) for child in children[1:]])
     if kind == "pointer":
         return types.voidptr if children[0][0] == "void" else types.CPointer(type_of(children[0]))
     if kind == "struct":
-        return types.Tuple([type_of(child) for child in children])
+        named = _fields.named_tuple(tuple(child[3] for child in children))
+        return types.BaseTuple.from_types([type_of(child) for child in children], named)
     if kind == "array":
         return types.Array(type_of(children[0]), rank, "C" if text.endswith("::1]") else "A")
     if text in _ATOMS:

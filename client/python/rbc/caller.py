@@ -53,6 +53,7 @@ class Caller(_core.CallerBase):
         self._plans = {}  # dtypes -> _arrays.Plan
         self._declared, self._annotated, self._added = [], [], []
         self._known = []  # the signatures, as far as they were asked for
+        self._with_names = {}  # of signatures with structs: their texts with the names of the members
         self._python_signature = None
         arity = -1
         if py_func is not None:
@@ -70,7 +71,7 @@ class Caller(_core.CallerBase):
         super().__init__(arity)
         for kept, given in ((self._declared, signatures), (self._annotated, annotated)):
             for signature in given:
-                if self._add(_signature_text(signature)):
+                if self._add_named(signature):
                     kept.append(signature)
         rjit._knows(self)
         self._infers = py_func is not None and not self._declared and not self._annotated
@@ -93,11 +94,17 @@ class Caller(_core.CallerBase):
         """One more signature, in any form that RemoteJIT takes."""
         signature = Type.fromobject(signature)
         with self._lock:
-            if self._add(_signature_text(signature)):
+            if self._add_named(signature):
                 self._added.append(signature)
                 self._infers = False
             else:
                 warnings.warn(f"signature `{signature}` of {self.__name__} is declared already", stacklevel=2)
+
+    def _add_named(self, signature):
+        is_new = self._add(_signature_text(signature))
+        if is_new and isinstance(signature, Type) and "{" in signature.tostring():
+            self._with_names[signature.tostring()] = signature.declaration()
+        return is_new
 
     def _infer(self, args):
         """Lowers the function for the types of these arguments; the index of the new signature."""
@@ -272,7 +279,7 @@ class Caller(_core.CallerBase):
         from . import _numba
 
         texts = self._signature_texts()
-        return _numba.lower_texts(self.py_func, self.__name__, [texts[i] for i in indices],
+        return _numba.lower_texts(self.py_func, self.__name__, [self._with_names.get(texts[i], texts[i]) for i in indices],
                                   self._rjit._target_named(self._target),
                                   dict(self.numba_options, kernel=self._abi == "kernel"))
 

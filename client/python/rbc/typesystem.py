@@ -9,7 +9,7 @@ import functools
 import inspect
 import sys
 
-from . import _core, _ctypes_types
+from . import _core, _ctypes_types, _fields
 from ._convert import dtype_text
 
 __all__ = ["Type"]
@@ -85,8 +85,8 @@ class Type(tuple):
 
     @classmethod
     def fromobject(cls, obj):
-        """Of anything that names a type: a Type, text, a Python, NumPy, ctypes or numba type, tuple[...] of such, an
-        annotated function."""
+        """Of anything that names a type: a Type, text, a Python, NumPy, ctypes or numba type, tuple[...] of such, a
+        dataclass or NamedTuple, an annotated function."""
         if isinstance(obj, Type):
             return obj
         if isinstance(obj, str):
@@ -101,6 +101,9 @@ class Type(tuple):
             return cls.fromctypes(obj)
         if getattr(obj, "__origin__", None) is tuple and obj.__args__ and ... not in obj.__args__:
             return cls(*[cls.fromobject(member) for member in obj.__args__])
+        fields = _fields.fields_of(obj)
+        if fields is not None:
+            return cls._of_fields(obj, fields)
         numpy_type = _numpy_type(obj)
         if numpy_type is not None:
             return cls.fromstring(numpy_type)
@@ -175,6 +178,18 @@ class Type(tuple):
             raise ValueError(f"the annotation of {whose} of {func.__name__}: {error}") from None
 
     @classmethod
+    def _of_fields(cls, owner, fields):
+        members = []
+        for name, annotation in fields:
+            try:
+                members.append(cls.fromobject(annotation).renamed(name))
+            except RecursionError:
+                raise ValueError(f"{owner.__name__} holds itself, in its field '{name}'") from None
+            except ValueError as error:
+                raise ValueError(f"field '{name}' of {owner.__name__}: {error}") from None
+        return cls(*members)
+
+    @classmethod
     def fromctypes(cls, ctypes_type):
         return cls.fromstring(_ctypes_types.text_of(ctypes_type))
 
@@ -211,8 +226,16 @@ class Type(tuple):
         """With the names: 'int64 add(int64 a, int64 b)'."""
         suffix = f" {self.name}" if self.name else ""
         if self.is_function:
-            return f"{self[0].tostring()}{suffix}({', '.join(p.declaration() for p in self[1])})"
-        return self.tostring() + suffix
+            return f"{self[0]._with_names()}{suffix}({', '.join(p.declaration() for p in self[1])})"
+        return self._with_names() + suffix
+
+    def _with_names(self):
+        """With those of what it is made of, and not its own."""
+        if self.is_struct:
+            return "{" + ", ".join(member.declaration() for member in self) + "}"
+        if self.is_pointer or self.is_array:
+            return self[0]._with_names() + self[1]
+        return self.tostring()
 
     def mangle(self):
         return _core.mangle_type(self._text())
@@ -380,6 +403,7 @@ def _numpy_type(obj):
             return None
     if isinstance(obj, numpy.dtype):
         if obj.names:
-            return "{" + ", ".join(_numpy_type(obj[name]) for name in obj.names) + "}"
+            return "{" + ", ".join(_numpy_type(obj[name]) + (f" {name}" if _fields.is_name(name) else "")
+                                   for name in obj.names) + "}"
         return dtype_text(obj)
     return None

@@ -179,6 +179,26 @@ def test_arrays_in_kernels(gpu):
         scale[2, 8](wide, x[::2], counts)
 
 
+def test_complex_numbers_and_structs_in_kernels(gpu):
+    @gpu.kernel("void(bool, complex64, {float64 scale, {int8, complex128} rest}, int16, complex128*)")
+    def mix(flag, z, s, n, out):
+        i = cuda.grid(1)
+        out[i] = z * s.scale + s.rest[0] + s.rest[1] + n + i if flag else 0j
+
+    out = np.zeros(4, np.complex128)
+    mix[2, 2](True, 1 + 2j, (0.5, (3, 1j)), 100, out)
+    assert out.tolist() == [103.5 + i + 2j for i in range(4)]
+
+    @gpu.kernel
+    def fill(out, z):
+        out[cuda.grid(1)] = z
+
+    fill[2, 2](out, 2j)
+    assert out.tolist() == [2j] * 4
+    with pytest.raises(rbc.UnsupportedFeature, match="a kernel, which takes no text"):
+        gpu.kernel("void(string, int64*)")(lambda text, out: None)[1, 1]("text", np.zeros(1, np.int64))
+
+
 def test_arrays_in_functions_on_a_gpu(gpu):
     @gpu("float64(float64[:,:], float64[:])", target="cuda")
     def rows(a, out):

@@ -658,10 +658,11 @@ def _lower(job, function, name, signatures, options):
 
 class _Parameters:
     """The parameters of an entry as the farm passes them: text is UTF-8 behind a pointer, an array a pointer, its shape
-    and, unless its type says that it is contiguous, its strides in bytes; the rest is as numba has it."""
+    and, unless its type says that it is contiguous, its strides in bytes; the rest is as numba has it, or, with `whole`,
+    complex numbers and structs in one piece."""
 
-    def __init__(self, context, args):
-        self._context, self._args = context, args
+    def __init__(self, context, args, whole=False):
+        self._context, self._args, self._whole = context, args, whole
         self._packers = [context.get_arg_packer([ty]) for ty in args]
         self._parts = [self._parts_of(ty, packer) for ty, packer in zip(args, self._packers)]
         self.flat = sum(self._parts, [])
@@ -673,7 +674,12 @@ class _Parameters:
         if isinstance(ty, types.Array):
             numbers = ty.ndim if ty.layout == "C" else 2 * ty.ndim
             return [self._context.get_data_type(ty.dtype).as_pointer(), *[_WORD] * numbers]
+        if self._is_whole(ty):
+            return [self._context.get_data_type(ty)]
         return list(packer.argument_types)
+
+    def _is_whole(self, ty):
+        return self._whole and isinstance(ty, (types.Complex, types.BaseTuple))
 
     def values(self, builder, taken, refused):
         """What numba's function takes; text that is null makes the entry return the status `refused`."""
@@ -684,6 +690,8 @@ class _Parameters:
                 values.append(self._text(builder, mine[0], refused))
             elif isinstance(ty, types.Array):
                 values.append(self._array(builder, ty, mine))
+            elif self._is_whole(ty):
+                values.append(self._context.data_model_manager[ty].from_data(builder, mine[0]))
             else:
                 values.append(packer.from_arguments(builder, tuple(mine))[0])
         return values
@@ -844,7 +852,9 @@ def _kernel_entry(context, cres, name):
     args, result = cres.signature.args, cres.signature.return_type
     convention = context.call_conv
     callee = ir.Function(module, convention.get_function_type(result, args), cres.fndesc.llvm_func_name)
-    parameters = _Parameters(context, args)
+    if any(isinstance(ty, types.UnicodeType) for ty in args):
+        raise UnsupportedFeature(f"{cres.fndesc.qualname} is a kernel, which takes no text; give it an array of uint8")
+    parameters = _Parameters(context, args, whole=True)
     word = ir.IntType(64)
     kernel = ir.Function(module, ir.FunctionType(ir.VoidType(), [*parameters.flat, word.as_pointer()]), name)
     builder = ir.IRBuilder(kernel.append_basic_block("entry"))

@@ -78,17 +78,19 @@ Expected<ArrayOnce> OnceOf(const CheckedArray& checked, const types::Type& to) {
   return out;
 }
 
-void CopyElements(const CheckedArray& checked, const ArrayOnce& once, const types::Type& to, char* out) {
+Status CopyElements(const CheckedArray& checked, const ArrayOnce& once, const types::Type& to, char* out) {
   const bool same = checked.type == to;
+  Status status;
   const auto size = static_cast<uint32_t>(once.size);
   ForEachRun(static_cast<const char*>(checked.array.data), once.shape, checked.array.strides,
              [&](const char* first, int64_t step, uint64_t length) {
                if (same)
                  CopyRun(out, size, first, step, length, size);
-               else
-                 ConvertElements(checked.type, to, first, step, length, out);
+               else if (status)
+                 status = ConvertElements(checked.type, to, first, step, length, out);
                out += length * size;
              });
+  return status;
 }
 
 Expected<wire::ArrayRef> PackArray(const CheckedArray& checked, const types::Type& to) {
@@ -109,7 +111,7 @@ Expected<wire::ArrayRef> PackArray(const CheckedArray& checked, const types::Typ
   out.strides = once.strides;
   out.__isset.data = true;
   out.data.resize(once.elements * once.size);
-  CopyElements(checked, once, to, out.data.data());
+  RBC_RETURN_IF_ERROR(CopyElements(checked, once, to, out.data.data()));
   return out;
 }
 

@@ -30,11 +30,11 @@ struct ArrayOnce {
 };
 // kInvalidArgument: elements cannot become of type `to`.
 Expected<ArrayOnce> OnceOf(const CheckedArray& array, const types::Type& to);
-// Those elements, converted, side by side. REQUIRES: as much room as they take.
-void CopyElements(const CheckedArray& array, const ArrayOnce& once, const types::Type& to, char* out);
+// Those elements, converted, side by side. REQUIRES: as much room as they take. kInvalidArgument: one does not fit.
+Status CopyElements(const CheckedArray& array, const ArrayOnce& once, const types::Type& to, char* out);
 
 // As the wire has it: the elements that there really are, side by side; of type `to`, into which numbers are converted.
-// kInvalidArgument: there is no conversion.
+// kInvalidArgument: there is no conversion, or an element does not fit.
 Expected<wire::ArrayRef> PackArray(const CheckedArray& array, const types::Type& to);
 
 // Elements in C order into an array of this process. REQUIRES: as many as its shape has.
@@ -42,8 +42,8 @@ void UnpackArray(std::string_view elements, const CheckedArray& array);
 
 // Whether numbers of this type can become numbers of that one.
 bool IsConvertible(const types::Type& from, const types::Type& to);
-// `count` elements, `step` bytes apart.
-void ConvertElements(const types::Type& from, const types::Type& to, const char* in, int64_t step, uint64_t count,
-                     char* out);
+// `count` elements, `step` bytes apart. kInvalidArgument: one does not fit, as with an argument of a call.
+Status ConvertElements(const types::Type& from, const types::Type& to, const char* in, int64_t step, uint64_t count,
+                       char* out);
 
 }  // namespace rbc::client

@@ -25,12 +25,9 @@ bool IsPlainCopy(const CheckedArray& array, const types::Type& to, const std::ve
 
 Status Fill(const Buffer& buffer, const CheckedArray& array, const types::Type& to, const ArrayOnce& once) {
   if (IsPlainCopy(array, to, once.shape)) return buffer.try_copy_from(array.array.data, buffer.bytes());
-  if (auto* const memory = static_cast<char*>(buffer.data())) {
-    CopyElements(array, once, to, memory);
-    return {};
-  }
+  if (auto* const memory = static_cast<char*>(buffer.data())) return CopyElements(array, once, to, memory);
   std::string elements(buffer.bytes(), '\0');
-  CopyElements(array, once, to, elements.data());
+  RBC_RETURN_IF_ERROR(CopyElements(array, once, to, elements.data()));
   return buffer.try_copy_from(elements.data(), elements.size());
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <complex>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -255,6 +256,42 @@ TEST_P(Arrays, OtherTypesAreConvertedByTheOverloadRules) {
   EXPECT_THAT(result.as<double>(), ElementsAre(3.5, 6.5, 9.5));
   const Caller narrow = Named(jit, "f32", "float32(float32, float32)");
   EXPECT_EQ(narrow.map_arrays({ArrayArgument::Of(half), ArrayArgument::Of(half)}).dtype, "float32");
+}
+
+// As with arguments of a call: nothing wraps, and nothing becomes infinite.
+TEST_P(Arrays, ElementsThatDoNotFitAreRefused) {
+  const auto jit = Jit();
+  const Caller narrow = Named(jit, "i32", "int32(int32, int32)"),
+               positive = Named(jit, "i32", "uint32(uint32, uint32)");
+  const Caller single = Named(jit, "f32", "float32(float32, float32)"), sum = Named(jit, "addi", "int64(int64, int64)");
+  const auto refusal = [](const Result<ArrayResult>& result) {
+    return result || result.error().kind != ErrorKind::kInvalidArgument ? "" : result.error().message;
+  };
+  for (const size_t size : {size_t{4}, size_t{100'000}}) {  // in a message, and through a buffer of the session
+    std::vector<int64_t> wide(size, std::numeric_limits<int32_t>::min());
+    const auto map = [&](const Caller& f) {
+      return f.try_map_arrays(std::array{ArrayArgument::One(int32_t{0}), ArrayArgument::Of(wide)});
+    };
+    EXPECT_EQ(ValueOrThrow(map(narrow)).as<int32_t>()[size - 1], std::numeric_limits<int32_t>::min());
+    wide[size - 1] = int64_t{1} << 40;
+    EXPECT_THAT(refusal(map(narrow)), HasSubstr("holds 1099511627776, which does not fit type `int32`"));
+    wide.assign(size, 1);
+    wide[size - 1] = -1;
+    EXPECT_THAT(refusal(map(positive)), HasSubstr("holds -1, which does not fit type `uint32`"));
+  }
+  std::vector<double> real = {0.1, std::numeric_limits<double>::infinity(), 1e-300, 3e38};
+  const auto rounded = single.map_arrays({ArrayArgument::One(0.0f), ArrayArgument::Of(real)}).as<float>();
+  EXPECT_THAT(rounded, ElementsAre(0.1f, std::numeric_limits<float>::infinity(), 0.0f, 3e38f));
+  real[3] = -1e39;
+  EXPECT_THAT(refusal(single.try_map_arrays(std::array{ArrayArgument::One(0.0f), ArrayArgument::Of(real)})),
+              HasSubstr("does not fit type `float32`"));
+
+  const std::vector<uint64_t> large = {1, ~uint64_t{0}};
+  EXPECT_THAT(refusal(sum.try_reduce(ArrayArgument::Of(large))), HasSubstr("18446744073709551615, which does not fit"));
+  EXPECT_THAT(refusal(sum.try_scan(ArrayArgument::Of(large))), HasSubstr("18446744073709551615, which does not fit"));
+  ArrayReduceOptions options;
+  options.identity = ArrayArgument::One(1e300);
+  EXPECT_THAT(refusal(sum.try_reduce(ArrayArgument::Of(std::vector<int64_t>()), options)), HasSubstr("does not fit"));
 }
 
 TEST_P(Arrays, ShapesThatDoNotStretchAreRefused) {

@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "client/src/array_data.h"
 #include "client/src/array_staging.h"
+#include "client/src/buffer_state.h"
 #include "client/src/choose.h"
 #include "client/src/core.h"
 #include "client/src/interrupt.h"
@@ -147,9 +149,28 @@ Result<ArrayResult> ResultOf(wire::ArrayReply& reply, const Chosen& chosen, cons
   return result;
 }
 
+using Named = std::initializer_list<const std::optional<ArrayArgument>*>;
+
+// Arrays of the session that a request names and that ended here, by their names: a farm that never had them knows
+// none.
+Error NameLost(Error error, const detail::Core& core, std::span<const ArrayArgument> arrays, Named more) {
+  if (error.kind != ErrorKind::kBufferLost) return error;
+  for (const auto& buffer : core.names.All()) {
+    const auto is_it = [&](const ArrayArgument& array) { return array.buffer == buffer->owned.info.id; };
+    const bool named =
+        std::any_of(arrays.begin(), arrays.end(), is_it) ||
+        std::any_of(more.begin(), more.end(), [&](const auto* array) { return *array && is_it(**array); });
+    if (!named) continue;
+    if (const Status held = buffer->CheckHeld(); !held) error.message = held.error().message;
+  }
+  return error;
+}
+
 // What all three share once they have their result or error.
-Result<ArrayResult> Tell(Result<ArrayResult> result, const detail::CallerState& state) {
-  if (!result) result.error() = detail::NameIt(std::move(result.error()), state.name);
+Result<ArrayResult> Tell(Result<ArrayResult> result, const detail::CallerState& state,
+                         std::span<const ArrayArgument> arrays, Named more) {
+  if (!result)
+    result.error() = NameLost(detail::NameIt(std::move(result.error()), state.name), *state.core, arrays, more);
   state.core->Print(result ? result->output : result.error().output);
   return result;
 }
@@ -211,7 +232,7 @@ client::ReadyMap Again(std::span<const ArrayArgument> arrays, const ArrayMapOpti
 Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays,
                                            const ArrayMapOptions& options) const {
   if (auto repeated = client::RepeatMap(*state_, arrays, options, timeout_ms_))
-    return Tell(*std::move(repeated), *state_);
+    return Tell(*std::move(repeated), *state_, arrays, {&options.out});
   const auto map = [&](ArrayStaging& staging) -> Result<ArrayResult> {
     std::vector<CheckedArray> checked;
     std::vector<types::Type> given;
@@ -250,7 +271,7 @@ Result<ArrayResult> Caller::try_map_arrays(std::span<const ArrayArgument> arrays
       client::KeepReadyMap(*state_, Again(arrays, options, checked, chosen, {epoch, ends}, *result, reply.ready));
     return result;
   };
-  return Tell(WithStaging(*state_, map), *state_);
+  return Tell(WithStaging(*state_, map), *state_, arrays, {&options.out, &options.where});
 }
 
 Result<ArrayResult> Caller::try_reduce(const ArrayArgument& array, const ArrayReduceOptions& options) const {
@@ -276,7 +297,7 @@ Result<ArrayResult> Caller::try_reduce(const ArrayArgument& array, const ArrayRe
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::reduce_array));
     return ResultOf(reply, chosen, out, BytesHere(checked), staging);
   };
-  return Tell(WithStaging(*state_, reduce), *state_);
+  return Tell(WithStaging(*state_, reduce), *state_, {&array, 1}, {&options.out});
 }
 
 Result<ArrayResult> Caller::try_scan(const ArrayArgument& array, const ArrayScanOptions& options) const {
@@ -294,7 +315,7 @@ Result<ArrayResult> Caller::try_scan(const ArrayArgument& array, const ArrayScan
     RBC_ASSIGN_OR_RETURN(auto reply, Ask(*state_, chosen, timeout_ms_, request, &wire::FarmClient::scan_array));
     return ResultOf(reply, chosen, out, BytesHere(checked), staging);
   };
-  return Tell(WithStaging(*state_, scan), *state_);
+  return Tell(WithStaging(*state_, scan), *state_, {&array, 1}, {&options.out});
 }
 
 }  // namespace rbc

@@ -204,6 +204,7 @@ void* Buffer::data() const {
 }
 
 Status Buffer::CheckSpan(std::string_view type) const {
+  RBC_RETURN_IF_ERROR(state_->CheckAlive());
   if (dtype_ != type) return Invalid(fmt::format("the buffer holds `{}`, asked for is `{}`", dtype_, type));
   if (!is_contiguous()) return Invalid("the elements of this view do not lie side by side; copy it");
   if (!target().empty())
@@ -293,9 +294,9 @@ Result<Buffer> Buffer::try_slice(size_t dimension, int64_t start, int64_t stop, 
     return Invalid(
         fmt::format("indices {} to {} by {} are not in a dimension of length {}", start, stop, step, length));
   Buffer out = *this;
-  const int64_t count = up ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
+  const int64_t count = start == stop ? 0 : (stop - start - (up ? 1 : -1)) / step + 1;
   out.shape_[dimension] = length == 0 ? 0 : count;
-  out.strides_[dimension] = strides_[dimension] * step;
+  if (count > 1) out.strides_[dimension] = strides_[dimension] * step;  // else it may be any step
   if (out.shape_[dimension] != 0) out.offset_ += start * strides_[dimension];
   out.size_ = types::ExtentOf(out.shape_, out.strides_, element_size_)->elements;
   return out;
@@ -319,6 +320,8 @@ Buffer Buffer::transpose() const {
   out.strides_.assign(strides_.rbegin(), strides_.rend());
   return out;
 }
+
+Status detail::Inside::FreeNow(const Buffer& buffer) { return buffer.state_->Free(); }
 
 void Buffer::free() const { ValueOrThrow(Result<void>(state_->Free())); }
 

@@ -33,6 +33,14 @@ class BufferNames {
       if (auto buffer = each->second.lock()) out.push_back(std::move(buffer));
     return out;
   }
+  // All that are held.
+  std::vector<std::shared_ptr<BufferState>> All() const {
+    std::vector<std::shared_ptr<BufferState>> out;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, held] : by_name_)
+      if (auto buffer = held.lock()) out.push_back(std::move(buffer));
+    return out;
+  }
 
  private:
   mutable std::mutex mutex_;

@@ -25,8 +25,13 @@ struct BufferState {
   // kBufferLost: it was freed, or went with its session.
   Status CheckHeld() const {
     if (!freed && core->farm->IsCurrent(owned.epoch)) return {};
-    return {ErrorKind::kBufferLost,
-            "buffer " + std::to_string(owned.info.id) + " was freed, or went with its session; make it anew"};
+    return {ErrorKind::kBufferLost, "buffer " + Title() + " was freed, or went with its session; make it anew"};
+  }
+
+  // For messages.
+  std::string Title() const {
+    const std::string id = std::to_string(owned.info.id);
+    return owned.info.name.empty() ? id : "\"" + owned.info.name + "\" (" + id + ")";
   }
 
   // Whatever handles there are.
@@ -38,6 +43,9 @@ struct BufferState {
     freed = true;
     return {};
   }
+
+  // Whether CheckAlive() would ask nobody and find it there.
+  bool IsKnownAlive() const { return CheckHeld().has_value() && ends_ == core->farm->Ends(); }
 
   // kBufferLost: its bytes may be another buffer's by now, or nobody's. Asks the farm where a worker may have ended
   // since, as what that was writing into is lost.

@@ -150,6 +150,7 @@ struct Inside {
   static const std::shared_ptr<CallerState>& State(const Caller& caller) { return caller.state_; }
   static const std::shared_ptr<Core>& CoreOf(const RemoteJIT& rjit) { return rjit.core_; }
   static const BufferState& StateOf(const Buffer& buffer) { return *buffer.state_; }
+  static Status FreeNow(const Buffer& buffer);  // as free()
   // An array in the buffer as an argument of a call: its owner is a BufferState. `offset` is from the buffer's begin.
   static types::Buffer ArrayOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                int64_t offset);

@@ -56,8 +56,12 @@ void SessionData::Lose(uint64_t id, const std::string& why) {
   gone = std::move(found->second);
   buffers_.erase(found);
   --totals_.buffers;
+  RememberLocked(id, fmt::format("buffer {} is lost: {}; make it anew and fill it", gone->Title(), why));
+}
+
+void SessionData::RememberLocked(uint64_t id, std::string what) {
   if (lost_.size() >= kMostLost) lost_.erase(lost_.begin());
-  lost_.emplace(id, fmt::format("buffer {} is lost: {}; make it anew and fill it", gone->Title(), why));
+  lost_.emplace(id, std::move(what));
 }
 
 void SessionData::LoseAt(uint64_t place, const std::string& why) {
@@ -132,6 +136,7 @@ Status SessionData::Free(uint64_t id) {
   gone = std::move(found->second);
   buffers_.erase(found);
   --totals_.buffers;
+  if (!gone->spec().name.empty()) RememberLocked(id, fmt::format("buffer {} was freed; make it anew", gone->Title()));
   if (gone->device() == nullptr) seen_.Freed(gone);
   return {};
 }

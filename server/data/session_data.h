@@ -63,8 +63,9 @@ class SessionData {
   Expected<std::shared_ptr<SessionArena>> ArenaLocked();     // REQUIRES: mutex_ held
   std::vector<std::shared_ptr<const Buffer>> Large() const;  // those of whole huge pages in the arena
   bool DropSpare();
-  Status CheckCountLocked() const;  // REQUIRES: mutex_ held
-  Error Lost(uint64_t id) const;    // REQUIRES: mutex_ held
+  Status CheckCountLocked() const;                     // REQUIRES: mutex_ held
+  Error Lost(uint64_t id) const;                       // REQUIRES: mutex_ held
+  void RememberLocked(uint64_t id, std::string what);  // what is said of it from now on. REQUIRES: mutex_ held
 
   const DataLimits limits_;
   DataTotals& totals_;

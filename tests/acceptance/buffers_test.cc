@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <limits>
 #include <random>
 #include <thread>
 
@@ -95,6 +96,30 @@ TEST_P(Buffers, AreFreedByTheirName) {
   EXPECT_TRUE(jit.buffers().empty());
 }
 
+TEST_P(Buffers, WhatEndedIsToldByName) {
+  const auto jit = Jit();
+  const auto source = Source::Ir("define double @twice(double %x) { %r = fadd double %x, %x\n ret double %r }");
+  const Caller twice = jit.function(source, "twice", {"float64(float64)"});
+  const Buffer freed = jit.to_device(Counting(3), {.name = "freed"}),
+               kept = jit.to_device(Counting(3), {.name = "kept"});
+  const auto map = [&](const Buffer& buffer) { return twice.try_map_arrays(std::array{ArrayArgument::Of(buffer)}); };
+  const auto is_lost = [](const Error& error, const std::string& name) {
+    EXPECT_EQ(error.kind, ErrorKind::kBufferLost);
+    EXPECT_THAT(error.message, HasSubstr('"' + name + '"'));
+  };
+  EXPECT_TRUE(map(freed) && map(kept));
+  Queue queue = jit.queue();
+  const QueuedArray queued = queue.map(twice, {freed});
+  freed.free();
+  is_lost(map(freed).error(), "freed");
+  is_lost(ErrorOf([&] { (void)queued.get(); }), "freed");
+  is_lost(ErrorOf([&] { (void)freed.to_host<double>(); }), "freed");
+  is_lost(ErrorOf([&] { (void)freed.span<double>(); }), "freed");
+  jit.close();
+  is_lost(map(kept).error(), "kept");
+  is_lost(ErrorOf([&] { kept.free(); }), "kept");
+}
+
 TEST_P(Buffers, ViewsAreTheSameMemory) {
   const auto jit = Jit();
   const Buffer whole = jit.to_device(std::span<const double>(Counting(12)), {3, 4});
@@ -102,6 +127,10 @@ TEST_P(Buffers, ViewsAreTheSameMemory) {
   EXPECT_THAT(whole.slice(1, 3, -1, -2).to_host<double>(), ElementsAre(3, 1, 7, 5, 11, 9));
   EXPECT_THAT(whole.slice(0, 2, 3).slice(1, 1, 3).to_host<double>(), ElementsAre(9, 10));
   EXPECT_EQ(whole.slice(0, 1, 1).size(), 0);
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max(), kLeast = std::numeric_limits<int64_t>::min();
+  EXPECT_THAT(whole.slice(0, 1, 3, kMost).to_host<double>(), ElementsAre(4, 5, 6, 7));
+  EXPECT_THAT(whole.slice(0, 2, -1, kLeast).to_host<double>(), ElementsAre(8, 9, 10, 11));
+  EXPECT_EQ(whole.slice(0, 1, 1, kLeast).size(), 0);
   EXPECT_FALSE(whole.transpose().is_contiguous());
   EXPECT_TRUE(whole.reshape({2, 6}).is_contiguous());
   whole.slice(1, 0, 4, 3).copy_from(Numbers{10, 20, 30, 40, 50, 60});

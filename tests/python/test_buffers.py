@@ -495,3 +495,37 @@ def test_a_client_may_share_no_memory(client):
     there = apart.to_device(np.arange(10))
     assert not there.is_shared and np.array_equal(there.get(), np.arange(10))
     apart.close()
+
+
+def test_what_ended_is_lost_for_every_use(client):
+    f = client("float64(float64)")(lambda a: a + 1)
+    add = client("float64(float64, float64)")(lambda a, b: a + b)
+    there = client.to_device(np.arange(4.0), name="ended")
+    view = there[1:]
+    mask = client.to_device(np.array([True, False, True, True]), name="ended")
+    queued = client.queue()(f, there)
+    there.free()
+    mask.free()
+    for use in (there.get, view.get, there.copy, there.free, there.item if there.size == 1 else view[0].item,
+                lambda: view.set(0.0), lambda: view.__setitem__(slice(1), np.zeros(1)), lambda: np.asarray(view),
+                lambda: np.array(there), lambda: np.from_dlpack(there), lambda: f(there), lambda: f(view),
+                lambda: f(np.arange(4.0), out=there), lambda: f(np.arange(4.0), where=mask), lambda: add.reduce(there),
+                lambda: add.accumulate(there), lambda: client.to_device(there, target="cuda"), queued.result):
+        with pytest.raises(rbc.BufferLost, match='"ended"'):
+            use()
+    again = client.to_device(np.full(4, 7.0))  # perhaps in the same place
+    assert again.get().tolist() == [7.0] * 4
+
+
+def test_what_a_worker_took_along_is_not_shown(client):
+    def deep(n):
+        return n if n == 0 else deep(n + 1) + 1
+
+    f = client("float64(float64)")(deep)
+    there, out = client.to_device(np.ones(3), name="read"), client.to_device(np.ones(3), name="written")
+    with pytest.raises(rbc.RemoteCrash):
+        f(there, out=out)
+    for use in (out.get, lambda: out.set(1.0), lambda: np.asarray(out), lambda: np.from_dlpack(out)):
+        with pytest.raises(rbc.BufferLost, match='"written".*is lost'):
+            use()
+    assert there.get().tolist() == [1.0] * 3 and np.asarray(there)[0] == 1.0

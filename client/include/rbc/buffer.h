@@ -60,7 +60,7 @@ class RBC_API Buffer {
   // Of the element with index 0, 0, ...: null where the memory is not shared with this process. Valid as long as this
   // handle, or a copy or view of it.
   void* data() const;
-  // The elements in place. kInvalidArgument: another type, not contiguous, or not shared.
+  // The elements in place. kInvalidArgument: another type, not contiguous, or not shared. kBufferLost.
   template <typename T>
   Result<std::span<T>> try_span() const {
     if (const auto wrong = CheckSpan(TypeText<std::remove_cv_t<T>>::kText.view()); !wrong) return wrong.error();

@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "client/python/src/python_error.h"
+#include "client/src/buffer_state.h"
 
 namespace rbc::python {
 namespace {
@@ -25,9 +26,23 @@ class Lent {
   Py_buffer view_{};
 };
 
+// rbc.BufferLost: the bytes may be another array's by now. Waits for the farm where a worker has ended since.
+void CheckAlive(const BufferObject& object) {
+  const auto& state = detail::Inside::StateOf(object.buffer());
+  if (!state.IsKnownAlive()) OrThrow(WithoutGil(object.farm(), [&] { return state.CheckAlive(); }));
+}
+
 // Where the farm shares its memory, this process's: as plain bytes.
 int GetBuffer(PyObject* self, Py_buffer* view, int flags) {
-  const rbc::Buffer& buffer = nb::inst_ptr<BufferObject>(self)->buffer();
+  const BufferObject& object = *nb::inst_ptr<BufferObject>(self);
+  const rbc::Buffer& buffer = object.buffer();
+  try {
+    CheckAlive(object);
+  } catch (nb::python_error& e) {
+    e.restore();
+    view->obj = nullptr;
+    return -1;
+  }
   if (buffer.data() == nullptr && buffer.bytes() != 0) {
     PyErr_SetString(PyExc_BufferError,
                     "the array is on another machine, or its farm shares no memory; get() copies it");
@@ -66,8 +81,7 @@ BufferObject BufferObject::CopyTo(const std::string& target) const {
 }
 
 void BufferObject::Free() const {
-  nb::gil_scoped_release release;
-  buffer_.free();
+  OrThrow(WithoutGil(farm_, [&] { return detail::Inside::FreeNow(buffer_); }));
 }
 
 void DefineBuffer(nb::module_& module) {

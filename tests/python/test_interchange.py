@@ -88,13 +88,20 @@ def test_what_no_array_of_numbers_is(client):
             client.to_device(given)
         with pytest.raises(rbc.InvalidArgument, match=message):
             f.map(given)
+        with pytest.raises(rbc.InvalidArgument, match=message):
+            client.queue()(f, given)
+        with pytest.raises(rbc.InvalidArgument, match=message):
+            client.to_device(np.zeros(3))[...] = given
 
 
 def test_a_masked_array_is_not_taken_as_if_it_were_whole(client):
     f = client("float64(float64, float64)")(lambda a, b: a + b)
     first = client("float64(float64[:])")(lambda a: a[0])
     masked = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
-    for use in (lambda: f(masked, 1.0), lambda: first(masked), lambda: client.to_device(masked)):
+    there = client.to_device(np.zeros(3))
+    queue = client.queue()
+    for use in (lambda: f(masked, 1.0), lambda: first(masked), lambda: client.to_device(masked), lambda: there.set(masked),
+                lambda: there[::-1].set(masked), lambda: queue(f, masked, 1.0), lambda: queue.reduce(f, masked)):
         with pytest.raises(rbc.InvalidArgument, match="1 of 3 masked.*filled"):
             use()
     whole = np.ma.array([1.0, 2.0])
@@ -131,3 +138,27 @@ def test_arrays_of_the_farm_are_those_of_others(client):
         assert given[1].as_py() == -5.0  # no copy
         kept = np.asarray(memoryview(there._buffer))  # bytes
         assert kept.nbytes == x.nbytes and np.from_dlpack(there)[1] == -5.0
+
+
+def test_their_memory_is_lent_by_the_buffer_protocol(client):
+    x = np.arange(12.0).reshape(3, 4)
+    there = client.to_device(x)
+    if not there.is_shared:
+        for lend in (memoryview, pa.py_buffer, lambda a: np.from_dlpack(a, copy=False), lambda a: np.asarray(a, copy=False)):
+            with pytest.raises((BufferError, ValueError), match="get.. copies|without a copy"):
+                lend(there)
+        assert np.array_equal(np.from_dlpack(there), x) and np.array_equal(np.asarray(there), x)
+        return
+    lent = memoryview(there[::-1, ::2])
+    assert lent.shape == (3, 2) and lent.strides == (-32, 16) and lent.format == "d" and not lent.readonly
+    lent[0, 1] = -1.0
+    assert there[2, 2].item() == -1.0
+    assert pa.py_buffer(there).address == np.asarray(there).ctypes.data
+    for dtype in ("bool", "int8", "uint64", "float16", "float32", "complex64", "complex128"):
+        each = client.to_device(np.array([[1, 0], [0, 1]], dtype))
+        assert np.asarray(memoryview(each)).dtype == dtype and np.array_equal(memoryview(each), each.get())
+    assert memoryview(client.to_device(np.array(2.5))).shape == () and memoryview(client.to_device(np.zeros((0, 3)))).nbytes == 0
+    there.free()
+    with pytest.raises(rbc.BufferLost):
+        memoryview(there)
+    assert lent[0, 0] is not None  # memory of the session, whoever's it is by now

@@ -4,13 +4,15 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import html
+import operator
 
 import numpy
 
+from . import _core
 from ._convert import dtype_text
 from ._dtypes import dtype_of
 from ._errors import InvalidArgument
-from ._interchange import to_arrow, to_numpy
+from ._interchange import is_foreign, to_arrow, to_numpy
 from .typesystem import Type
 
 __all__ = ["DeviceArray"]
@@ -20,11 +22,12 @@ def _dtype(text):
     return dtype_of(Type.fromstring(text))
 
 
-class DeviceArray:
+class DeviceArray(_core.Lender):
     """An array in the memory of the farm's session, or a view of one. Made by rjit.to_device() and rjit.empty(), and given
     by functions whose arguments are such arrays. It is freed with its last view, with the session, or by free().
 
     np.asarray(a)   as a NumPy array: the same memory where the farm is on this machine and shares it, else a copy
+    memoryview(a)   the same memory, where the farm shares it
     a.get()         a copy as a NumPy array
     a[1:5, ::-1]    a view; nothing is copied. a[...] = x writes
     a.copy()        a new array on the farm with the same elements
@@ -143,6 +146,12 @@ class DeviceArray:
             return self.get().astype(dtype or self.dtype, copy=False)
         return numpy.array(array, dtype=dtype, copy=True) if copy or (dtype and dtype != self.dtype) else array
 
+    def _lent(self):
+        """What its buffer (memoryview(a), pyarrow.py_buffer(a)) is; for rbc._core."""
+        if not self.is_shared:
+            raise BufferError("the array is in memory of another machine or device; get() copies it")
+        return self._over(self._buffer)
+
     def _there(self):
         """These elements and no others, for requests."""
         return self._buffer.view(self.shape, self.strides, self.offset)
@@ -187,6 +196,8 @@ class DeviceArray:
     def set(self, value):
         """Writes `value`, which may stretch to the shape. Only what is written travels; of an array of the same session,
         type and shape nothing does."""
+        if is_foreign(type(value)):
+            value = to_numpy(value)
         if isinstance(value, DeviceArray) and self._takes_there(value):
             self._there().copy_from(value._there())
         elif self.is_shared:
@@ -211,6 +222,8 @@ class DeviceArray:
         return (self[i] for i in range(len(self)))
 
     def __dlpack__(self, **options):
+        if options.get("copy") is False and not self.is_shared:
+            raise BufferError("the array is in memory of another machine or device; it cannot be had without a copy")
         return numpy.asarray(self).__dlpack__(**options)
 
     def __dlpack_device__(self):
@@ -235,7 +248,7 @@ def empty(rjit, shape, dtype, order, name, target=None):
     if order not in ("C", "F"):
         raise InvalidArgument(f"order is {order!r}; 'C' or 'F'")
     return DeviceArray._whole(
-        rjit._farm.empty(dtype_text(dtype), [int(n) for n in shape], order == "F", name or "", target or ""))
+        rjit._farm.empty(dtype_text(dtype), [operator.index(n) for n in shape], order == "F", name or "", target or ""))
 
 
 def to_device(rjit, value, name, target=None):

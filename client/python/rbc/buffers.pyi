@@ -1,4 +1,5 @@
 # Types of arrays that stay on the farm. SPDX-License-Identifier: Apache-2.0
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from .remotejit import RemoteJIT
 
 __all__ = ["DeviceArray"]
 
-class DeviceArray:
+class DeviceArray(_core.Lender):
     __array_priority__: int
     __rbc_array__: bool
     __array_ufunc__: None
@@ -51,6 +52,8 @@ class DeviceArray:
     def __setitem__(self, key: Any, value: Any) -> None: ...
     def __iter__(self) -> Iterator[DeviceArray]: ...
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
     def __dlpack__(self, **options: Any) -> Any: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
     def __arrow_array__(self, type: Any = None) -> Any: ...

@@ -14,6 +14,7 @@ from ._arrays import choose
 from ._convert import dtype_text
 from ._dtypes import dtype_of
 from ._errors import InvalidArgument
+from ._interchange import to_numpy
 from ._kernel import STATUS_WORDS, Launch
 from .buffers import DeviceArray
 from .typesystem import Type
@@ -250,7 +251,7 @@ class Queue:
     def _value(arg):
         if isinstance(arg, numbers.Number):
             return arg
-        array = numpy.asarray(arg)
+        array = to_numpy(arg)
         if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or array.dtype == numpy.longdouble:
             raise InvalidArgument(f"an array of {array.dtype} cannot be an argument; numbers and bool can")
         return array

@@ -56,6 +56,23 @@ int GetBuffer(PyObject* self, Py_buffer* view, int flags) {
 
 PyType_Slot kBufferSlots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(GetBuffer)}, {0, nullptr}};
 
+// As what `self._lent()` gives.
+int Lend(PyObject* self, Py_buffer* view, int flags) {
+  PyObject* const lent = PyObject_CallMethod(self, "_lent", nullptr);
+  view->obj = nullptr;
+  if (lent == nullptr) return -1;
+  const int done = PyObject_GetBuffer(lent, view, flags);
+  Py_DECREF(lent);
+  return done;
+}
+
+// A class of Python's cannot have a buffer itself before 3.12: it inherits one.
+nb::object MakeLender() {
+  static PyType_Slot slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(Lend)}, {0, nullptr}};
+  static PyType_Spec spec = {"rbc._core.Lender", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  return nb::steal(PyType_FromSpec(&spec));
+}
+
 }  // namespace
 
 BufferObject BufferObject::View(std::vector<int64_t> shape, std::vector<int64_t> strides, int64_t offset) const {
@@ -85,6 +102,7 @@ void BufferObject::Free() const {
 }
 
 void DefineBuffer(nb::module_& module) {
+  module.attr("Lender") = MakeLender();
   nb::class_<BufferObject>(module, "Buffer", nb::type_slots(kBufferSlots))
       .def_prop_ro("id", [](const BufferObject& b) { return b.buffer().id(); })
       .def_prop_ro("name", [](const BufferObject& b) { return b.buffer().name(); })

@@ -113,6 +113,8 @@ def test_results_go_where_they_are_asked_for(functions):
     for out in (np.zeros((3, 4)), np.zeros((3, 4), order="F"), np.zeros((6, 8))[::2, ::-2], np.zeros((2, 3, 4))):
         assert f(x, 1, out=out) is out
         equal(np.array(out), np.broadcast_to(x + 1, out.shape).copy())
+    filled = np.zeros((2, 3))
+    assert f(2.0, 3, out=filled) is filled and (filled == 11.0).all()
     same = x.copy()
     assert f(same, same, out=same) is same and np.array_equal(same, x + x * x)
     shifted = np.arange(10.0)
@@ -223,6 +225,11 @@ def test_several_results_are_several_arrays(farm):
     out = np.zeros((2, 3))
     result = f(x, n, out=(out, None))
     assert result[0] is out and np.array_equal(out, x * n) and result[1].dtype == np.int32
+    # The mask is one of the arrays to write into.
+    above = farm("{bool, int64}(int64)")(lambda a: (a > 1, a + 1))
+    mask, plus = np.array([True, True, False, True]), np.zeros(4, dtype=np.int64)
+    above(np.arange(4), out=(mask, plus), where=mask)
+    assert mask.tolist() == [False, False, False, True] and plus.tolist() == [1, 2, 0, 4]
     with pytest.raises(rbc.InvalidArgument, match="out has 1 arrays and the function 2 results"):
         f(x, n, out=out)
 
@@ -310,6 +317,22 @@ def test_reduce_and_accumulate(farm, simulated, target):
     out = np.zeros(3)
     assert add.reduce(np.ones((4, 3)), out=out) is out and out.tolist() == [4.0] * 3
     assert add.reduce(np.ones((2, 3, 4)), axis=(0, 2)).tolist() == [8.0] * 3
+    assert add.reduce(np.ones((4, 3)), out=(out,), axis=-2) is out
+    kept = np.zeros((2, 1, 4))
+    assert add.reduce(np.ones((2, 3, 4)), axis=1, keepdims=True, out=kept) is kept and (kept == 3.0).all()
+    for zero_d in (np.array(2.5), rjit.to_device(np.array(2.5))):
+        for axis in (0, -1, None, ()):
+            equal(add.reduce(zero_d, axis=axis, initial=1.0), np.add.reduce(np.array(2.5), axis=axis, initial=1.0))
+    assert type(add.reduce(np.array(2.5))) is np.float64
+    with pytest.raises(ValueError, match="axis 1 is out of bounds"):
+        add.reduce(np.array(2.5), axis=1)
+    frozen = np.zeros(3)
+    frozen.flags.writeable = False
+    for run in (lambda out: add.reduce(np.ones((4, 3)), out=out), lambda out: add.accumulate(np.ones(3), out=out)):
+        for bad, error in (([0.0] * 3, TypeError), ((out, out), TypeError), (np.zeros(4), rbc.InvalidArgument),
+                           (np.zeros(3, np.int64), TypeError), (frozen, ValueError)):
+            with pytest.raises(error):
+                run(bad)
     with pytest.raises(ValueError, match="axis 3 is out of bounds"):
         add.reduce(x, axis=3)
     with pytest.raises(ValueError, match="on a scalar"):

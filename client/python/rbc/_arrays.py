@@ -163,7 +163,7 @@ def call(caller, args, out=None, where=True, accuracy=None, **others):
     if known is not None:
         return _again(caller, known, accuracy)
     values = [_value(arg) for arg in args]
-    if all(isinstance(value, numbers.Number) for value in values):
+    if out is None and all(isinstance(value, numbers.Number) for value in values):
         raise InvalidArgument("a map needs at least one array; call the function instead")
     index = choose(caller, values)
     signature = caller._signatures[index]
@@ -185,6 +185,8 @@ def call(caller, args, out=None, where=True, accuracy=None, **others):
         return target
     if outs is None and not stays and not signature[0].is_struct:
         return target[()] if mask is None and all(operand.ndim == 0 for operand in operands) else target
+    if mask is not None and signature[0].is_struct:
+        mask = numpy.array(mask)  # the first result may be written over it
     parts = [target[name] for name in target.dtype.names] if signature[0].is_struct else [target]
     arrays = [_deliver(caller, part, mask, given, stays) for part, given in zip(parts, outs or [None] * len(parts))]
     return tuple(arrays) if signature[0].is_struct else arrays[0]
@@ -321,6 +323,8 @@ def _combining(caller, array):
 
 
 def _axes(axis, ndim):
+    if ndim == 0 and axis in (0, -1):
+        return []
     axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     out = []
     for each in axes:
@@ -355,7 +359,8 @@ def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None, ordere
     if count == 0 and initial is None and 0 not in shape:
         raise InvalidArgument(f"zero-size array to reduction operation {caller.__name__}, which has no identity; "
                               "give initial")
-    kept_dimensions = [1 if i in axes else n for i, n in enumerate(array.shape)]
+    final = tuple(1 if i in axes else n for i, n in enumerate(array.shape)) if keepdims else shape
+    out = _check_out(out, final, dtype)
     result = numpy.empty(shape, dtype)
     if count == 0:
         result[...] = 0 if initial is None else initial
@@ -370,9 +375,7 @@ def reduce(caller, array, axis=0, initial=None, keepdims=False, out=None, ordere
                                                                       _accuracy(caller, accuracy)))
     if initial is not None and count != 0 and result.size:
         result = numpy.asarray(call(caller, (dtype.type(initial), result)))
-    if keepdims:
-        result = result.reshape(kept_dimensions)
-    return _written(result, out)
+    return _written(result.reshape(final), out)
 
 
 def accumulate(caller, array, axis=0, out=None, accuracy=None):
@@ -384,6 +387,7 @@ def accumulate(caller, array, axis=0, out=None, accuracy=None):
     function = caller._function(index)
     array = _operand(function, array, dtype)
     axis, = _axes((axis,), array.ndim)
+    out = _check_out(out, array.shape, dtype)
     result = numpy.empty(array.shape, dtype)
     if result.size:
         given, into = _reference(array), _reference(result)
@@ -391,11 +395,24 @@ def accumulate(caller, array, axis=0, out=None, accuracy=None):
     return _written(result, out)
 
 
+def _check_out(out, shape, dtype):
+    """The array to write results of this shape and dtype into, which may come as a tuple of one; None: a new one."""
+    if isinstance(out, tuple) and len(out) == 1:
+        out, = out
+    if out is None:
+        return None
+    if not isinstance(out, (numpy.ndarray, DeviceArray)):
+        raise TypeError("out must be an array")
+    if out.shape != shape:
+        raise InvalidArgument(f"out has shape {out.shape} and the result {shape}")
+    if isinstance(out, numpy.ndarray) and not out.flags.writeable:
+        raise ValueError("output array is read-only")
+    _check_cast(dtype, out)
+    return out
+
+
 def _written(result, out):
     if out is None:
         return result[()]
-    if out.shape != result.shape:
-        raise InvalidArgument(f"out has shape {out.shape} and the result {result.shape}")
-    _check_cast(result.dtype, out)
     out[...] = result
     return out

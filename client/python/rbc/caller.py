@@ -177,7 +177,7 @@ class Caller(_core.CallerBase):
         f(x, y) does the same where f takes numbers and is given arrays. Arrays are converted to the parameters' types
         where nothing can be lost, Python's numbers take the arrays' types; float32 stays float32. Several results (a
         struct) are a tuple of arrays. out: an array to write into (a tuple for several). where: only elements where it
-        is true are computed. accuracy: of exp, sin, pow, ... on host: "fast" (4 ulp, the default), "accurate" (1 ulp) or
+        is true are computed. accuracy: of exp, sin, pow, ... on host: "fast" (4 ulp, the default), "accurate" (1 ulp, sinh and cosh 2) or
         "precise" (the very results of a call, which are libm's)."""
         from . import _arrays
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,6 +72,9 @@ int Launch(const Arguments& arguments);
 Result<Value> ReadArgument(const types::Type& type, const std::string& text);
 // The bytes of a .npy file of an array result. kInvalidArgument: the value is no array.
 Result<std::string> ArrayFile(const Value& value);
+
+// Integers, booleans and text as such, a float by its shortest digits; what JSON has no word for as Python prints it.
+nlohmann::ordered_json ResultToJson(const Value& value);
 
 // What the farm's status says about arrays: JSON, and that as text for people.
 Result<std::string> BuffersJson(const std::string& status);

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "client/cli/cli.h"
 #include "client/cli/npy.h"
@@ -168,24 +169,45 @@ std::string Show(const types::Value& value) {
   return out + "]";
 }
 
-// An array as nested lists; elements from `at` on, which moves along.
-std::string Show(const types::Type& element, std::span<const int64_t> shape, std::string_view* data, size_t size) {
-  std::string out;
-  if (shape.empty()) {
-    const auto value = types::UnpackResult(element, data->substr(0, size), "");
-    data->remove_prefix(std::min(size, data->size()));
-    return value ? Value(*value).repr() : "?";
+// The elements of a result in C order, one after the other.
+class Elements {
+ public:
+  explicit Elements(const ArrayResult& result) : data_(result.data) {
+    if (auto type = types::Type::Parse(result.dtype)) type_ = *std::move(type);
+    if (const auto layout = types::ElementLayout(type_)) size_ = layout->size;
   }
-  for (int64_t i = 0; i < shape[0]; ++i) out += (i == 0 ? "" : ", ") + Show(element, shape.subspan(1), data, size);
+  bool any() const { return size_ != 0; }  // false: the function gives nothing
+  std::optional<Value> Next() {
+    const auto value = types::UnpackResult(type_, data_.substr(0, size_), "");
+    data_.remove_prefix(std::min(size_, data_.size()));
+    return value ? std::optional(Value(*value)) : std::nullopt;
+  }
+
+ private:
+  types::Type type_;
+  std::string_view data_;
+  size_t size_ = 0;
+};
+
+// Nested lists as Python prints them.
+std::string Show(Elements& elements, std::span<const int64_t> shape) {
+  if (shape.empty()) {
+    const auto value = elements.Next();
+    return value ? value->repr() : "?";
+  }
+  std::string out;
+  for (int64_t i = 0; i < shape[0]; ++i) out += (i == 0 ? "" : ", ") + Show(elements, shape.subspan(1));
   return "[" + out + "]";
 }
 
-std::string Show(const ArrayResult& result) {
-  const auto type = types::Type::Parse(result.dtype);
-  const auto element = type ? types::ElementLayout(*type) : Expected<types::SizeAndAlignment>(type.error());
-  if (!element) return "";
-  std::string_view data = result.data;
-  return Show(*type, result.shape, &data, element->size);
+nlohmann::ordered_json ToJson(Elements& elements, std::span<const int64_t> shape) {
+  if (shape.empty()) {
+    const auto value = elements.Next();
+    return value ? ResultToJson(*value) : nlohmann::ordered_json();
+  }
+  auto out = nlohmann::ordered_json::array();
+  for (int64_t i = 0; i < shape[0]; ++i) out.push_back(ToJson(elements, shape.subspan(1)));
+  return out;
 }
 
 Result<std::vector<std::string>> RunLaunch(const Arguments& a, const Budget& budget, std::string* captured) {
@@ -263,18 +285,20 @@ int TellArray(const Arguments& a, Result<ArrayResult> (*run)(const Arguments&, c
     if (!a.output.empty() && !WriteFile(a.output, WriteNpy({result->dtype, result->shape, result->data})))
       return Fail(a, Error(ErrorKind::kInvalidArgument,
                            fmt::format("'{}' cannot be written; check its name and the space left", a.output)));
+    Elements elements(*result);
     if (a.json) {
       int64_t rows = 1;
       for (const int64_t length : result->shape) rows *= length;
-      const nlohmann::ordered_json json = {{"rows", rows},
-                                           {"shape", result->shape},
-                                           {"dtype", result->dtype},
-                                           {"signature", result->signature},
-                                           {"output_file", a.output},
-                                           {"output", captured}};
+      nlohmann::ordered_json json = {{"rows", rows},
+                                     {"shape", result->shape},
+                                     {"dtype", result->dtype},
+                                     {"signature", result->signature},
+                                     {"output_file", a.output},
+                                     {"output", captured}};
+      if (a.output.empty() && elements.any()) json["result"] = ToJson(elements, result->shape);
       std::cout << json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl;
-    } else if (a.output.empty()) {
-      std::cout << Show(*result) << std::endl;
+    } else if (a.output.empty() && elements.any()) {
+      std::cout << Show(elements, result->shape) << std::endl;
     }
     return kOk;
   });

@@ -109,6 +109,15 @@ bool WriteFile(const std::string& path, const std::string& bytes) {
   return file.good();
 }
 
+Json ResultToJson(const Value& value) {
+  if (value.is_none() || value.is_null()) return nullptr;
+  const std::string repr = value.repr();
+  if (value.type() == "string" || value.type() == "char8*") return repr;
+  if (repr == "True" || repr == "False") return repr == "True";
+  Json number = Json::parse(repr, nullptr, false);
+  return number.is_number() || number.is_array() ? number : Json(repr);
+}
+
 Budget::Budget(double seconds) {
   if (seconds > 0) deadline_ = client::Deadline::AfterMs(static_cast<int64_t>(std::ceil(seconds * 1000)));
 }
@@ -298,16 +307,6 @@ Result<Calls> RunCalls(const Caller& function, const Arguments& a, const std::ve
     }
   }
   return calls;
-}
-
-// Integers, booleans and text as such, a float by its shortest digits; what JSON has no word for as Python prints it.
-Json ResultToJson(const Value& value) {
-  if (value.is_none() || value.is_null()) return nullptr;
-  const std::string repr = value.repr();
-  if (value.type() == "string" || value.type() == "char8*") return repr;
-  if (repr == "True" || repr == "False") return repr == "True";
-  Json number = Json::parse(repr, nullptr, false);
-  return number.is_number() || number.is_array() ? number : Json(repr);
 }
 
 Json ToJson(const Calls& calls, const Arguments& a, const std::string& target, const std::string& output) {

@@ -9,6 +9,8 @@
 #include <cstring>
 
 #include "types/array_shape.h"
+#include "types/data_model.h"
+#include "types/type.h"
 
 namespace rbc::cli {
 namespace {
@@ -56,6 +58,33 @@ Result<std::vector<int64_t>> ShapeOf(std::string_view shape) {
   return out;
 }
 
+uint64_t BytesOf(const types::Type& type) {
+  const auto size = types::SizeOf(type);
+  return size ? *size : 1;
+}
+
+// A type as NumPy writes it: a struct as its members, called as in Python, and the bytes between them. What NumPy has
+// no name for is bytes.
+std::string DescrOf(const types::Type& type) {
+  const auto* spelling = std::find_if(std::begin(kSpellings), std::end(kSpellings),
+                                      [&](const Spelling& s) { return s.ours == type.ToString(); });
+  if (spelling != std::end(kSpellings)) return fmt::format("'{}'", spelling->numpy);
+  const auto layout = types::LayoutOfStruct(type);
+  if (!layout) return fmt::format("'|V{}'", BytesOf(type));
+  std::string out;
+  uint64_t end = 0;
+  const auto fill = [&](uint64_t to) {
+    if (end != to) out += fmt::format("('', '|V{}'), ", to - end);
+  };
+  for (size_t i = 0; i < layout->offsets.size(); ++i) {
+    fill(layout->offsets[i]);
+    out += fmt::format("('f{}', {}), ", i, DescrOf(type.members()[i]));
+    end = layout->offsets[i] + BytesOf(type.members()[i]);
+  }
+  fill(layout->size);
+  return "[" + out + "]";
+}
+
 }  // namespace
 
 Result<Npy> ReadNpy(const std::string& file) {
@@ -86,15 +115,12 @@ Result<Npy> ReadNpy(const std::string& file) {
 }
 
 std::string WriteNpy(const Npy& array) {
-  const auto* spelling = std::find_if(std::begin(kSpellings), std::end(kSpellings),
-                                      [&](const Spelling& s) { return s.ours == array.dtype; });
-  // What NumPy has no name for is kept as bytes.
+  const auto type = types::Type::Parse(array.dtype);
   int64_t count = 1;
   for (const int64_t length : array.shape) count *= length;
-  const std::string descr = spelling != std::end(kSpellings)
-                                ? std::string(spelling->numpy)
-                                : fmt::format("|V{}", count == 0 ? 1 : array.data.size() / static_cast<size_t>(count));
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}", descr,
+  const std::string descr =
+      type ? DescrOf(*type) : fmt::format("'|V{}'", count == 0 ? 1 : array.data.size() / static_cast<size_t>(count));
+  std::string header = fmt::format("{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}", descr,
                                    array.fortran ? "True" : "False", types::ShapeText(array.shape));
   const size_t unpadded = 10 + header.size() + 1;
   header.append((unpadded + kAlignment - 1) / kAlignment * kAlignment - unpadded, ' ');

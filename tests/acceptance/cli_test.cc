@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cmath>
+
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
@@ -104,6 +106,40 @@ TEST_F(Cli, GivesOneJsonObjectWithResultAndTimings) {
   const json again = json::parse(Rbc({"call", kNotebook, "add_daddA", "f64(f64,f64)", "1.5", "2", "--json"}).out);
   EXPECT_EQ(again.at("cached"), true);
   EXPECT_EQ(again.at("handle"), object.at("handle"));
+}
+
+// A .npy file of doubles.
+std::string Doubles(const std::string& shape, const std::vector<double>& values) {
+  const std::string header = "{'descr': '<f8', 'fortran_order': False, 'shape': " + shape + ", }\n";
+  std::string out("\x93NUMPY\x01\x00", 8);
+  out += {static_cast<char>(header.size()), '\0'};
+  return out + header + std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double));
+}
+
+TEST_F(Cli, GivesArraysAsJson) {
+  const std::string in = WriteFile("in.npy", Doubles("(2, 2)", {1, 2, 3, HUGE_VAL})),
+                    out = farm().folder() + "/out.npy";
+  const std::string source = WriteFile("more.c", R"(
+      struct two { double sum; int n; };
+      struct two both(double x, int n) { struct two r = { x + n, n }; return r; }
+      double add(double x, double y) { return x + y; }
+      void nothing(double x) {})");
+  const auto asked = [&](std::vector<std::string> arguments) {
+    const Finished run = Rbc(arguments);
+    EXPECT_EQ(run.exit_code, 0) << run.ToString();
+    return json::parse(run.out);
+  };
+  const json sums = asked({"map", source, "add", "f64(f64,f64)", in, "0.5", "--json"});
+  EXPECT_EQ(sums.at("result"), json::parse("[[1.5, 2.5], [3.5, \"inf\"]]")) << sums;
+  EXPECT_EQ(sums.at("shape"), json::parse("[2, 2]"));
+  EXPECT_EQ(asked({"reduce", source, "add", "f64(f64,f64)", in, "--axis", "1", "--json"}).at("result").at(0), 3.0);
+  EXPECT_EQ(asked({"scan", source, "add", "f64(f64,f64)", in, "--axis", "0", "--json"}).at("result").at(1).at(0), 4.0);
+  EXPECT_FALSE(asked({"map", source, "nothing", "void(f64)", in, "--json"}).contains("result"));
+  EXPECT_FALSE(asked({"map", source, "add", "f64(f64,f64)", in, "1", "--json", "-o", out}).contains("result"));
+
+  // Several results are a structured array, as NumPy writes it.
+  EXPECT_EQ(asked({"map", source, "both", "{f64,i32}(f64,i32)", in, "4", "--json", "-o", out}).at("rows"), 4);
+  EXPECT_THAT(ReadWholeFile(out), HasSubstr("'descr': [('f0', '<f8'), ('f1', '<i4'), ('', '|V4'), ], "));
 }
 
 TEST_F(Cli, RepeatsCalls) {

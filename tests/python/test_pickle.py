@@ -180,6 +180,26 @@ def test_values_that_only_cloudpickle_takes(default):
     assert pickle.loads(cloudpickle.dumps(make(Local))).py_func.__globals__["value"].__name__ == "Local"
 
 
+def test_what_arrives_often_is_lowered_once(default, monkeypatch):
+    from rbc import _numba
+
+    lowered = []
+    lower = _numba.lower
+    monkeypatch.setattr(_numba, "lower", lambda *args: lowered.append(args[1]) or lower(*args))
+
+    def make(offset):
+        return default("float64(float64)", "int64(int64)")(lambda x: x * FACTOR + offset)
+
+    one, inferred = pickle.dumps(make(1)), pickle.dumps(default(checked_root))
+    for _ in range(3):
+        assert pickle.loads(one)(2.0) == 7.0 and pickle.loads(one)(2) == 7 and pickle.loads(inferred)(9.0) == 3.0
+    assert len(lowered) == 3
+    assert pickle.loads(pickle.dumps(make(2)))(2.0) == 8.0 and len(lowered) == 4
+    first = pickle.loads(one)
+    first.add_signature("complex128(complex128)")
+    assert len(pickle.loads(one).signatures) == 2
+
+
 def test_a_copy_is_the_function_itself(default):
     f = make(default)
     assert copy.copy(f) is f and copy.deepcopy([f])[0] is f  # on its own farm, too

@@ -13,8 +13,11 @@ import hashlib
 import importlib
 import inspect
 import linecache
+import pickle
 import sys
+import threading
 import types as pytypes
+import weakref
 
 from . import _source
 from ._errors import InvalidArgument
@@ -25,7 +28,7 @@ def reduce_caller(caller):
         return _rebuild_connected, (caller.__name__,)
     description = _Description()
     description.caller_number(caller)
-    return _rebuild, (description.functions, description.callers)
+    return _rebuild, (description.functions, description.callers, description.digest())
 
 
 # ---- taken apart -----------------------------------------------------------------------------------------------------
@@ -55,14 +58,28 @@ class _Description:
             self.functions[self._numbers[id(function)]] = self._function(function)
         return self._numbers[id(function)]
 
+    def digest(self):
+        """What is equal where the same is pickled again, by a process of the same kind at least; None: nobody can tell."""
+        try:
+            return hashlib.blake2s(pickle.dumps((self.functions, self.callers))).digest()
+        except Exception:
+            self._check_values()
+            return None
+
+    def _check_values(self):
+        for described in self.functions:
+            for name, what in described["names"].items():
+                if what[0] == "value":
+                    _check_travels(name, what[1], described["qualname"])
+
     def _function(self, function):
         source, line = _source.of(function)
         return {"name": function.__name__, "qualname": function.__qualname__, "module": function.__module__,
                 "doc": function.__doc__, "source": source, "line": line, "defaults": function.__defaults__,
                 "keyword_defaults": function.__kwdefaults__,
-                "names": {name: self._value(name, value, function) for name, value in _free_names(function).items()}}
+                "names": {name: self._value(value) for name, value in _free_names(function).items()}}
 
-    def _value(self, name, value, function):
+    def _value(self, value):
         if isinstance(value, pytypes.ModuleType):
             return "module", value.__name__
         if getattr(type(value), "__rbc_caller__", False) and value.py_func is not None:
@@ -71,7 +88,6 @@ class _Description:
             return "njit", self.function_number(value.py_func), dict(value.targetoptions), dict(value.locals)
         if inspect.isfunction(value) and not _is_library_s(value):
             return "function", self.function_number(value)
-        _check_travels(name, value, function)
         return "value", value
 
 
@@ -103,7 +119,7 @@ def _global_names(code):
     return names
 
 
-def _check_travels(name, value, function):
+def _check_travels(name, value, qualname):
     """Raises InvalidArgument for a value that no pickler in use here can take."""
     for pickler in ("pickle", "cloudpickle", "joblib.externals.cloudpickle"):
         if pickler in sys.modules:
@@ -112,21 +128,46 @@ def _check_travels(name, value, function):
                 return
             except Exception as error:
                 reason = error
-    raise InvalidArgument(f"'{name}', which {function.__qualname__} uses, cannot be pickled: {reason}")
+    raise InvalidArgument(f"'{name}', which {qualname} uses, cannot be pickled: {reason}")
 
 
 # ---- put together ----------------------------------------------------------------------------------------------------
 
 
-def _rebuild(functions, callers):
+def _rebuild(functions, callers, digest=None):
     from .remotejit import default_farm
 
-    made = [_make_function(described) for described in functions]
-    rebuilt = [_make_caller(default_farm(), made, *described) for described in callers]
-    for function, described in zip(made, functions):
-        names = {name: _meaning(made, rebuilt, *what) for name, what in described["names"].items()}
-        function.__globals__.update(names)
-    return rebuilt[0]
+    farm = default_farm()
+    with _lock:
+        known = _arrived.get(digest)
+        if known is None or known.farm() is not farm:
+            known = _Arrived(farm, functions, callers)
+        if digest is not None:
+            _arrived.pop(digest, None)
+            _arrived[digest] = known
+            if len(_arrived) > _MOST_ARRIVED:
+                del _arrived[next(iter(_arrived))]
+    caller = _make_caller(farm, known.functions, *callers[0])
+    caller._shared = known.lowered
+    return caller
+
+
+class _Arrived:
+    """What was made of a pickle. One for each task of a pool is lowered once."""
+
+    def __init__(self, farm, functions, callers):
+        self.farm = weakref.ref(farm)
+        self.lowered = {}
+        self.functions = [_make_function(described) for described in functions]
+        rebuilt = [_make_caller(farm, self.functions, *described) for described in callers]
+        for function, described in zip(self.functions, functions):
+            names = {name: _meaning(self.functions, rebuilt, *what) for name, what in described["names"].items()}
+            function.__globals__.update(names)
+
+
+_MOST_ARRIVED = 128
+_arrived = {}  # digest -> _Arrived, those used last at the end
+_lock = threading.RLock()
 
 
 def _rebuild_connected(name):

@@ -50,6 +50,7 @@ class Caller(_core.CallerBase):
         self._raised = threading.local()  # values of the exception whose output was just taken
         self._table = None  # of a published function's exceptions, once asked for
         self._lowered = {}  # index -> _numba.Lowered
+        self._shared = None  # what equal callers have lowered in this process, once it was pickled
         self._plans = {}  # dtypes -> _arrays.Plan
         self._declared, self._annotated, self._added = [], [], []
         self._known = []  # the signatures, as far as they were asked for
@@ -113,8 +114,8 @@ class Caller(_core.CallerBase):
         given = [_type_for_lowering(value) for value in args]
         with self._lock:
             try:
-                lowered = _numba.lower_for(self.py_func, self.__name__, given, self._rjit._target_named(self._target),
-                                           self.numba_options)
+                lowered = self._once(" ".join(map(str, given)), lambda: _numba.lower_for(
+                    self.py_func, self.__name__, given, self._rjit._target_named(self._target), self.numba_options))
             except TypingError as error:
                 raise error.with_traceback(None) from None
             signature = Type(Type.fromstring(lowered.result), tuple(given))
@@ -275,6 +276,16 @@ class Caller(_core.CallerBase):
     def numba_options(self):
         return {k: v for k, v in self._options.items() if k in ("boundscheck", "fastmath", "error_model", "inline")}
 
+    def _once(self, types, lower):
+        """lower(), but where an equal caller that came by pickle has done it for these types."""
+        if self._shared is None:
+            return lower()
+        target = self._rjit._target_named(self._target)
+        key = (target.name, target.triple, target.data_layout, types)
+        if key not in self._shared:
+            self._shared[key] = lower()
+        return self._shared[key]
+
     def _lower(self, indices):
         from . import _numba
 
@@ -290,7 +301,7 @@ class Caller(_core.CallerBase):
                 return
             try:
                 with _progress.of(f"lowering {self.__name__}"):
-                    lowered = self._lower([index])
+                    lowered = self._once(self._signature_texts()[index], lambda: self._lower([index]))
             except TypingError as error:
                 return error.with_traceback(None)
             self._install(index, lowered)

@@ -17,6 +17,7 @@
 
 #include "base/unique_fd.h"
 #include "tests/harness/paths.h"
+#include "tests/harness/run_program.h"
 
 namespace rbc::harness {
 
@@ -26,16 +27,14 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kReadyLimit{30'000};
 
 // The child's side: dies with the thread that forked, its messages go to the log.
-[[noreturn]] void ExecFarm(const std::string& config, const std::string& log, int out, const FarmOptions& options) {
+[[noreturn]] void ExecFarm(const ProgramCall& call, const std::string& log, int out) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   dup2(out, STDOUT_FILENO);
   const int err = open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
   dup2(err, STDERR_FILENO);
   const int null = open("/dev/null", O_RDONLY);
   dup2(null, STDIN_FILENO);
-  for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
-  execl(ProgramPath("rbc-farm").c_str(), "rbc-farm", "--config", config.c_str(), nullptr);
-  _exit(127);
+  call.Exec();
 }
 
 // One line of the farm's output, or "" at its end or the limit.
@@ -97,9 +96,10 @@ void Farm::Start() {
   if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe can be made");
   const UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
-  const std::string config = config_path(), log = folder_.path() + "/farm.log";
+  const std::string log = folder_.path() + "/farm.log";
+  const ProgramCall call({ProgramPath("rbc-farm"), "--config", config_path()}, options_.environment);
   pid_ = fork();
-  if (pid_ == 0) ExecFarm(config, log, write_end.get(), options_);
+  if (pid_ == 0) ExecFarm(call, log, write_end.get());
   if (pid_ < 0) throw std::runtime_error("fork fails");
   write_end.Reset();
   AwaitReady(read_end.get());

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -30,17 +31,19 @@ struct Pipe {
   }
 };
 
-[[noreturn]] void Exec(const std::vector<std::string>& command, const RunOptions& options, int in, int out, int err) {
+[[noreturn]] void Exec(const ProgramCall& call, int in, int out, int err) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   dup2(in, STDIN_FILENO);
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
-  for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> arguments;
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  execvp(arguments[0], arguments.data());
-  _exit(127);
+  call.Exec();
+}
+
+std::vector<char*> Pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
 }
 
 // Takes what there is. False: the other end is closed.
@@ -80,13 +83,33 @@ std::string Finished::ToString() const {
   return text + " after " + std::to_string(took.count()) + " ms\nout: " + out + "\nerr: " + err;
 }
 
+ProgramCall::ProgramCall(std::vector<std::string> command,
+                         const std::vector<std::pair<std::string, std::string>>& environment)
+    : command_(std::move(command)) {
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const bool replaced = std::any_of(environment.begin(), environment.end(),
+                                      [&](const auto& more) { return text.starts_with(more.first + "="); });
+    if (!replaced) environment_.emplace_back(text);
+  }
+  for (const auto& [name, value] : environment) environment_.push_back(name + "=" + value);
+  arguments_ = Pointers(command_);
+  environment_pointers_ = Pointers(environment_);
+}
+
+void ProgramCall::Exec() const {
+  execvpe(arguments_[0], arguments_.data(), environment_pointers_.data());
+  _exit(127);
+}
+
 Finished RunProgram(const std::vector<std::string>& command, const RunOptions& options) {
   signal(SIGPIPE, SIG_IGN);
   Pipe in, out, err;
+  const ProgramCall call(command, options.environment);
   Finished result;
   const auto begin = Clock::now();
   const pid_t pid = fork();
-  if (pid == 0) Exec(command, options, in.read.get(), out.write.get(), err.write.get());
+  if (pid == 0) Exec(call, in.read.get(), out.write.get(), err.write.get());
   if (pid < 0) return result;
   in.read.Reset();
   out.write.Reset();

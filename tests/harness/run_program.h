@@ -9,6 +9,22 @@
 
 namespace rbc::harness {
 
+// A program, its arguments and our environment with additions, ready before fork(): a child of a process that has
+// threads must not allocate, since one of them may have held the allocator's lock.
+class ProgramCall {
+ public:
+  // `command` starts with the program's path or its name on our PATH.
+  ProgramCall(std::vector<std::string> command, const std::vector<std::pair<std::string, std::string>>& environment);
+  ProgramCall(const ProgramCall&) = delete;
+  ProgramCall& operator=(const ProgramCall&) = delete;
+  // For the child; exits with 127 where there is no such program.
+  [[noreturn]] void Exec() const;
+
+ private:
+  std::vector<std::string> command_, environment_;
+  std::vector<char*> arguments_, environment_pointers_;  // of these, and null
+};
+
 struct RunOptions {
   std::string input{};                                             // its standard input
   std::vector<std::pair<std::string, std::string>> environment{};  // added to ours

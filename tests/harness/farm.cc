@@ -195,4 +195,18 @@ std::vector<WorkerProcess> Farm::WorkersOf(const std::string& role, uint64_t ses
   return workers;
 }
 
+bool Farm::AwaitBusy(const std::string& role, uint64_t session) const {
+  return WaitUntil(kPatience, [&] {
+    for (const WorkerProcess& worker : WorkersOf(role, session))
+      if (worker.state == "busy") return true;
+    return false;
+  });
+}
+
+bool Farm::AwaitSpinning(pid_t worker) {
+  constexpr std::chrono::milliseconds kLong{300};  // of the processor: more than loading takes, also under sanitizers
+  const auto before = ProcessorTime(worker);
+  return WaitUntil(kPatience, [&] { return ProcessorTime(worker) >= before + kLong; });
+}
+
 }  // namespace rbc::harness

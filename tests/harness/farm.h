@@ -83,6 +83,10 @@ class Farm {
   Client ConnectTcp(const ConnectOptions& options = {}) const;  // throws
   nlohmann::json StatusJson() const;
   std::vector<WorkerProcess> Workers() const;
+  // Waits until a worker of that role, of one session where `session` is not 0, has something to do.
+  bool AwaitBusy(const std::string& role = "execute", uint64_t session = 0) const;
+  // Waits until a call of client code that never ends has run for a while in this worker: what comes before is over.
+  static bool AwaitSpinning(pid_t worker);
   // The workers of a role; of one session where `session` is not 0.
   std::vector<WorkerProcess> WorkersOf(const std::string& role, uint64_t session = 0) const;
 

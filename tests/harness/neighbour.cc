@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kUsualPaceTime(60);
 constexpr double kSlowWake = 20'000;  // us: the turns of some threads that use up both CPUs
+constexpr std::chrono::milliseconds kPause(2);
+constexpr double kTurns = 4;       // of threads in a call: client, daemon and worker, there and back
+constexpr size_t kFewCalls = 300;  // of these one percent is an outlier or three
 
 }  // namespace
 
@@ -20,6 +23,7 @@ Neighbour::Neighbour(const Farm& farm) {
   Client client = farm.Connect();
   const wire::FunctionInfo add = Must(client.Load(AddModule()), "the neighbour's add");
   thread_ = std::thread([this, client = std::move(client), add]() mutable { Run(std::move(client), add); });
+  stalls_ = std::thread([this] { MeasureStalls(); });
   MeasureUsualPace();
 }
 
@@ -31,6 +35,19 @@ void Neighbour::MeasureUsualPace() {
 Neighbour::~Neighbour() {
   stop_ = true;
   thread_.join();
+  stalls_.join();
+}
+
+void Neighbour::MeasureStalls() {
+  while (!stop_) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(kPause);
+    const std::chrono::duration<double, std::micro> late = std::chrono::steady_clock::now() - begin - kPause;
+    const std::lock_guard lock(mutex_);
+    stall_us_ = std::max(stall_us_, late.count());
+    ++measured_;
+    answered_.notify_all();
+  }
 }
 
 void Neighbour::Run(Client client, const wire::FunctionInfo& add) {
@@ -47,17 +64,20 @@ void Neighbour::Run(Client client, const wire::FunctionInfo& add) {
       }
     }
     answered_.notify_all();
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::this_thread::sleep_for(kPause);
   }
 }
 
 Neighbour::Report Neighbour::Take() {
   std::unique_lock lock(mutex_);
   // A misdeed may be over before the neighbour's next call: the call that follows it counts.
-  answered_.wait_for(lock, std::chrono::seconds(5), [&] { return !times_us_.empty(); });
+  answered_.wait_for(lock, kPatience, [&] { return !times_us_.empty(); });
+  // A stall that delayed them may not have been noted yet.
+  answered_.wait_for(lock, kPatience, [this, before = measured_] { return measured_ != before; });
   std::sort(times_us_.begin(), times_us_.end());
   Report report;
   report.usual_us = usual_us_;
+  report.stall_us = std::exchange(stall_us_, 0);
   report.calls = times_us_.size();
   report.wrong = std::exchange(wrong_, 0);
   report.first_error = std::exchange(first_error_, {});
@@ -73,10 +93,12 @@ Neighbour::Report Neighbour::Take() {
 void ExpectUndisturbed(const Neighbour::Report& report) {
   EXPECT_GT(report.calls, 0u) << "the neighbour got no answer at all";
   EXPECT_EQ(report.wrong, 0u) << "the neighbour's first error: " << report.first_error;
-  EXPECT_LT(report.p99_us, 0.3e6) << "of " << report.calls << " calls";
-  // Its median too counts what the machine does beside.
-  EXPECT_LT(report.median_us, std::max(3 * report.usual_us, kSlowWake)) << "the usual pace is " << report.usual_us;
-  EXPECT_LT(report.worst_us, 1e6) << "the neighbour's median is " << report.median_us << " us";
+  const double late = kTurns * report.stall_us;
+  EXPECT_LT(report.p99_us, 0.3e6 + (report.calls < kFewCalls ? late : 0)) << "of " << report.calls << " calls";
+  // Its median too counts what the machine does beside; that of a few calls is one of them.
+  const double turns = kSlowWake + (report.calls < 10 ? late : 0);
+  EXPECT_LT(report.median_us, std::max(3 * report.usual_us, turns)) << "the usual pace is " << report.usual_us;
+  EXPECT_LT(report.worst_us, 1e6 + late) << "the neighbour's median is " << report.median_us << " us";
 }
 
 }  // namespace rbc::harness

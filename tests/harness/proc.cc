@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <fstream>
@@ -126,6 +127,25 @@ size_t OpenDescriptors(pid_t pid) {
   size_t count = 0;
   ForEachEntry(PathOf(pid, "fd"), [&](const char* name) { count += name[0] != '.'; });
   return count;
+}
+
+std::chrono::milliseconds ProcessorTime(pid_t pid) {
+  const std::string text = ReadWholeFile(PathOf(pid, "stat"));
+  const size_t close = text.rfind(')');
+  if (close == std::string::npos) return {};
+  std::istringstream rest(text.substr(close + 1));
+  // Fields 14 and 15, of which the third is the first here.
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) rest >> skipped;
+  int64_t user = 0, system = 0;
+  rest >> user >> system;
+  return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
+}
+
+bool IsAsleep(pid_t pid) {
+  const std::vector<ProcessStat> threads = ThreadsOf(pid);
+  return !threads.empty() &&
+         std::all_of(threads.begin(), threads.end(), [](const ProcessStat& thread) { return thread.state == 'S'; });
 }
 
 bool WaitUntil(std::chrono::milliseconds limit, const std::function<bool()>& condition) {

@@ -43,8 +43,18 @@ std::string SoftLimit(pid_t pid, const std::string& name);
 uint64_t WorkingBytes(pid_t pid);
 uint64_t ResidentBytes(pid_t pid);
 size_t OpenDescriptors(pid_t pid);
+// What the process has had of the processors, in the kernel's ticks of 10 ms.
+std::chrono::milliseconds ProcessorTime(pid_t pid);
+// Each of its threads waits for something: it is not about to do anything that it began.
+bool IsAsleep(pid_t pid);
 std::string ReadWholeFile(const std::string& path);
 void WriteWholeFile(const std::string& path, const std::string& bytes);
+
+// Tests share a busy machine, which may let any process stand still for a second or more. So long is waited for what
+// happens at all; where it does not, so much later is known.
+inline constexpr std::chrono::milliseconds kPatience{30'000};
+// What is added to a bound on elapsed time.
+inline constexpr std::chrono::milliseconds kStall{10'000};
 
 // Polls every few milliseconds; whether `condition` became true in time.
 bool WaitUntil(std::chrono::milliseconds limit, const std::function<bool()>& condition);

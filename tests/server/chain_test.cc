@@ -263,20 +263,21 @@ TEST_F(ChainTest, ADeadlineIsThatOfAllSteps) {
   const auto session = client.Hello();
   const int64_t f = Function(client), slow = Function(client, "slow");
   auto request = Chain({CallOf(slow), CallOf(f)});
-  request.__set_deadline_ms(50);
+  constexpr std::chrono::milliseconds kDeadline(1500);  // that the first step begins in
+  request.__set_deadline_ms(kDeadline.count());
   std::thread releases([&] {
     Eventually([&] {
       const auto workers = backend_->workers();
       return !workers.empty() && workers[0]->running_ == 1;
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    std::this_thread::sleep_for(kDeadline);
     backend_->workers()[0]->Release();
   });
   const auto out = RunChain(client, request);
   releases.join();
   EXPECT_TRUE(out[0].__isset.call);
   EXPECT_EQ(out[1].error.kind, wire::ErrorKind::DeadlineExceeded);
-  EXPECT_THAT(out[1].error.message, HasSubstr("50 ms"));
+  EXPECT_THAT(out[1].error.message, HasSubstr("1500 ms"));
 }
 
 // A client that goes in the middle: over TCP the session stays for its lease, but not what the client never heard of.

@@ -209,8 +209,11 @@ TEST_F(ChannelTest, AFreedBufferStaysUntilItsTransferIsOver) {
   channel.Ask(kChannelPut, BytesOf(ChannelPutBody{static_cast<uint64_t>(buffer_.id), 0}), 1 << 20);
   const auto noise = Noise(1 << 20);
   channel.Send(noise.substr(0, 1000));
-  ASSERT_TRUE(Eventually([&] { return farm_->loop_counters().accepted >= 2; }));
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  auto reader = Attached();
+  ASSERT_TRUE(Eventually([&] {
+    reader.Get(buffer_.id, 0, 1000);
+    return reader.Read().body == noise.substr(0, 1000);
+  })) << "it is under way";
   (*client_)->buffer_free(buffer_.id);
   const auto other = Make(1 << 20);
   EXPECT_NE(other.offset, buffer_.offset);

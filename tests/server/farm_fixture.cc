@@ -52,7 +52,7 @@ Client::Client(const std::string& address, const std::string& ca) {
     const auto colon = address.rfind(':');
     socket = std::make_shared<TSocket>(address.substr(0, colon), std::stoi(address.substr(colon + 1)));
   }
-  socket->setRecvTimeout(10'000);
+  socket->setRecvTimeout(30'000);
   constexpr int kLargest = 100 << 20;  // Thrift's own default takes frames of 16 MB only
   transport_ =
       std::make_shared<TFramedTransport>(socket, std::make_shared<apache::thrift::TConfiguration>(kLargest, kLargest));
@@ -161,7 +161,7 @@ int RawConnect(const std::string& text) {
   const auto address = ParseAddress(text);
   if (!address) return -1;
   const int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const timeval timeout{.tv_sec = 5, .tv_usec = 0};
+  const timeval timeout{.tv_sec = 20, .tv_usec = 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
   if (connect(fd, address->get(), address->size) == 0) return fd;
   close(fd);

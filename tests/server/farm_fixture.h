@@ -6,8 +6,10 @@
 #include <thrift/protocol/TBinaryProtocol.h>
 #include <thrift/transport/TBufferTransports.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gen/Farm.h"
@@ -80,14 +82,15 @@ class FarmTest : public ::testing::Test {
   std::string unix_address_, tcp_address_;
 };
 
-// Waits for `condition`, at most five seconds.
+// Waits for `condition`, at most half a minute: on a busy machine any thread may stand still for a second or more.
 template <typename Condition>
 bool Eventually(Condition&& condition) {
-  for (int i = 0; i < 1000; ++i) {
-    if (condition()) return true;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  return condition();
+  return true;
 }
 
 // By how much memory may grow where it shall not. A sanitizer's own tables grow for long.
@@ -100,7 +103,7 @@ inline constexpr uint64_t kNoise = 1 << 20;
 uint64_t ResidentBytes();
 // Bytes that this process holds from malloc.
 uint64_t AllocatedBytes();
-// A connected socket, or -1. Blocking, with a receive timeout of five seconds.
+// A connected socket, or -1. Blocking, with a receive timeout of twenty seconds.
 int RawConnect(const std::string& address);
 // `message` with its length in front.
 std::string Framed(const std::string& message);

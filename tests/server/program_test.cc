@@ -13,6 +13,7 @@
 
 #include "base/unique_fd.h"
 #include "server/config/config.h"
+#include "tests/harness/proc.h"
 #include "tests/server/farm_fixture.h"
 #include "thrift/handle.h"
 
@@ -48,10 +49,10 @@ class Program {
       waitpid(pid_, nullptr, 0);
     }
   }
-  // The addresses of the ready line; empty where it ends or takes ten seconds without one.
+  // The addresses of the ready line; empty where it ends or takes half a minute without one.
   std::vector<std::string> WaitReady() {
     while (text_.find("ready ") == std::string::npos || text_.find('\n', text_.find("ready ")) == std::string::npos)
-      if (!ReadSome(10'000)) return {};
+      if (!ReadSome(30'000)) return {};
     const auto at = text_.find("ready ") + 6;
     std::istringstream line(text_.substr(at, text_.find('\n', at) - at));
     std::vector<std::string> addresses;
@@ -172,12 +173,16 @@ TEST_P(KilledWorker, IsReplaced) {
     control->status(status);
     const auto json = nlohmann::json::parse(status.json);
     usleep(20'000);
+    for (const auto& worker : json["workers"]) {
+      if (worker["role"] != "execute") continue;
+      EXPECT_TRUE(Eventually([&] { return harness::IsAsleep(worker["pid"].get<int>()); })) << "its last send is over";
+    }
     int killed = 0;
     for (const auto& worker : json["workers"]) {
       const int pid = worker["pid"].get<int>();
       if (worker["role"] != "execute" || kill(pid, SIGKILL) != 0) continue;
       ++killed;
-      for (int wait = 0; kill(pid, 0) == 0 && wait < 2000; ++wait) usleep(1000);
+      EXPECT_TRUE(Eventually([&] { return kill(pid, 0) != 0; }));
     }
     EXPECT_EQ(killed, 1) << status.json;
     EXPECT_EQ(CallAdd(client, f), 3.5) << "nothing was in flight";

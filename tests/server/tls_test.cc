@@ -177,7 +177,7 @@ TEST_F(TlsTest, AThousandHalfOpenHandshakesBesidePoliteClients) {
 }
 
 TEST_F(TlsTest, WhoSaysNoHelloInTimeGoesAndWhoDidStays) {
-  config_.tls_handshake_timeout_ms = 500;
+  config_.tls_handshake_timeout_ms = 3000;  // enough for the polite
   StartTlsFarm();
   Client polite = ConnectTls();
   polite.Hello();

@@ -75,7 +75,7 @@ std::string ReadMessage(int fd) {
     const size_t wanted = out.size() < 4
                               ? 4 - out.size()
                               : 4 + __builtin_bswap32(*reinterpret_cast<const uint32_t*>(out.data())) - out.size();
-    if (!Readable(fd, 10'000)) return {};
+    if (!Readable(fd, 30'000)) return {};
     const ssize_t got = recv(fd, bytes, std::min(wanted, sizeof bytes), 0);
     if (got <= 0) return {};
     out.append(bytes, static_cast<size_t>(got));

@@ -154,7 +154,7 @@ TEST(Faults, EndlessLoopIsSeenRunningAndCanBeKilled) {
   Session session(kFaults, {{"loop", "void()"}});
   ASSERT_TRUE(session.ok());
   session->Begin(1, CallMessage(IdOf(1), ""));
-  for (int i = 0; i < 1000 && session->capture(1).empty(); ++i) usleep(1000);
+  for (int i = 0; i < 30'000 && session->capture(1) != "running\n"; ++i) usleep(1000);
   EXPECT_EQ(session->capture(1), "running\n");
   EXPECT_EQ(session->lane(1).calls.load() % 2, 1u);
   EXPECT_EQ(session->lane(1).function_id, IdOf(1));

@@ -30,7 +30,7 @@ using apache::thrift::transport::TMemoryBuffer;
 using Clock = std::chrono::steady_clock;
 using worker::MessageType;
 
-constexpr auto kPatience = std::chrono::seconds(10);
+constexpr auto kPatience = std::chrono::seconds(30);
 constexpr size_t kArena = 256 << 20;
 
 std::pair<UniqueFd, UniqueFd> Pair(int type) {
@@ -75,7 +75,7 @@ bool Send(int fd, MessageType type, std::string_view body, std::vector<int> fds)
 
 std::optional<Packet> Receive(int fd) {
   pollfd wait{fd, POLLIN, 0};
-  if (poll(&wait, 1, 10'000) <= 0) return std::nullopt;
+  if (poll(&wait, 1, std::chrono::milliseconds(kPatience).count()) <= 0) return std::nullopt;
   std::string buffer(worker::kMaxControlMessage, '\0');
   const ssize_t size = recv(fd, buffer.data(), buffer.size(), 0);
   worker::MessageHeader header;

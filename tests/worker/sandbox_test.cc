@@ -245,7 +245,7 @@ TEST(Lifetime, NothingOutlivesTheDaemon) {
     std::string text;
     return !std::getline(stat, text) || text.find(") Z ") != std::string::npos;
   };
-  for (int i = 0; i < 1000 && !(gone(pids[0]) && gone(pids[1])); ++i) usleep(1000);
+  for (int i = 0; i < 30'000 && !(gone(pids[0]) && gone(pids[1])); ++i) usleep(1000);
   EXPECT_TRUE(gone(pids[0]));
   EXPECT_TRUE(gone(pids[1]));
 }

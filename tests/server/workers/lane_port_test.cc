@@ -70,7 +70,7 @@ TEST_P(LanePortTest, StatesThatTheWorkerMayNotSetAreViolations) {
     lane_->state.store(worker::kIdle);
     ASSERT_TRUE(port_.Post());
     lane_->state.store(state);
-    EXPECT_EQ(port_.Await(In(1000)), LaneEvent::kViolation) << state;
+    EXPECT_EQ(port_.Await(In(20'000)), LaneEvent::kViolation) << state;
   }
 }
 

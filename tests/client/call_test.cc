@@ -314,7 +314,7 @@ TEST_F(CallTest, PendingCallsCanBePolledWaitedForAndTold) {
   EXPECT_EQ(pending.get(), 7.0);
   EXPECT_EQ(told.get_future().get(), 7.0);
   EXPECT_EQ(future.get(), 7.0);
-  EXPECT_EQ(::poll(&wait, 1, 5000), 1);
+  EXPECT_EQ(::poll(&wait, 1, 30'000), 1);
   EXPECT_EQ(f.caller().call_async().get().repr(), "7.0");
 }
 
@@ -359,7 +359,7 @@ TEST_F(CallTest, EightCallsOverlap) {
   std::atomic<bool> all{false};
   farm_.SetCall([&](const auto&, const auto&) {
     if (++inside == 8) all = true;
-    for (int i = 0; i < 5000 && !all; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 30'000 && !all; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     wire::CallReply reply;
     return reply;
   });
@@ -374,6 +374,8 @@ TEST_F(CallTest, EightCallsOverlap) {
 TEST_F(CallTest, AForkedChildStartsAnew) {
   const auto add = rjit_.function<double(double, double)>(Source::Ir(kAdd), "add");
   ASSERT_EQ(add(1, 2), 3);
+  // The farm's threads, which are of this process, must not hold the allocator's lock when it forks.
+  ASSERT_TRUE(AwaitSleepingThreads());
   const pid_t child = ::fork();
   if (child == 0) ::_exit(add(20, 22) == 42 && add(1, 1) == 2 ? 0 : 1);
   for (int i = 0; i < 50; ++i) ASSERT_EQ(add(i, 1), i + 1);

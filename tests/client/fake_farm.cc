@@ -16,7 +16,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <future>
+#include <iterator>
 
 #include "thrift/handle.h"
 #include "types/frame.h"
@@ -358,6 +360,24 @@ void FakeFarm::buffer_info(wire::BufferInfo& out, int64_t id) {
 }
 
 void FakeFarm::arena(wire::ArenaReply&) { Throw(wire::ErrorKind::Unsupported, "this farm shares no memory"); }
+
+bool AwaitSleepingThreads() {
+  const auto asleep = [](const std::string& task) {
+    std::ifstream in(task + "/stat");
+    std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    const size_t name_end = text.rfind(')');
+    return name_end == std::string::npos || text.substr(name_end, 3) == ") S";
+  };
+  const std::string own = std::to_string(::gettid());
+  for (int i = 0; i < 30'000; ++i) {
+    bool all = true;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task"))
+      all = all && (task.path().filename() == own || asleep(task.path().string()));
+    if (all) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
 
 // ---- a server without manners ----------------------------------------------------------------------------------
 

@@ -119,6 +119,9 @@ class FakeFarm : public wire::FarmIf {
 
 [[noreturn]] void Throw(wire::ErrorKind::type kind, const std::string& message);
 
+// Waits until all threads of this process but the caller's wait for something. False: they do not.
+bool AwaitSleepingThreads();
+
 // Accepts connections on a Unix socket and hands each descriptor to `serve` on a thread of its own; closes it after.
 class RudeServer {
  public:

@@ -60,14 +60,25 @@ TEST_F(RecoveryTest, ARestartedFarmIsFoundAgain) {
 }
 
 TEST_F(RecoveryTest, AFarmThatRestartsSlowlyIsWaitedFor) {
-  EXPECT_EQ(add_(1, 2), 3);
-  farm_.reset();
-  std::thread later([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    farm_.emplace(directory_.path() + "/farm");
-  });
-  EXPECT_EQ(add_(2, 3), 5);
-  later.join();
+  using Clock = std::chrono::steady_clock;
+  std::optional<Result<double>> sum;
+  // The library waits for a second: a machine that stands still so long meanwhile shows nothing.
+  for (int attempt = 0; attempt < 5 && !(sum && *sum); ++attempt) {
+    EXPECT_EQ(add_(1, 2), 3);
+    farm_.reset();
+    const auto begin = Clock::now();
+    Clock::duration away{};
+    std::thread later([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      farm_.emplace(directory_.path() + "/farm");
+      away = Clock::now() - begin;
+    });
+    sum = add_.try_call(2, 3);
+    later.join();
+    ASSERT_TRUE(*sum || away > std::chrono::milliseconds(900)) << sum->error().message;
+  }
+  ASSERT_TRUE(*sum) << "a farm that restarts quickly was not seen";
+  EXPECT_EQ(**sum, 5);
 }
 
 TEST_F(RecoveryTest, AFarmThatIsGoneIsAnErrorThatSaysWhatToDo) {
@@ -147,11 +158,15 @@ TEST_F(RecoveryTest, OneUserManyThreadsSurviveARestart) {
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     farm_->ForgetSessions();
+    // Each time they go on.
+    const int before = right;
+    for (int wait = 0; wait < 30'000 && right < before + 20; ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_GE(right, before + 20) << i;
   }
   stop = true;
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
-  EXPECT_GT(right, 100);
   EXPECT_EQ(add_(4, 4), 8);
 }
 
@@ -186,7 +201,7 @@ TEST(Deadlines, HoldAgainstAStoppedFarm) {
   EXPECT_EQ(result.error().kind, ErrorKind::kDeadlineExceeded);
   EXPECT_TRUE(result.error().may_have_run);
   EXPECT_GE(took, std::chrono::milliseconds(150));
-  EXPECT_LT(took, std::chrono::milliseconds(1150));
+  EXPECT_LT(took, std::chrono::seconds(11)) << "where the machine stands still too";
   EXPECT_EQ(add(2, 2), 4) << "and it is of use again afterwards";
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
@@ -198,10 +213,10 @@ TEST(Deadlines, TravelToTheFarmALittleShortened) {
   const TempDir directory;
   FakeFarm farm(directory.path() + "/farm");
   const RemoteJIT rjit(farm.address());
-  const auto add = rjit.function<Add>(Source::Ir(kAdd), "add").with_timeout(std::chrono::milliseconds(1000));
+  const auto add = rjit.function<Add>(Source::Ir(kAdd), "add").with_timeout(std::chrono::milliseconds(30'000));
   EXPECT_EQ(add(1, 2), 3);
-  EXPECT_GT(farm.last_deadline_ms, 500);
-  EXPECT_LT(farm.last_deadline_ms, 1000);
+  EXPECT_GT(farm.last_deadline_ms, 15'000);
+  EXPECT_LT(farm.last_deadline_ms, 30'000);
 }
 
 }  // namespace

@@ -141,7 +141,7 @@ TEST(Processes, EndAtTheirDeadlineAndAreBounded) {
   const auto late = client::Run({"/bin/sleep", "20"}, "", 100, Deadline::AfterMs(100));
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().kind, ErrorKind::kDeadlineExceeded);
-  EXPECT_LT(Clock::now() - start, std::chrono::seconds(5));
+  EXPECT_LT(Clock::now() - start, std::chrono::seconds(12));
   EXPECT_EQ(client::Run({"/bin/cat"}, std::string(1 << 20, 'x'), 2 << 20, Deadline::AfterMs(20000))->out.size(),
             size_t{1} << 20);
   EXPECT_FALSE(client::Run({"/bin/cat"}, std::string(1 << 20, 'x'), 1000, Deadline::AfterMs(20000)));

@@ -220,7 +220,7 @@ TEST(Parse, TimeIsNearlyLinear) {
   while (words.size() + 8 < kMaxTypeText) words += "a b ";
   EXPECT_FALSE(Type::Parse(words));
   EXPECT_TRUE(Type::Parse(std::string(kMaxTypeText - 1, ' ') + "i"));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(12));
 }
 
 }  // namespace

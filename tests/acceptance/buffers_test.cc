@@ -247,10 +247,10 @@ TEST_P(DyingClient, LeavesNothing) {
   close(ready[0]);
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] {
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
     return OpenDescriptors(farm().pid()) <= descriptors && farm().StatusJson()["data"]["bytes"] == 0;
   }));
-  EXPECT_TRUE(HasGrownAtMost(farm(), memory, 8 << 20));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return HasGrownAtMost(farm(), memory, 8 << 20); }));
 }
 
 class LocalBuffers : public FarmTest {};
@@ -274,8 +274,7 @@ TEST_F(LocalBuffers, AScribblerHarmsOnlyItself) {
   const Buffer own = bad.to_device(Counting(10'000));
   auto* memory = static_cast<char*>(own.data());
   std::memset(memory, 0xff, 256 << 20);  // its own, and all that lies behind
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] { return memory[128 << 20] == 0; }))
-      << "what is nobody's is taken back";
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return memory[128 << 20] == 0; })) << "what is nobody's is taken back";
   EXPECT_EQ(kept.to_host<double>(), Counting(10'000));
   EXPECT_EQ(bad.buffers().size(), 1u) << "the farm keeps its books elsewhere";
   const Buffer another = bad.to_device(Counting(100));

@@ -139,14 +139,15 @@ TEST_F(Calls, OfABatchRunInOrderAndFailAlone) {
 TEST_F(Calls, PastTheirDeadlineAreAnsweredAndTheNextWorks) {
   Client client = farm().Connect();
   const auto endless = Must(client.Load(EndlessModule()));
+  Must(client.Call(Must(client.Load(AddModule())), {1.0, 2.0}), "starts the worker");
   const auto begin = Clock::now();
-  const Error error = MustFail(client.Call(endless, {1}, {.deadline_ms = 300}));
+  const Error error = MustFail(client.Call(endless, {1}, {.deadline_ms = 2000}));
   EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded) << Describe(error);
   EXPECT_EQ(error.function, "endless");
   EXPECT_TRUE(error.may_have_run);
   EXPECT_THAT(error.output, HasSubstr("loop began"));
-  EXPECT_GE(Since(begin).count(), 290);
-  EXPECT_LT(Since(begin).count(), 1300) << "an answer comes within the deadline plus one second";
+  EXPECT_GE(Since(begin).count(), 1990);
+  EXPECT_LT(Since(begin), milliseconds(3000) + kStall) << "an answer comes within the deadline plus one second";
   EXPECT_TRUE(Must(client.Call(Must(client.Load(AddModule())), {1.0, 2.0})).value == Value(3.0));
 }
 
@@ -156,8 +157,8 @@ TEST_F(Calls, AreCancelledOverAnyConnectionOfTheSession) {
   const auto endless = Must(client.Load(EndlessModule()));
   EXPECT_FALSE(Must(second.Cancel(4711))) << "no such request";
   auto call = std::async(std::launch::async, [&] { return client.Call(endless, {1}, {.request_id = 4711}); });
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] { return Must(second.Cancel(4711)); }));
-  ASSERT_EQ(call.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return Must(second.Cancel(4711)); }));
+  ASSERT_EQ(call.wait_for(kPatience), std::future_status::ready);
   const Error error = MustFail(call.get());
   EXPECT_EQ(error.kind, ErrorKind::kCancelled) << Describe(error);
   EXPECT_TRUE(Must(second.Call(Must(second.Load(AddModule())), {1.0, 2.0})).value == Value(3.0));
@@ -193,7 +194,7 @@ TEST_F(Calls, SayOnceThatTheirStateWasLost) {
   const auto workers = farm().WorkersOf("execute");
   ASSERT_EQ(workers.size(), 1u);
   kill(workers[0].pid, SIGKILL);
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] { return !ReadStat(workers[0].pid); }));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return !ReadStat(workers[0].pid); }));
   EXPECT_TRUE(Must(client.Call(add, {1.0, 2.0}), "a stateless function").value == Value(3.0));
   const Error lost = MustFail(client.Call(count, {5}));
   EXPECT_EQ(lost.kind, ErrorKind::kStateLost) << Describe(lost);
@@ -307,12 +308,16 @@ TEST_F(LostConnections, TheOutcomeOfACallIsKept) {
   const auto abandon = [&](const wire::FunctionInfo& function, int64_t argument, int64_t id) {
     Client client = Must(keeper.Attach());
     Must(client.SendCall(PackRequest(function, {argument}, {.request_id = id})));
-    std::this_thread::sleep_for(milliseconds(30));
+    // Until the farm has begun it; it says that it is busy with it, or what became of it.
+    EXPECT_TRUE(WaitUntil(kPatience, [&] {
+      const auto asked = keeper.Outcome(id);
+      return asked || asked.error().kind != ErrorKind::kUnknownName;
+    }));
     client.Drop();
   };
   abandon(busy, 300'000'000, 7);
   wire::CallOutcome outcome;
-  EXPECT_TRUE(WaitUntil(milliseconds(10'000), [&] {
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
     const auto asked = keeper.Outcome(7);
     if (asked) outcome = *asked;
     return asked && outcome.__isset.reply;
@@ -322,7 +327,7 @@ TEST_F(LostConnections, TheOutcomeOfACallIsKept) {
   EXPECT_EQ(MustFail(keeper.Outcome(8)).kind, ErrorKind::kUnknownName) << "a call that never started";
   EXPECT_TRUE(Must(keeper.Call(count, {1})).value == Value(101));
   abandon(crash, 1, 9);
-  EXPECT_TRUE(WaitUntil(milliseconds(10'000), [&] {
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
     const auto asked = keeper.Outcome(9);
     if (asked) outcome = *asked;
     return asked && outcome.__isset.error && outcome.error.kind == wire::ErrorKind::RemoteCrash;
@@ -367,18 +372,18 @@ TEST_F(Compiles, PastTheirDeadlineAreAnsweredAndTheNextWorks) {
   const auto begin = Clock::now();
   const Error error = MustFail(client.Compile(request), "a slow module");
   EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded) << Describe(error);
-  EXPECT_LT(Since(begin).count(), 1200 + 200);
+  EXPECT_LT(Since(begin), milliseconds(1200) + kStall);
   EXPECT_TRUE(Must(client.Call(Must(client.Load(AddModule())), {1.0, 2.0})).value == Value(3.0));
 }
 
 TEST_F(Compiles, AreCancelledOverAnyConnectionOfTheSession) {
   Client client = farm().Connect();
   Client second = Must(client.Attach());
-  wire::CompileRequest request = RequestFor(SlowModule(3000));
+  wire::CompileRequest request = RequestFor(SlowModule(6000));
   request.request_id = 99;
   auto compile = std::async(std::launch::async, [&] { return client.Compile(request); });
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] { return Must(second.Cancel(99)); }));
-  ASSERT_EQ(compile.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return Must(second.Cancel(99)); }));
+  ASSERT_EQ(compile.wait_for(kPatience), std::future_status::ready);
   EXPECT_EQ(MustFail(compile.get()).kind, ErrorKind::kCancelled);
   EXPECT_TRUE(Must(second.Call(Must(second.Load(AddModule())), {1.0, 2.0})).value == Value(3.0));
 }
@@ -390,14 +395,16 @@ class ShortQueue : public FarmTest {
         .Set("compile", "workers", "1")
         .Set("compile", "queue_deadline_ms", "300")
         .Set("compile", "queue_limit_per_client", "3")
-        .Set("compile", "deadline_ms", "2000");
+        .Set("compile", "deadline_ms", "60000");
   }
 };
 
 TEST_F(ShortQueue, WaitingForACompilerEndsAtItsDeadlineOrIsRefusedAtOnce) {
-  Client first = farm().Connect();
-  auto slow = std::async(std::launch::async, [&] { return first.Compile(SlowModule(6000)); });
-  std::this_thread::sleep_for(milliseconds(100));
+  Client first = farm().Connect(), second = Must(first.Attach());
+  wire::CompileRequest request = RequestFor(SlowModule(12'000));
+  request.request_id = 5;
+  auto slow = std::async(std::launch::async, [&] { return first.Compile(request); });
+  ASSERT_TRUE(farm().AwaitBusy("compile"));
   std::vector<std::future<Expected<wire::CompileReply>>> waiting;
   for (int i = 0; i < 8; ++i) {
     waiting.push_back(std::async(std::launch::async, [&, i, client = farm().Connect()]() mutable {
@@ -411,8 +418,9 @@ TEST_F(ShortQueue, WaitingForACompilerEndsAtItsDeadlineOrIsRefusedAtOnce) {
         << Describe(reply.error());
     EXPECT_EQ(reply.error().kind == ErrorKind::kBusy, reply.error().retry_after_ms > 0);
   }
+  EXPECT_TRUE(Must(second.Cancel(5))) << "all the while it was at it";
   const Error error = MustFail(slow.get(), "the slow module");
-  EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded) << Describe(error);
+  EXPECT_EQ(error.kind, ErrorKind::kCancelled) << Describe(error);
   EXPECT_TRUE(Must(first.Call(Must(first.Load(ScaleModule("later", 3))), {2})).value == Value(6));
 }
 

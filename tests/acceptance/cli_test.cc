@@ -200,7 +200,7 @@ TEST_F(Cli, AFarmThatIsNotThereIsAnErrorInTime) {
       RunProgram({ProgramPath("rbc"), "--farm", "unix:" + farm().folder() + "/none.sock", "targets", "--timeout", "1"});
   EXPECT_EQ(run.exit_code, 1) << run.ToString();
   EXPECT_THAT(run.err, StartsWith("error: ConnectionLost: "));
-  EXPECT_LT(run.took.count(), 5000);
+  EXPECT_LT(run.took, std::chrono::milliseconds(2000) + kStall);
 }
 
 // The deadline is the caller's: it holds while the farm is stopped.
@@ -211,7 +211,7 @@ TEST_F(Cli, AStoppedFarmMeetsTheTimeout) {
   EXPECT_EQ(run.exit_code, 1) << run.ToString();
   EXPECT_THAT(run.err,
               ::testing::AnyOf(StartsWith("error: DeadlineExceeded: "), StartsWith("error: ConnectionLost: ")));
-  EXPECT_LT(run.took.count(), 2500);
+  EXPECT_LT(run.took, std::chrono::milliseconds(2500) + kStall);
   ExpectPrints("3.0", {kNotebook, "add_daddA", "f64(f64,f64)", "1", "2"});
 }
 
@@ -284,7 +284,7 @@ TEST_F(Cli, SaysOnATerminalThatItTakesLong) {
       ProgramPath("rbc") + " --farm " + farm().unix_address() + " call " + source + " count 'int64(int64)' 4000000000";
   const Finished shown = RunProgram({"script", "-qec", command, "/dev/null"});
   EXPECT_EQ(shown.exit_code, 0) << shown.ToString();
-  EXPECT_THAT(shown.out, HasSubstr("rbc: calling count (1 s)"));
+  EXPECT_THAT(shown.out, ::testing::ContainsRegex("rbc: calling count \\([1-9][0-9]* s\\)"));
   EXPECT_THAT(shown.out, ::testing::EndsWith("\r\x1b[K4000000000\r\n")) << "the line is gone before the result";
   const Finished piped = Rbc({"call", source, "count", "int64(int64)", "4000000000"});
   EXPECT_EQ(piped.out, "4000000000\n");
@@ -314,9 +314,9 @@ TEST(FarmCommand, ChecksAndPrintsItsConfiguration) {
 
 TEST(FarmCommand, APublicAddressNeedsTheOperatorsWord) {
   const TemporaryFolder folder;
-  const Finished run = RunProgram({ProgramPath("rbc-farm"), "--listen", "0.0.0.0:0"},
-                                  {.environment = {{"HOME", folder.path()}, {"XDG_STATE_HOME", folder.path()}},
-                                   .limit = std::chrono::milliseconds(5000)});
+  const Finished run =
+      RunProgram({ProgramPath("rbc-farm"), "--listen", "0.0.0.0:0"},
+                 {.environment = {{"HOME", folder.path()}, {"XDG_STATE_HOME", folder.path()}}, .limit = kPatience});
   EXPECT_FALSE(run.timed_out) << "it listens on all addresses";
   EXPECT_NE(run.exit_code, 0) << run.ToString();
   EXPECT_THAT(run.err, HasSubstr("insecure"));

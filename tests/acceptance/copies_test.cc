@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <string>
@@ -52,6 +53,7 @@ Seconds OfDaemon(pid_t pid) {
 
 struct Cost {
   Seconds here, daemon;
+  double all() const { return here.both() + daemon.both(); }
 };
 
 class Copies : public FarmTest {
@@ -68,12 +70,18 @@ class Copies : public FarmTest {
     }
     copy_ = (OfThisProcess() - before).user;
   }
+  // The least of a few times: what else the machine does makes it more, by caches and memory that are shared.
   template <typename Action>
   Cost CostOf(Action&& action) {
     action();  // once before, so that the pages are there
-    const Cost before{OfThisProcess(), OfDaemon(farm().pid())};
-    for (int i = 0; i < kTimes; ++i) action();
-    return {OfThisProcess() - before.here, OfDaemon(farm().pid()) - before.daemon};
+    std::optional<Cost> least;
+    for (int attempt = 0; attempt < 4; ++attempt) {
+      const Cost before{OfThisProcess(), OfDaemon(farm().pid())};
+      for (int i = 0; i < kTimes; ++i) action();
+      const Cost cost{OfThisProcess() - before.here, OfDaemon(farm().pid()) - before.daemon};
+      if (!least || cost.all() < least->all()) least = cost;
+    }
+    return *least;
   }
   RemoteJIT Jit(const std::string& address, bool direct) {
     RemoteJIT::Options options;

@@ -329,8 +329,10 @@ TEST_P(DeviceCalls, AreLostByNameWithTheKernelsFault) {
 TEST_P(DeviceCalls, ArraysOfTheFarmsMemoryAreLostByNameWhereAnEndMayHaveCutThem) {
   const auto jit = Jit();
   const Grid grid{{1}, {32}, 0};
-  const auto endless = Kernel(jit, "endless", "void(float64*)").with_timeout(std::chrono::milliseconds(1500));
-  const auto turns = Kernel(jit, "endless_array", "void(float64[:])").with_timeout(std::chrono::milliseconds(1500));
+  const auto endless = Kernel(jit, "endless", "void(float64*)").with_timeout(std::chrono::milliseconds(3000));
+  const auto turns = Kernel(jit, "endless_array", "void(float64[:])").with_timeout(std::chrono::milliseconds(3000));
+  endless.compile();
+  turns.compile();
   const auto traps = jit.function(Source::Ir(kFunctions), "traps", {"void(float64[::1])"}, {.target = "cuda"});
   const Buffer spare = jit.to_device(Counting(10));
   const auto expect_lost = [&](const Buffer& buffer, const std::string& name, const std::string& why) {
@@ -371,7 +373,7 @@ TEST_P(DeviceCalls, AnArrayThatWasHalfBackIsLostByName) {
       over = true;
     });
     pid_t worker = 0;
-    ASSERT_TRUE(WaitUntil(std::chrono::seconds(20), [&] {
+    ASSERT_TRUE(WaitUntil(kPatience, [&] {
       for (const auto& each : farm().WorkersOf("execute"))
         if (each.session != 0) worker = each.pid;  // others wait for a session
       return worker != 0;

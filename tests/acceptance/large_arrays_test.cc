@@ -241,7 +241,7 @@ TEST_P(LargeArrays, MemoryOfMessagesIsGivenBack) {
   const auto bump = Get(jit, "bump", "void(float64*, int64)");
   Numbers small(1000), large(600'000);
   for (int i = 0; i < 10; ++i) bump(std::span(small), int64_t{1000});
-  ASSERT_TRUE(WaitUntil(std::chrono::milliseconds(5'000), [&] { return farm().WorkersOf("execute").size() == 1; }));
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return farm().WorkersOf("execute").size() == 1; }));
   const auto worker = farm().WorkersOf("execute");
   const uint64_t daemon = ResidentBytes(farm().pid()), execute = ResidentBytes(worker[0].pid);
   for (int i = 0; i < 20; ++i) bump(std::span(large), int64_t{600'000});
@@ -249,8 +249,7 @@ TEST_P(LargeArrays, MemoryOfMessagesIsGivenBack) {
   EXPECT_EQ(large[599'999], 20);
   if (kSanitized) return;  // it keeps freed memory for a while
   const auto back = [](uint64_t before, pid_t pid) { return ResidentBytes(pid) <= before + (2 << 20); };
-  EXPECT_TRUE(WaitUntil(std::chrono::milliseconds(10'000),
-                        [&] { return back(daemon, farm().pid()) && back(execute, worker[0].pid); }))
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return back(daemon, farm().pid()) && back(execute, worker[0].pid); }))
       << "daemon " << daemon << " then " << ResidentBytes(farm().pid()) << ", worker " << execute << " then "
       << ResidentBytes(worker[0].pid);
 }

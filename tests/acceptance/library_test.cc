@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <complex>
 #include <cstring>
 #include <future>
@@ -155,8 +156,8 @@ TEST_F(Library, CancelsAndTimesOut) {
   const auto jit = Jit();
   const auto endless = jit.function<int64_t(int64_t)>(Source::Ir(EndlessModule().ir), "endless");
   const auto pending = endless.call_async(1);
-  std::this_thread::sleep_for(milliseconds(200));
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] { return pending.cancel() || pending.ready(); }));
+  EXPECT_TRUE(farm().AwaitBusy());
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return pending.cancel() || pending.ready(); }));
   EXPECT_EQ(pending.try_get().error().kind, ErrorKind::kCancelled) << pending.try_get().error().message;
   const auto late = endless.with_timeout(milliseconds(300)).try_call(1);
   ASSERT_FALSE(late);
@@ -228,7 +229,7 @@ again:
                                                                               "@total = global i64 0\n")),
                                                     "slow");
   const auto pending = count.call_async(1);
-  std::this_thread::sleep_for(milliseconds(500));
+  EXPECT_TRUE(farm().AwaitBusy());
   farm().Restart();
   const auto result = pending.try_get();
   ASSERT_FALSE(result);
@@ -259,8 +260,10 @@ TEST_F(Library, DeadlinesHoldWhileTheFarmIsStopped) {
   farm().Signal(SIGSTOP);
   for (const ProcessId& id : processes) kill(id.pid, SIGSTOP);
   for (const ProcessId& id : processes)
-    ASSERT_TRUE(WaitUntil(milliseconds(2000), [&] { return ReadStat(id.pid)->state == 'T'; }));
-  std::this_thread::sleep_for(milliseconds(20));  // the first thread stands still, so soon do the others
+    ASSERT_TRUE(WaitUntil(kPatience, [&] {
+      const auto threads = ThreadsOf(id.pid);
+      return std::all_of(threads.begin(), threads.end(), [](const auto& thread) { return thread.state == 'T'; });
+    }));
   const auto begin = std::chrono::steady_clock::now();
   const auto late = add.with_timeout(milliseconds(500)).try_call(1.0, 1.0);
   const auto took = std::chrono::steady_clock::now() - begin;
@@ -268,7 +271,7 @@ TEST_F(Library, DeadlinesHoldWhileTheFarmIsStopped) {
   farm().Signal(SIGCONT);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().kind, ErrorKind::kDeadlineExceeded) << late.error().message;
-  EXPECT_LT(took, milliseconds(1500));
+  EXPECT_LT(took, milliseconds(1500) + kStall);
   EXPECT_EQ(add(1.0, 1.0), 2.0);
 }
 
@@ -291,7 +294,7 @@ TEST_F(Library, ModulesAreUnloadedWithTheirLastHandle) {
     EXPECT_EQ(add(1.0, 1.0), 2.0);
     EXPECT_EQ(modules(), 1);
   }
-  EXPECT_TRUE(WaitUntil(milliseconds(5000), [&] { return modules() == 0; }));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return modules() == 0; }));
 }
 
 }  // namespace

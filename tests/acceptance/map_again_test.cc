@@ -73,7 +73,7 @@ class MapAgain : public FarmTest, public ::testing::WithParamInterface<Way> {
     const int64_t next = core.farm->NextRequestId();
     std::optional<Result<ArrayResult>> ended;
     std::thread runs([&] { ended = Map(endless, {ArrayArgument::Of(from)}, into); });
-    EXPECT_TRUE(WaitUntil(milliseconds(10'000), [&] {
+    EXPECT_TRUE(WaitUntil(kPatience, [&] {
       const auto stopped = core.farm->Cancel(next + 1, core.DeadlineOf(0));
       return stopped && *stopped;
     }));
@@ -185,7 +185,7 @@ TEST_P(MapAgain, EndsAtItsDeadlineOrWhenCancelled) {
   const Buffer x = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount), {.name = "z"});
   Warm([&] { return Map(endless, {ArrayArgument::Of(x)}, z).has_value(); });
   x.copy_from(Numbers(kCount, -1.0));
-  const auto late = Map(endless.with_timeout(milliseconds(700)), {ArrayArgument::Of(x)}, z);
+  const auto late = Map(endless.with_timeout(milliseconds(2000)), {ArrayArgument::Of(x)}, z);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().kind, ErrorKind::kDeadlineExceeded) << late.error().message;
   const auto lost = Map(endless, {ArrayArgument::Of(x)}, z);

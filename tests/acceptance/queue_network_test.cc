@@ -17,13 +17,13 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 
-// Long enough to be cut off in the middle.
+// Long enough to be cut off in the middle: about a second and a half an element.
 constexpr char kCode[] = R"(
 double add(double x, double y) { return x + y; }
-double slow(double x) { for (volatile long i = 0; i < 500000000; i++) {} return x + 1; }
+double slow(double x) { for (volatile long i = 0; i < 1000000000; i++) {} return x + 1; }
 static long calls;
 long count(long n) { for (volatile long i = 0; i < n; i++) {} return ++calls; }
-void fill(double *x, long n) { for (volatile long i = 0; i < 500000000; i++) {} for (long i = 0; i < n; i++) x[i] = 5; }
+void fill(double *x, long n) { for (volatile long i = 0; i < 1000000000; i++) {} for (long i = 0; i < n; i++) x[i] = 5; }
 )";
 
 class QueueNetwork : public FarmTest {
@@ -45,10 +45,7 @@ class QueueNetwork : public FarmTest {
   }
   // Breaks all connections once a worker is at work.
   void BreakWhileItRuns() {
-    EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] {
-      const auto workers = farm().WorkersOf("execute");
-      return std::any_of(workers.begin(), workers.end(), [](const auto& worker) { return worker.state == "busy"; });
-    }));
+    EXPECT_TRUE(farm().AwaitBusy());
     relay_->Break();
   }
   template <typename F>
@@ -119,7 +116,7 @@ TEST_F(QueueNetwork, WhatNobodyCanTellIsSentAgain) {
   EXPECT_THAT(next.to_host<double>(), ElementsAre(12));
   EXPECT_THAT(first.to_host<double>(), ElementsAre(2));
   EXPECT_EQ(called.get().as<double>(), 3);
-  EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] { return jit_->buffers().size() == 2; }))
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return jit_->buffers().size() == 2; }))
       << "what the lost reply told of is freed";
 }
 
@@ -139,11 +136,11 @@ TEST_F(QueueNetwork, WhatWritesIntoAnArrayIsNot) {
 TEST_F(QueueNetwork, WhatKeepsStateIsNot) {
   const Caller count = Named("count", "int64(int64)");
   Queue queue = jit_->queue();
-  const QueuedCall counted = queue.call(count, int64_t{500'000'000});
+  const QueuedCall counted = queue.call(count, int64_t{1'000'000'000});
   queue.flush();
   BreakWhileItRuns();
   ExpectMayHaveRun(counted);
-  EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] {
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
     const auto workers = farm().WorkersOf("execute");
     return std::all_of(workers.begin(), workers.end(), [](const auto& worker) { return worker.state == "idle"; });
   })) << "its client has gone, it runs on";
@@ -158,24 +155,21 @@ TEST_F(QueueNetwork, WhatWritesIntoItsArgumentsIsNot) {
   queue.flush();
   BreakWhileItRuns();
   ExpectMayHaveRun(filled);
-  EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] { return x.to_host<double>() == Numbers{5, 5}; }));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return x.to_host<double>() == Numbers{5, 5}; }));
 }
 
 // A step under way cannot be taken out, one that waits can: what needs it ends, all else runs.
 TEST_F(QueueNetwork, OneStepIsTakenOut) {
   const Caller slow = Named("slow", "float64(float64)"), add = Named("add", "float64(float64, float64)");
   Queue queue = jit_->queue({.eager = true});
-  const QueuedArray first = queue.map(slow, {Numbers{1}});
-  EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] {
-    const auto workers = farm().WorkersOf("execute");
-    return std::any_of(workers.begin(), workers.end(), [](const auto& worker) { return worker.state == "busy"; });
-  }));
+  const QueuedArray first = queue.map(slow, {Numbers{1, 1, 1}});
+  EXPECT_TRUE(farm().AwaitBusy());
   const QueuedArray out = queue.map(add, {first, 1.0}), needs = queue.map(add, {out, 1.0});
   const QueuedArray other = queue.map(add, {first, 5.0});
   EXPECT_FALSE(first.cancel()) << "it runs";
   EXPECT_TRUE(out.cancel());
-  EXPECT_THAT(other.to_host<double>(), ElementsAre(7));
-  EXPECT_THAT(first.to_host<double>(), ElementsAre(2));
+  EXPECT_THAT(other.to_host<double>(), ElementsAre(7, 7, 7));
+  EXPECT_THAT(first.to_host<double>(), ElementsAre(2, 2, 2));
   for (const Queued& step : {Queued(out), Queued(needs)})
     EXPECT_EQ(step.try_check().error().kind, ErrorKind::kCancelled);
   EXPECT_FALSE(out.cancel()) << "it is over";

@@ -194,11 +194,7 @@ TEST_P(Queues, CancelStopsWhatRunsAndWhatWaits) {
   queue.flush();
   const QueuedArray waits = queue.map(add, {before, 2.0});
   EXPECT_TRUE(waits.cancel());
-  const auto spins = [&] {
-    const auto workers = farm().WorkersOf("execute");
-    return std::any_of(workers.begin(), workers.end(), [](const auto& worker) { return worker.state == "busy"; });
-  };
-  for (int i = 0; i < 1000 && !spins(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(farm().AwaitBusy());
   EXPECT_TRUE(queue.cancel());
   EXPECT_EQ(ErrorOf([&] { (void)endless.get(); }).kind, ErrorKind::kCancelled);
   EXPECT_EQ(ErrorOf([&] { (void)after.get(); }).kind, ErrorKind::kCancelled);
@@ -217,20 +213,16 @@ TEST_P(Queues, AClientThatDiesInAChainLeavesNothing) {
     Queue queue = jit.queue();
     const QueuedArray y = queue.map(add, {Numbers(100'000, 1.0), 1.0});
     const QueuedArray z = queue.map(add, {y, y});
-    const QueuedCall endless = queue.call(spin.with_timeout(std::chrono::seconds(3)), int64_t{1});
+    const QueuedCall endless = queue.call(spin.with_timeout(std::chrono::seconds(60)), int64_t{1});
     queue.flush();
     for (;;) pause();
   }
-  const auto eventually = [&](const auto& condition) {
-    for (int i = 0; i < 1000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return condition();
-  };
-  EXPECT_TRUE(eventually([&] { return BuffersOfAll() == 2; }));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return BuffersOfAll() == 2; }));
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   // Over TCP a call goes on, for a client that may come back; here nobody will.
   if (std::string(GetParam().address) == "unix") {
-    EXPECT_TRUE(eventually([&] { return BuffersOfAll() == 0; })) << "within five seconds";
+    EXPECT_TRUE(WaitUntil(kPatience, [&] { return BuffersOfAll() == 0; }));
   }
 }
 

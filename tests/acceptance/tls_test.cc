@@ -76,7 +76,7 @@ class Tls : public FarmTest {
     for (auto& thread : threads) thread.join();
   }
   Error ErrorOver(const std::string& to, RemoteJIT::Options options) {
-    options.connect_timeout = std::chrono::milliseconds(5000);
+    options.connect_timeout = std::chrono::milliseconds(30'000);
     const auto targets = RemoteJIT(to, std::move(options)).try_targets();
     return targets ? Error(ErrorKind::kInternal, "no error") : targets.error();
   }

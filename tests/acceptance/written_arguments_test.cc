@@ -130,7 +130,7 @@ TEST_P(WrittenArguments, AreLostAtADeadline) {
   const Caller twice = Twice();
   Warm(twice);
   x_->slice(0, 500, 501).copy_from(Numbers{-2});
-  const Error late = Thrown([&] { twice.with_timeout(milliseconds(600))(*x_, *out_); });
+  const Error late = Thrown([&] { twice.with_timeout(milliseconds(2000))(*x_, *out_); });
   EXPECT_EQ(late.kind, ErrorKind::kDeadlineExceeded) << late.message;
   ExpectLost(*out_, "result", "DeadlineExceeded");
 }
@@ -154,7 +154,7 @@ TEST_P(WrittenArguments, OfCallsThatRanBesideToo) {
     const Error died = Thrown([&] { twice(y, z); });
     EXPECT_EQ(died.kind, ErrorKind::kWorkerLost) << died.message;
   });
-  EXPECT_TRUE(WaitUntil(milliseconds(10'000), [&] {
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
     const auto workers = farm().StatusJson().at("workers");
     for (const auto& worker : workers)
       if (worker.at("role") == "execute" && worker.at("state") == "busy") return true;

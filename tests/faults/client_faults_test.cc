@@ -159,7 +159,7 @@ class ClientFaults : public FarmTest, public ::testing::WithParamInterface<Case>
   void WarmUp(Client& client, const wire::FunctionInfo& add, int others_lent) {
     for (int i = 0; i < 8; ++i) ASSERT_TRUE(Must(client.Call(add, {double(i), 1.0})).value == Value(i + 1.0));
     const auto lent = [&] { return farm().StatusJson().at("connections").at("lent").get<int>() - others_lent; };
-    EXPECT_TRUE(WaitUntil(std::chrono::milliseconds(1000), [&] { return lent() == (GetParam().lent ? 1 : 0); }))
+    EXPECT_TRUE(WaitUntil(kPatience, [&] { return lent() == (GetParam().lent ? 1 : 0); }))
         << lent() << " of our connections are lent";
     if (GetParam().lent) std::this_thread::sleep_for(std::chrono::milliseconds(60));
   }
@@ -184,7 +184,7 @@ TEST_P(ClientFaults, AreExplainedAndCostOneCall) {
   for (int round = 0; round < 3; ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
     const bool endless = fault.kind == ErrorKind::kDeadlineExceeded;
-    const auto reply = client.Call(f, {7}, {.deadline_ms = endless ? 250 : 20'000});
+    const auto reply = client.Call(f, {7}, {.deadline_ms = endless ? 1500 : 20'000});
     ASSERT_FALSE(reply) << "the function returned";
     const Error& error = reply.error();
     EXPECT_EQ(error.kind, fault.kind) << Describe(error);
@@ -248,8 +248,7 @@ TEST_F(MoreFaults, OneOfManyLanesFaultsAndTheOthersSayWorkerLost) {
   std::optional<Error> lost;
   std::thread waiting([&] { lost = MustFail(client.Call(busy, {1}, {.deadline_ms = 20'000})); });
   const auto session = static_cast<uint64_t>(client.session().session_id);
-  WaitUntil(std::chrono::milliseconds(5000), [&] { return !farm().WorkersOf("execute", session).empty(); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_TRUE(farm().AwaitBusy("execute", session));
   const Error guilty = MustFail(second.Call(crash, {1}));
   waiting.join();
   EXPECT_EQ(guilty.kind, ErrorKind::kRemoteCrash) << Describe(guilty);

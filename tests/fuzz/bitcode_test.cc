@@ -122,7 +122,7 @@ class MutatedBitcode : public FarmTest {
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
     const std::lock_guard lock(mutex_);
     ++kinds_[kind];
-    EXPECT_LT(took, kDeadlineMs + 4000) << what;
+    EXPECT_LT(took, kDeadlineMs + 4000 + kStall.count()) << what;
     EXPECT_THAT(kind, ::testing::Not(::testing::AnyOf("Internal", "ConnectionLost", "WorkerLost")))
         << what << ": " << Describe(error);
     EXPECT_EQ(Describe(error).find(SourcePath()), std::string::npos) << what;

@@ -61,9 +61,9 @@ class Wire : public FarmTest {
   // After each attack: right answers throughout, memory as before, no descriptor left.
   void TearDown() override {
     ExpectUndisturbed(neighbour_->Take());
-    EXPECT_TRUE(WaitUntil(milliseconds(8000), [&] { return HasGrownAtMost(farm(), before_, 16 << 20); }))
+    EXPECT_TRUE(WaitUntil(kPatience, [&] { return HasGrownAtMost(farm(), before_, 16 << 20); }))
         << "the daemon has grown from " << before_ / 1024 << " KiB to " << ResidentBytes(farm().pid()) / 1024;
-    EXPECT_TRUE(WaitUntil(milliseconds(8000), [&] { return OpenDescriptors(farm().pid()) <= descriptors_ + 8; }))
+    EXPECT_TRUE(WaitUntil(kPatience, [&] { return OpenDescriptors(farm().pid()) <= descriptors_ + 8; }))
         << descriptors_ << " descriptors have become " << OpenDescriptors(farm().pid());
     Client client = farm().ConnectTcp();
     EXPECT_TRUE(Must(client.Call(Must(client.Load(AddModule())), {1.0, 2.0})).value == Value(3.0));
@@ -123,7 +123,7 @@ TEST_F(Wire, RandomBytes) {
     Send(fd.get(), bytes);
     shutdown(fd.get(), SHUT_WR);
     bool closed = false;
-    Receive(fd.get(), milliseconds(5000), &closed);
+    Receive(fd.get(), kPatience, &closed);
     EXPECT_TRUE(closed) << "the daemon keeps a connection of nonsense";
   }
 }
@@ -174,7 +174,7 @@ TEST_F(Wire, DamagedRequests) {
     Send(fd.get(), bytes);
     shutdown(fd.get(), SHUT_WR);
     bool closed = false;
-    Receive(fd.get(), milliseconds(8000), &closed);
+    Receive(fd.get(), kPatience, &closed);
     EXPECT_TRUE(closed);
   }
 }
@@ -187,7 +187,7 @@ TEST_F(Wire, LyingLengths) {
     Send(fd.get(), BigEndian(length));
     Send(fd.get(), std::string(64, 'x'));
     bool closed = false;
-    Receive(fd.get(), milliseconds(4000), &closed);
+    Receive(fd.get(), kPatience, &closed);
     EXPECT_TRUE(closed) << "a frame of " << length << " bytes";
   }
   const std::string hello = FramedRequest([](auto& client) { client.send_hello(AnyHello()); });
@@ -201,7 +201,7 @@ TEST_F(Wire, LyingLengths) {
       Send(fd.get(), bytes);
       shutdown(fd.get(), SHUT_WR);
       bool closed = false;
-      Receive(fd.get(), milliseconds(4000), &closed);
+      Receive(fd.get(), kPatience, &closed);
       ASSERT_TRUE(closed) << "length at byte " << at;
     }
   }
@@ -219,7 +219,7 @@ TEST_F(Wire, DeepNesting) {
     Send(fd.get(), BigEndian(static_cast<uint32_t>(body.size())) + body);
     shutdown(fd.get(), SHUT_WR);
     bool closed = false;
-    Receive(fd.get(), milliseconds(4000), &closed);
+    Receive(fd.get(), kPatience, &closed);
     EXPECT_TRUE(closed) << depth;
   }
 }
@@ -232,7 +232,7 @@ TEST_F(Wire, TruncatedFramesAtEveryByte) {
     Send(fd.get(), std::string_view(whole).substr(0, size));
     shutdown(fd.get(), SHUT_WR);
     bool closed = false;
-    const std::string reply = Receive(fd.get(), milliseconds(4000), &closed);
+    const std::string reply = Receive(fd.get(), kPatience, &closed);
     EXPECT_TRUE(closed && reply.empty()) << size;
   }
 }
@@ -257,7 +257,7 @@ TEST_F(Wire, SlowClientsAreClosedInTime) {
   });
   for (auto& fd : slow) {
     bool closed = false;
-    Receive(fd.get(), milliseconds(6000), &closed);
+    Receive(fd.get(), kPatience, &closed);
     ASSERT_TRUE(closed) << "a client that began a message may keep it for ever";
   }
   dripping = false;
@@ -309,7 +309,7 @@ TEST_F(Wire, RawChannelsAndOtherProtocolsAreAnsweredOrClosed) {
     Send(fd.get(), greeting);
     shutdown(fd.get(), SHUT_WR);
     bool closed = false;
-    const std::string reply = Receive(fd.get(), milliseconds(4000), &closed);
+    const std::string reply = Receive(fd.get(), kPatience, &closed);
     EXPECT_TRUE(closed) << greeting.substr(0, 8);
     EXPECT_TRUE(reply.starts_with("RBC1") || !greeting.starts_with("RBC1") || greeting.size() < 24);
   }

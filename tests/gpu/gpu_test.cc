@@ -286,8 +286,9 @@ TEST_F(Gpu, SixteenSessionsShareIt) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
   std::printf("measured: %d sessions lived, sixteen at a time\n", lives.load());
-  EXPECT_TRUE(WaitUntil(std::chrono::seconds(20), [&] { return farm().WorkersOf("execute").empty(); }));
-  EXPECT_EQ(farm().StatusJson().at("devices").at(0).at("contexts"), 0);
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return farm().WorkersOf("execute").empty(); }));
+  // A context counts until its process is gone.
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return farm().StatusJson().at("devices").at(0).at("contexts") == 0; }));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <random>
@@ -97,13 +98,12 @@ class FakeDevice : public FarmTest {
     use(kMost);
     std::string before;
     // What a handle named is unloaded a little later.
-    EXPECT_TRUE(WaitUntil(std::chrono::seconds(20), [&] {
-      return (before = ask()).find("modules 1 ") != std::string::npos;
-    })) << before;
+    EXPECT_TRUE(WaitUntil(kPatience, [&] { return (before = ask()).find("modules 1 ") != std::string::npos; }))
+        << before;
     EXPECT_THAT(before, HasSubstr("contexts 1 "));
     for (; Clock::now() < end; ++lives_) use(random() % kMost + 1);
     std::string after;
-    EXPECT_TRUE(WaitUntil(std::chrono::seconds(20), [&] { return (after = ask()) == before; }))
+    EXPECT_TRUE(WaitUntil(kPatience, [&] { return (after = ask()) == before; }))
         << "before " << before << "after " << after;
   }
 
@@ -127,10 +127,14 @@ TEST_F(FakeDevice, GetsBackWhatSessionsTook) {
     });
   }
   for (auto& thread : threads) thread.join();
-  EXPECT_TRUE(WaitUntil(std::chrono::seconds(5), [&] { return farm().WorkersOf("execute").empty(); }));
-  const auto status = farm().StatusJson();
-  for (const auto& device : status.at("devices")) EXPECT_EQ(device.at("contexts"), 0);
-  EXPECT_EQ(status.at("modules"), 0);
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return farm().WorkersOf("execute").empty(); }));
+  // A context counts until its process is gone.
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
+    const auto status = farm().StatusJson();
+    const auto& devices = status.at("devices");
+    return std::all_of(devices.begin(), devices.end(), [](const auto& device) { return device.at("contexts") == 0; }) &&
+           status.at("modules") == 0;
+  })) << farm().StatusJson();
   std::printf("%d modules, the daemon has %lu KiB\n", 2 * lives_.load(), WorkingBytes(farm().pid()) / 1024);
 }
 

@@ -67,17 +67,15 @@ TEST_F(Flat, SessionsThatComeAndGo) {
     ASSERT_TRUE(Must(client.Call(Must(client.Load(AddModule())), {1.0, 2.0})).value == Value(3.0));
   };
   for (int i = 0; i < count / 3; ++i) one();
-  const auto settled = [&] {
-    return WaitUntil(std::chrono::seconds(5), [&] { return farm().WorkersOf("execute").empty(); });
-  };
+  const auto settled = [&] { return WaitUntil(kPatience, [&] { return farm().WorkersOf("execute").empty(); }); };
   ASSERT_TRUE(settled());
   const uint64_t before = WorkingBytes(farm().pid()), resident = ResidentBytes(farm().pid());
   const size_t descriptors = OpenDescriptors(farm().pid());
   for (int i = 0; i < count; ++i) one();
   ASSERT_TRUE(settled()) << "workers outlive their sessions";
   ExpectFlat("the daemon", before, WorkingBytes(farm().pid()), resident);
-  EXPECT_LE(OpenDescriptors(farm().pid()), descriptors + 4);
-  EXPECT_LE(farm().Processes().size(), 8u);
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return OpenDescriptors(farm().pid()) <= descriptors + 4; }));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return farm().Processes().size() <= 8; }));
 }
 
 // The same objects from a worker that has compiled thousands, errors among them, as from a fresh one.

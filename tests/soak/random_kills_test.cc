@@ -110,7 +110,7 @@ TEST_F(RandomKills, OfEveryRoleUnderLoad) {
     }
   }
   const int64_t before = calls_;
-  EXPECT_TRUE(WaitUntil(milliseconds(20'000), [&] { return calls_ > before + 40; })) << "nobody gets answers any more";
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return calls_ > before + 40; })) << "nobody gets answers any more";
   stop = true;
   for (auto& client : clients) client.join();
   for (const auto& [role, count] : killed) std::printf("killed %d of role %s\n", count, role.c_str());
@@ -118,8 +118,8 @@ TEST_F(RandomKills, OfEveryRoleUnderLoad) {
   std::printf("%6ld calls answered\n", calls_.load());
 
   // Afterwards: a right answer, no zombie. What was stopped and is not needed may wait for its deadline.
-  EXPECT_TRUE(WaitUntil(milliseconds(15'000), [&] { return GetsAnAnswer(); }));
-  EXPECT_TRUE(WaitUntil(milliseconds(8000), [&] {
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return GetsAnAnswer(); }));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
     for (const ProcessStat& child : ChildrenOf(farm().pid())) {
       if (child.state == 'Z') return false;
     }

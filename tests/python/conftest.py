@@ -3,6 +3,12 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import contextlib
+import os
+import signal
+import threading
+import time
+
 import numba
 import numpy
 import pytest
@@ -52,3 +58,35 @@ def rjit(farm):
     client = rbc.RemoteJIT(host, int(port))
     yield client
     client.close()
+
+
+@pytest.fixture
+def interrupted_when_busy(farm):
+    """with interrupted_when_busy(): ...  Ctrl-C comes once a worker of the farm is at it, and ends it soon."""
+    host, port = farm.address.rsplit(":", 1)
+    watcher = rbc.RemoteJIT(host, int(port))
+
+    def busy():
+        return {worker["pid"] for worker in watcher.status()["workers"] if worker["role"] == "execute" and worker["state"] == "busy"}
+
+    @contextlib.contextmanager
+    def interrupted():
+        others, over, interrupts = busy(), threading.Event(), []
+
+        def watch():
+            while not over.wait(0.02):
+                if busy() - others:
+                    interrupts.append(time.monotonic())
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return
+
+        thread = threading.Thread(target=watch)
+        with pytest.raises(KeyboardInterrupt):
+            thread.start()
+            yield
+        assert time.monotonic() - interrupts[0] < 20
+        over.set()
+        thread.join()
+
+    yield interrupted
+    watcher.close()

@@ -201,7 +201,7 @@ def test_a_crash_is_an_exception_and_the_next_call_works(rjit):
 
 
 def test_a_call_that_takes_too_long(rjit):
-    @rjit("int64(int64)", timeout=0.5)
+    @rjit("int64(int64)", timeout=2)
     def forever(x):
         while x == 1:
             pass
@@ -210,7 +210,7 @@ def test_a_call_that_takes_too_long(rjit):
     started = time.monotonic()
     with pytest.raises(rbc.DeadlineExceeded):
         forever(1)
-    assert time.monotonic() - started < 5 and forever(0) == 0
+    assert time.monotonic() - started < 15 and forever(0) == 0
 
 
 def test_typing_errors_are_short_and_show_the_line(rjit):
@@ -325,7 +325,7 @@ def test_no_farm_is_an_error_that_says_what_to_do():
         rbc.RemoteJIT(timeout=-1)
 
 
-def test_ctrl_c_cancels_the_call_and_leaves_the_connection(rjit):
+def test_ctrl_c_cancels_the_call_and_leaves_the_connection(rjit, interrupted_when_busy):
     @rjit("int64(int64)")
     def forever(x):
         while x == 1:
@@ -333,16 +333,12 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_connection(rjit):
         return x
 
     assert forever(0) == 0
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_when_busy():
         forever(1)
-    assert time.monotonic() - started < 10
     assert forever(0) == 0
 
 
-def test_ctrl_c_ends_a_batch(rjit):
+def test_ctrl_c_ends_a_batch(rjit, interrupted_when_busy):
     @rjit("int64(int64)")
     def forever(x):
         while x == 1:
@@ -350,12 +346,8 @@ def test_ctrl_c_ends_a_batch(rjit):
         return x
 
     assert forever.batch([(0,), (2,)]) == [0, 2]
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_when_busy():
         forever.batch([(0,), (1,), (2,), (1,)])
-    assert time.monotonic() - started < 10
     assert forever.batch([(0,), (2,)]) == [0, 2]
 
 
@@ -371,9 +363,9 @@ def test_ctrl_c_while_connecting_ends_at_once(kind):
                 filler.connect_ex(listener.getsockname())
         client = rbc.RemoteJIT("127.0.0.1", listener.getsockname()[1], connect_timeout=60)
         timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-        timer.start()
         started = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
+            timer.start()
             client.targets
         assert time.monotonic() - started < 30
 

@@ -35,7 +35,8 @@ class Network:
         self.cut, self.frozen, self._ended = False, False, False
         self.passed = 0
         self.rate = 0  # bytes a second, both ways together; 0: all that the machine can
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def _run(self):
         while not self._ended:
@@ -74,8 +75,17 @@ class Network:
         end.close()
         other.close()
 
+    def cut_off(self):
+        """Cuts, and waits until no connection is left."""
+        self.cut = True
+        end = time.monotonic() + 30
+        while self._pairs:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
     def close(self):
         self._ended = True
+        self._thread.join(30)
         self._listener.close()
 
 
@@ -91,7 +101,7 @@ def test_after_a_cut_the_session_goes_on(network, farm):
     f = rjit("int64(int64)")(lambda x: x + 1)
     assert f(1) == 2
     handle = f.compile()["int64(int64)"]["handle"]
-    network.cut = True
+    network.cut_off()
     time.sleep(CUT_S)
     with pytest.raises(rbc.ConnectionLost):
         f(2)
@@ -128,12 +138,12 @@ def test_a_silent_network_is_waited_for(network):
     time.sleep(1.5)
     assert not call.done()
     network.frozen = False
-    assert call.result(10) == 42
+    assert call.result(30) == 42
     rjit.close()
 
 
 def test_waiting_leaves_other_threads_running(rjit):
-    @rjit("int64(int64)", timeout=1.0)
+    @rjit("int64(int64)", timeout=3.0)
     def forever(x):
         while x == 1:
             pass
@@ -144,16 +154,13 @@ def test_waiting_leaves_other_threads_running(rjit):
     turns, started = 0, time.monotonic()
     while not call.done():
         turns += 1
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 30
     assert turns > 1000
     with pytest.raises(rbc.DeadlineExceeded):
         call.result()
 
 
-def test_ctrl_c_stops_a_map(rjit):
-    import os
-    import signal
-
+def test_ctrl_c_stops_a_map(rjit, interrupted_when_busy):
     @rjit("int64(int64)")
     def forever(x):
         while x == 1:
@@ -161,11 +168,8 @@ def test_ctrl_c_stops_a_map(rjit):
         return x
 
     assert forever.map(np.array([0, 2])).tolist() == [0, 2]
-    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_when_busy():
         forever.map(np.array([0, 1]))
-    assert time.monotonic() - started < 10
     assert forever.map(np.array([3])).tolist() == [3]
 
 

@@ -11,6 +11,7 @@ import inspect
 import math
 import pydoc
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -331,6 +332,44 @@ def test_wrong_signatures_are_refused(rjit):
         rjit("int64(")
     with pytest.warns(UserWarning, match="declared"):
         rjit("i32(i32)")(lambda x: x).add_signature("int32(int32)")
+
+
+def _while_busy(rjit, condition=True):
+    """Waits until a worker of the farm is at a call, or none is."""
+    for _ in range(1500):
+        workers = rjit.status()["workers"]
+        if any(worker["role"] == "execute" and worker["state"] == "busy" for worker in workers) == condition:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_submitted_call_that_runs_can_be_cancelled():
+    server = rbc.RemoteJIT()
+    with server.start_server(background=True, port=0):
+        @server("int64(int64)")
+        def forever(x):
+            while x == 1:
+                pass
+            return x
+
+        assert forever(0) == 0
+        future = forever.submit(1)
+        assert _while_busy(server)
+        assert future.cancel()
+        with pytest.raises(concurrent.futures.CancelledError):
+            future.result(60)
+        assert _while_busy(server, False), "the farm has stopped it"
+        assert forever.submit(5).result() == 5
+
+        async def main():
+            await asyncio.wait_for(forever.submit(1), 1)
+
+        with pytest.raises((asyncio.TimeoutError, TimeoutError)):
+            asyncio.run(main())
+        assert _while_busy(server, False), "the awaiting task's end stops it too"
+        over = forever.submit(2)
+        assert over.result() == 2 and not over.cancel() and not over.cancelled()
 
 
 def test_submit_and_await(rjit):

@@ -157,7 +157,8 @@ class Caller(_core.CallerBase):
         return _profile.timed(self, lambda: 0 if len(self._signature_texts()) == 1 else None, calls, work)
 
     def submit(self, *args, **kwargs):
-        """The call on a thread of its own: a Future with result(), and awaitable."""
+        """The call on a thread of its own: a Future with result() and cancel(), and awaitable. Cancelled while it runs, or
+        its awaiting task is, the farm stops it."""
         return self._rjit._submit(self, args, kwargs)
 
     def batch(self, rows, return_exceptions=False):

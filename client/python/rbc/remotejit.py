@@ -379,7 +379,20 @@ class _Started:
 
 
 class _Future(concurrent.futures.Future):
-    """A Future that can also be awaited."""
+    """A Future that can also be awaited, and cancelled while its call runs."""
+
+    def __init__(self):
+        super().__init__()
+        self._token = _core.CancelToken()
+
+    def cancel(self):
+        """A call that runs is stopped by the farm, and result() raises CancelledError when it is. False: it is over."""
+        if super().cancel():
+            return True
+        running = self.running()
+        if running:
+            self._token.cancel()
+        return running
 
     def __await__(self):
         import asyncio
@@ -400,10 +413,13 @@ class _Pool:
         def run():
             if not future.set_running_or_notify_cancel():
                 return
+            _core.set_cancel_token(future._token)
             try:
                 future.set_result(caller(*args, **kwargs))
             except BaseException as error:
                 future.set_exception(error)
+            finally:
+                _core.set_cancel_token(None)
 
         self._executor.submit(run)
         return future

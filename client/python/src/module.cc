@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 #include "client/python/src/farm_object.h"
+#include "client/python/src/python_error.h"
 #include "client/python/src/queue_object.h"
 
 NB_MODULE(_core, module) {
@@ -10,6 +11,7 @@ NB_MODULE(_core, module) {
   // Callers are often kept by modules to the very end of the interpreter.
   nanobind::set_leak_warnings(false);
   rbc::python::DefineTypes(module);
+  rbc::python::DefineCancelToken(module);
   rbc::python::DefineBuffer(module);
   rbc::python::DefineFarm(module);
   rbc::python::DefineCaller(module);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/python/src/python_error.h"
 
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
 #include <atomic>
@@ -21,6 +22,8 @@ std::string Waiting() {
   if (percent >= 100 || client::Clock::now() - copied_at.load() > kStale) return "waiting for the farm";
   return "copying, " + std::to_string(percent) + " %";
 }
+
+thread_local std::shared_ptr<CancelToken> token_of_thread;
 
 constexpr int64_t kCancelMs = 2000;
 constexpr double kShowAfterS = 1.0;
@@ -81,22 +84,38 @@ void Throw(const Error& error) {
   throw nb::python_error();
 }
 
+void DefineCancelToken(nb::module_& module) {
+  nb::class_<CancelToken>(module, "CancelToken").def(nb::init<>()).def("cancel", &CancelToken::Cancel);
+  module.def(
+      "set_cancel_token", [](std::shared_ptr<CancelToken> token) { token_of_thread = std::move(token); },
+      nb::arg("token").none());
+}
+
 Interruptible::~Interruptible() { Py_XDECREF(raised_); }
+
+PyObject* Interruptible::Raised() const {
+  if (PyErr_CheckSignals() == 0) {
+    if (raised_ != nullptr || token_of_thread == nullptr || !token_of_thread->cancelled()) return nullptr;
+    return nb::module_::import_("concurrent.futures").attr("CancelledError")().release().ptr();
+  }
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return value;
+}
 
 client::Impatience::Wish Interruptible::Ask(int64_t request_id) {
   {
     nb::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() == 0) {
+    PyObject* const raised = Raised();
+    if (raised == nullptr) {
       Show();
       return Wish::kWait;
     }
-    PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-    PyErr_Fetch(&type, &value, &trace);
-    PyErr_NormalizeException(&type, &value, &trace);
     Py_XDECREF(raised_);
-    raised_ = value;
-    Py_XDECREF(type);
-    Py_XDECREF(trace);
+    raised_ = raised;
   }
   if (++times_ > 1 || request_id == 0) return Wish::kLeave;
   const client::WithImpatience none(nullptr);

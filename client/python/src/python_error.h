@@ -4,6 +4,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <atomic>
 #include <memory>
 
 #include "base/expected.h"
@@ -29,8 +30,21 @@ T OrThrow(Expected<T> value) {
 // So many bytes of a copy over the network have moved: what waits says so. Thread-safe, without the GIL.
 void CopyMoved(uint64_t done, uint64_t total);
 
-// Ctrl-C while a thread waits for the farm: asks the farm to stop the request, and at the second one leaves. Python's
-// signal handlers run here, so whatever exception they raise is what the call raises.
+// Tells a thread's calls, from another thread, that nobody wants them any more.
+class CancelToken {
+ public:
+  void Cancel() { cancelled_ = true; }
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  std::atomic<bool> cancelled_ = false;
+};
+// `_core.CancelToken` and `_core.set_cancel_token`.
+void DefineCancelToken(nb::module_& module);
+
+// Ctrl-C, or the thread's CancelToken, while a thread waits for the farm: asks the farm to stop the request, and at the
+// second Ctrl-C leaves. Python's signal handlers run here, so whatever exception they raise is what the call raises; of
+// a token it is CancelledError of concurrent.futures.
 class Interruptible : public client::Impatience {
  public:
   explicit Interruptible(std::shared_ptr<client::Farm> farm) : farm_(std::move(farm)), waiting_(this) {}
@@ -41,6 +55,8 @@ class Interruptible : public client::Impatience {
 
  private:
   std::shared_ptr<client::Farm> farm_;
+  // A new reason to end the wait, or null. REQUIRES: the GIL.
+  PyObject* Raised() const;
   // What takes long says so; once a second or so. REQUIRES: the GIL.
   void Show();
   PyObject* raised_ = nullptr;

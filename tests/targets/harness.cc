@@ -88,13 +88,13 @@ Device& HostDevice() {
   return *device;
 }
 
-uint64_t PrivateBytes() {
+uint64_t WorkingBytes() {
   std::ifstream in("/proc/self/smaps_rollup");
   std::string word;
   uint64_t total = 0;
   while (in >> word) {
     uint64_t kilobytes = 0;
-    if ((word == "Private_Dirty:" || word == "Private_Clean:") && in >> kilobytes) total += kilobytes * 1024;
+    if ((word == "Anonymous:" || word == "Pss_Shmem:") && in >> kilobytes) total += kilobytes * 1024;
   }
   return total;
 }

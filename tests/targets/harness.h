@@ -67,8 +67,9 @@ class Loaded {
   int32_t status_ = 0;
 };
 
-// Bytes of this process that it shares with nobody. Reads a file: not under a filter of system calls.
-uint64_t PrivateBytes();
+// Heap, stacks and shared memory of this process. Pages of files are left out: they are private or not as others that
+// run the same program come and go. Reads a file: not under a filter of system calls.
+uint64_t WorkingBytes();
 
 // The text of an error for EXPECT_THAT, "" for none.
 template <typename T>

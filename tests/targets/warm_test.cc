@@ -116,9 +116,9 @@ TEST(Warm, MemoryIsFlat) {
           const auto name = fmt::format("function{}", i);
           const auto ir = fmt::format("define i64 @{}(i64 %a) {{\n  %b = mul i64 %a, {}\n  ret i64 %b\n}}\n", name, i);
           if (auto artifact = Compile(ir, {{name, "int64(int64)"}}); !artifact) return Message(artifact);
-          if (i == std::min(count / 3, 10000)) early = PrivateBytes();
+          if (i == std::min(count / 3, 10000)) early = WorkingBytes();
         }
-        const uint64_t late = PrivateBytes();
+        const uint64_t late = WorkingBytes();
         return late <= early + early / 20 ? "flat" : fmt::format("{} then {} bytes", early, late);
       },
       {.cpu_seconds = 500});

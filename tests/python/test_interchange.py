@@ -144,7 +144,7 @@ def test_their_memory_is_lent_by_the_buffer_protocol(client):
     x = np.arange(12.0).reshape(3, 4)
     there = client.to_device(x)
     if not there.is_shared:
-        for lend in (memoryview, pa.py_buffer, lambda a: np.from_dlpack(a, copy=False), lambda a: np.asarray(a, copy=False)):
+        for lend in (memoryview, pa.py_buffer, lambda a: a.__dlpack__(copy=False), lambda a: a.__array__(copy=False)):
             with pytest.raises((BufferError, ValueError), match="get.. copies|without a copy"):
                 lend(there)
         assert np.array_equal(np.from_dlpack(there), x) and np.array_equal(np.asarray(there), x)

@@ -20,8 +20,9 @@ constexpr unsigned char kHandshakeRecord = 0x16;  // what each TLS connection be
 void Loop::ArmHandshake(Connection* connection, bool wants_write) {
   epoll_event event{.events = (wants_write ? EPOLLOUT : EPOLLIN | EPOLLRDHUP) | EPOLLONESHOT,
                     .data = {.ptr = connection}};
+  const int fd = connection->fd.get();
   connection->holder.store(Holder::kArmed, std::memory_order_release);
-  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection->fd.get(), &event);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
 // Who speaks plain text here is told so, in plain text. TLS begins with nothing that a framed message begins with.

@@ -242,8 +242,9 @@ void Loop::Arm(Connection* connection, Thread* thread) {
     if (unsent ? connection->tls->write_wants_read() : connection->tls->read_wants_write())
       event.events = unsent ? kReadEvents : kWriteEvents;
   }
+  const int fd = connection->fd.get();  // after the store the connection is whoever's it comes to
   connection->holder.store(Holder::kArmed, std::memory_order_release);
-  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection->fd.get(), &event);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
 void Loop::Close(Connection* connection, const char* why) {

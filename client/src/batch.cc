@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <cstring>
 #include <map>
 #include <memory>
 
@@ -18,13 +17,7 @@ namespace {
 Status TakeRow(const std::string& name, client::CallAnswer& answer, const TypedRows& rows, char* result) {
   if (answer.error) return NameIt(std::move(*answer.error), name);
   if (answer.status != 0) return BadStatus(name, answer.status);
-  if (answer.result.size() != rows.result_size)
-    return Error(
-        ErrorKind::kProtocolMismatch,
-        fmt::format("the farm answers with a result of {} bytes instead of {}; update the older of the two sides",
-                    answer.result.size(), rows.result_size));
-  if (rows.result_size != 0) std::memcpy(result, answer.result.data(), rows.result_size);
-  return {};
+  return CopyResult(answer.result, result, rows.result_size);
 }
 
 }  // namespace

@@ -142,6 +142,8 @@ Expected<std::vector<Expected<Answer>>> CallRows(const CallerState& caller, cons
 CallResult ResultOf(const Prepared& prepared, size_t index, Answer answer);
 // kUnsupported: a C++ type whose arguments or result lie otherwise than the overload's.
 Status CheckSizes(const Overload& overload, uint32_t frame_size, uint32_t result_size);
+// A plain result of a reply. kProtocolMismatch: it has another size.
+Status CopyResult(std::string_view result, void* out, uint32_t size);
 
 // What bindings to other languages may see of the public classes.
 class QueueState;

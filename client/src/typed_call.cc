@@ -100,13 +100,7 @@ Status TakeAnswer(const std::string& name, const Overload& overload, const types
   if (packed != nullptr) RBC_RETURN_IF_ERROR(TakeMemory(*packed, answer.data));
   if (answer.status != 0) return BadStatus(name, answer.status);
   if (IsTaken(call)) return TakeText(overload, answer, call);
-  if (answer.result.size() != call.result_size)
-    return Error(
-        ErrorKind::kProtocolMismatch,
-        fmt::format("the farm answers with a result of {} bytes instead of {}; update the older of the two sides",
-                    answer.result.size(), call.result_size));
-  if (call.result_size != 0) std::memcpy(call.result, answer.result.data(), call.result_size);
-  return {};
+  return CopyResult(answer.result, call.result, call.result_size);
 }
 
 // What a function wrote comes back although it ended with a status.
@@ -182,6 +176,16 @@ Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const 
 }
 
 }  // namespace
+
+Status CopyResult(std::string_view result, void* out, uint32_t size) {
+  if (result.size() != size)
+    return Error(
+        ErrorKind::kProtocolMismatch,
+        fmt::format("the farm answers with a result of {} bytes instead of {}; update the older of the two sides",
+                    result.size(), size));
+  if (size != 0) std::memcpy(out, result.data(), size);
+  return {};
+}
 
 Status CheckSizes(const Overload& overload, uint32_t frame_size, uint32_t result_size) {
   const types::FrameLayout& layout = overload.layout;

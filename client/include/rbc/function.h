@@ -341,7 +341,7 @@ class Function<R(A...)> {
     });
   }
   // A call for each row, in one message, one behind the other: for many small calls with arguments that are no arrays.
-  // A row that fails stops no other. `batch` throws the first row's error, named by its number.
+  // A row that fails stops no other. `batch` throws the error of the first that does, with its number.
   using Arguments = std::tuple<std::remove_cvref_t<A>...>;
   using Results = std::conditional_t<std::is_void_v<R>, void, std::vector<detail::NonVoid<R>>>;
   Results batch(std::span<const Arguments> rows) const {

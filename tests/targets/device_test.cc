@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "targets/host/code_memory.h"
+#include "tests/harness/proc.h"
 #include "tests/targets/fork.h"
 #include "tests/targets/harness.h"
 
@@ -105,9 +106,9 @@ TEST(Device, AThousandTinyFunctionsCostLittle) {
     { auto warm = device->Load(artifacts[0].code); }
     std::vector<std::unique_ptr<LoadedModule>> kept;
     kept.reserve(1000);
-    const uint64_t before = WorkingBytes();
+    const uint64_t before = harness::WorkingBytes(::getpid());
     for (const auto& artifact : artifacts) kept.push_back(std::move(device->Load(artifact.code)).value());
-    const uint64_t after = WorkingBytes();
+    const uint64_t after = harness::WorkingBytes(::getpid());
     for (int i = 0; i < 1000; ++i) {
       if (CallConstant(*kept[i], artifacts[i], 0.25) != std::sin(0.25 + i)) return "wrong";
     }
@@ -135,9 +136,11 @@ TEST(Device, LoadingAndUnloadingIsFlat) {
           if (!module) return Message(module);
           if (CallConstant(**module, artifacts[i % 16], 0.5) != std::sin(0.5 + i % 16)) return "wrong";
           kept[(i * 7919) % 64] = std::move(*module);
-          if (i == cycles / 10) early = WorkingBytes();
+          if (i == cycles / 10) early = harness::WorkingBytes(::getpid());
         }
-        return WorkingBytes() <= early + early / 20 ? "flat" : fmt::format("{} then {}", early, WorkingBytes());
+        return harness::WorkingBytes(::getpid()) <= early + early / 20
+                   ? "flat"
+                   : fmt::format("{} then {}", early, harness::WorkingBytes(::getpid()));
       },
       {.cpu_seconds = 100});
   EXPECT_TRUE(outcome.answered) << "signal " << outcome.signal;

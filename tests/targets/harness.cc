@@ -6,7 +6,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 
 #include "targets/vector_functions.h"
@@ -86,17 +85,6 @@ Target& HostTarget() {
 Device& HostDevice() {
   static const std::unique_ptr<Device> device = std::move(HostTarget().OpenDevice(0)).value();
   return *device;
-}
-
-uint64_t WorkingBytes() {
-  std::ifstream in("/proc/self/smaps_rollup");
-  std::string word;
-  uint64_t total = 0;
-  while (in >> word) {
-    uint64_t kilobytes = 0;
-    if ((word == "Anonymous:" || word == "Pss_Shmem:") && in >> kilobytes) total += kilobytes * 1024;
-  }
-  return total;
 }
 
 Expected<Artifact> Compile(std::string_view ir, std::vector<FunctionDeclaration> functions, CompileOptions options) {

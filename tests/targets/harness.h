@@ -67,10 +67,6 @@ class Loaded {
   int32_t status_ = 0;
 };
 
-// Heap, stacks and shared memory of this process. Pages of files are left out: they are private or not as others that
-// run the same program come and go. Reads a file: not under a filter of system calls.
-uint64_t WorkingBytes();
-
 // The text of an error for EXPECT_THAT, "" for none.
 template <typename T>
 std::string Message(const Expected<T>& result) {

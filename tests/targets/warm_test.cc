@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/serial.h"
 #include "base/unique_fd.h"
+#include "tests/harness/proc.h"
 #include "tests/targets/fork.h"
 #include "tests/targets/harness.h"
 #include "tests/targets/random_module.h"
@@ -116,9 +117,9 @@ TEST(Warm, MemoryIsFlat) {
           const auto name = fmt::format("function{}", i);
           const auto ir = fmt::format("define i64 @{}(i64 %a) {{\n  %b = mul i64 %a, {}\n  ret i64 %b\n}}\n", name, i);
           if (auto artifact = Compile(ir, {{name, "int64(int64)"}}); !artifact) return Message(artifact);
-          if (i == std::min(count / 3, 10000)) early = WorkingBytes();
+          if (i == std::min(count / 3, 10000)) early = harness::WorkingBytes(::getpid());
         }
-        const uint64_t late = WorkingBytes();
+        const uint64_t late = harness::WorkingBytes(::getpid());
         return late <= early + early / 20 ? "flat" : fmt::format("{} then {} bytes", early, late);
       },
       {.cpu_seconds = 500});

@@ -60,22 +60,36 @@ def rjit(farm):
     client.close()
 
 
+def _busy(rjit):
+    return {worker["pid"] for worker in rjit.status()["workers"] if worker["role"] == "execute" and worker["state"] == "busy"}
+
+
+@pytest.fixture
+def becomes_busy():
+    """becomes_busy(rjit, busy=True): waits until a worker of the farm is at a call, or none is; whether that came."""
+
+    def becomes(rjit, busy=True):
+        end = time.monotonic() + 30
+        while bool(_busy(rjit)) != busy and time.monotonic() < end:
+            time.sleep(0.02)
+        return bool(_busy(rjit)) == busy
+
+    return becomes
+
+
 @pytest.fixture
 def interrupted_when_busy(farm):
     """with interrupted_when_busy(): ...  Ctrl-C comes once a worker of the farm is at it, and ends it soon."""
     host, port = farm.address.rsplit(":", 1)
     watcher = rbc.RemoteJIT(host, int(port))
 
-    def busy():
-        return {worker["pid"] for worker in watcher.status()["workers"] if worker["role"] == "execute" and worker["state"] == "busy"}
-
     @contextlib.contextmanager
     def interrupted():
-        others, over, interrupts = busy(), threading.Event(), []
+        others, over, interrupts = _busy(watcher), threading.Event(), []
 
         def watch():
             while not over.wait(0.02):
-                if busy() - others:
+                if _busy(watcher) - others:
                     interrupts.append(time.monotonic())
                     os.kill(os.getpid(), signal.SIGINT)
                     return

@@ -11,7 +11,6 @@ import inspect
 import math
 import pydoc
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -334,17 +333,7 @@ def test_wrong_signatures_are_refused(rjit):
         rjit("i32(i32)")(lambda x: x).add_signature("int32(int32)")
 
 
-def _while_busy(rjit, condition=True):
-    """Waits until a worker of the farm is at a call, or none is."""
-    for _ in range(1500):
-        workers = rjit.status()["workers"]
-        if any(worker["role"] == "execute" and worker["state"] == "busy" for worker in workers) == condition:
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def test_a_submitted_call_that_runs_can_be_cancelled():
+def test_a_submitted_call_that_runs_can_be_cancelled(becomes_busy):
     server = rbc.RemoteJIT()
     with server.start_server(background=True, port=0):
         @server("int64(int64)")
@@ -355,11 +344,11 @@ def test_a_submitted_call_that_runs_can_be_cancelled():
 
         assert forever(0) == 0
         future = forever.submit(1)
-        assert _while_busy(server)
+        assert becomes_busy(server)
         assert future.cancel()
         with pytest.raises(concurrent.futures.CancelledError):
             future.result(60)
-        assert _while_busy(server, False), "the farm has stopped it"
+        assert becomes_busy(server, False), "the farm has stopped it"
         assert forever.submit(5).result() == 5
 
         async def main():
@@ -367,7 +356,7 @@ def test_a_submitted_call_that_runs_can_be_cancelled():
 
         with pytest.raises((asyncio.TimeoutError, TimeoutError)):
             asyncio.run(main())
-        assert _while_busy(server, False), "the awaiting task's end stops it too"
+        assert becomes_busy(server, False), "the awaiting task's end stops it too"
         over = forever.submit(2)
         assert over.result() == 2 and not over.cancel() and not over.cancelled()
 

@@ -41,9 +41,9 @@ for program in "$work/cmake/quickstart" "$work/quickstart"; do
 done
 
 # Nothing but our own names is shown (the C++ library's inline ones aside), and the soname is versioned.
-if nm -DC --defined-only "$library/librbc.so" | grep -vE ' (W|V|u|A) ' | grep -v ' rbc::' | grep -vE 'typeinfo|vtable' | grep -q .; then
-  nm -DC --defined-only "$library/librbc.so" | grep -vE ' (W|V|u|A) ' | grep -v ' rbc::' | head
-  exit 1
-fi
-readelf -d "$library/librbc.so" | grep -q 'SONAME.*librbc.so.0]'
+shown="$(nm -DC --defined-only "$library/librbc.so")"
+foreign="$(grep -vE ' (W|V|u|A) | rbc::|typeinfo|vtable' <<<"$shown" || true)"
+[ -z "$foreign" ] || { printf 'librbc.so shows names that are not ours:\n%s\n' "$foreign" >&2; exit 1; }
+grep -q ' rbc::' <<<"$shown"
+[[ "$(readelf -d "$library/librbc.so")" == *SONAME*librbc.so.0]* ]]
 echo "the package works"

@@ -1,5 +1,5 @@
-// The error value: a kind that tells what to do next, and a sentence. In the installed package this file is
-// base/error.h. SPDX-License-Identifier: Apache-2.0
+// The error value: a kind and a sentence. In the installed package this file is base/error.h.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "base/error.h"

@@ -1,5 +1,5 @@
-// The signature of a C++ function type, as text made by the compiler: `double(double, int)` is `float64(float64,
-// int32)`. SPDX-License-Identifier: Apache-2.0
+// The signature of a C++ function type, made by the compiler: `double(double, int)` is "float64(float64, int32)".
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <complex>

@@ -1,4 +1,5 @@
-# Types of the package. SPDX-License-Identifier: Apache-2.0
+# Types of the package.
+# SPDX-License-Identifier: Apache-2.0
 from . import cuda as cuda
 from ._errors import (
     BufferLost as BufferLost, Busy as Busy, Cancelled as Cancelled, CertificateError as CertificateError,

@@ -1,4 +1,5 @@
-# Types of the extension module. SPDX-License-Identifier: Apache-2.0
+# Types of the extension module.
+# SPDX-License-Identifier: Apache-2.0
 from collections.abc import Sequence
 from typing import Any
 

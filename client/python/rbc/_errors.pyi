@@ -1,4 +1,5 @@
-# Types of the exceptions. SPDX-License-Identifier: Apache-2.0
+# Types of the exceptions.
+# SPDX-License-Identifier: Apache-2.0
 from typing import Any
 
 class Error(Exception):

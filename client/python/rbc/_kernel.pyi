@@ -1,4 +1,5 @@
-# Types of kernels. SPDX-License-Identifier: Apache-2.0
+# Types of kernels.
+# SPDX-License-Identifier: Apache-2.0
 from collections.abc import Callable, Iterable
 from typing import Any
 

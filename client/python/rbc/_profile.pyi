@@ -1,4 +1,5 @@
-# Types of profiles. SPDX-License-Identifier: Apache-2.0
+# Types of profiles.
+# SPDX-License-Identifier: Apache-2.0
 from typing import Any
 
 from .remotejit import RemoteJIT

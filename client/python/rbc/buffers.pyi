@@ -1,4 +1,5 @@
-# Types of arrays that stay on the farm. SPDX-License-Identifier: Apache-2.0
+# Types of arrays that stay on the farm.
+# SPDX-License-Identifier: Apache-2.0
 import sys
 from collections.abc import Iterator
 from typing import Any

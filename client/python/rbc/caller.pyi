@@ -1,4 +1,5 @@
-# Types of callers. SPDX-License-Identifier: Apache-2.0
+# Types of callers.
+# SPDX-License-Identifier: Apache-2.0
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import Any

@@ -1,4 +1,5 @@
-# Types of what kernels use. SPDX-License-Identifier: Apache-2.0
+# Types of what kernels use.
+# SPDX-License-Identifier: Apache-2.0
 from types import ModuleType
 from typing import Any, Literal, overload
 

@@ -1,4 +1,5 @@
-# Types of queues. SPDX-License-Identifier: Apache-2.0
+# Types of queues.
+# SPDX-License-Identifier: Apache-2.0
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any

@@ -1,4 +1,5 @@
-# Types of farms and signatures. SPDX-License-Identifier: Apache-2.0
+# Types of farms and signatures.
+# SPDX-License-Identifier: Apache-2.0
 from collections.abc import Callable, Iterator
 from typing import Any, overload
 

@@ -1,4 +1,5 @@
-# Types of Type. SPDX-License-Identifier: Apache-2.0
+# Types of Type.
+# SPDX-License-Identifier: Apache-2.0
 from collections.abc import Callable
 from typing import Any
 

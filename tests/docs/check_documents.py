@@ -63,8 +63,16 @@ def check_files(root, path):
     return [f"{path.name} names '{name}', which does not exist" for name in named if not list(root.glob(name + "*"))]
 
 
+def check_tour(root):
+    """start-here.md names all folders and scripts."""
+    tour = (root / "docs/start-here.md").read_text()
+    scripts = [path.name for path in (root / "scripts").iterdir() if path.is_file() and not path.suffix]
+    missing = [folder for folder in TREE.split("|") if f"| `{folder}/` |" not in tour]
+    return [f"start-here.md does not name '{name}'" for name in missing + [name for name in scripts if name not in tour]]
+
+
 def check_text(root):
-    failures = []
+    failures = check_tour(root)
     for path in documents(root):
         failures += check_links(path) + check_files(root, path)
     examples = "\n".join(example.read_text() for example in (root / "examples/cpp").glob("*.cc"))

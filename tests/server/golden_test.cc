@@ -108,11 +108,14 @@ wire::FarmError FullError() {
   return error;
 }
 
+// 1.5 and 2.
+std::string TwoNumbers() { return std::string("\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\x40", 16); }
+
 wire::CallRequest SomeCall() {
   wire::CallRequest call;
   call.request_id = 5;
   call.function_id = 0x1234567800000002;
-  call.frame = std::string("\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\x40", 16);
+  call.frame = TwoNumbers();
   call.__set_deadline_ms(1000);
   call.__set_out_bytes(32);
   call.__set_return_from(16);
@@ -276,29 +279,40 @@ TEST(Golden, CallsThatKeepTheirArrays) {
   Check("call_kept_1_4.reply", "call", apache::thrift::protocol::T_REPLY, result);
 }
 
-TEST(Golden, MapsReductionsAndScansOfArrays) {
-  wire::ArrayRef in_message, in_buffer;
-  in_message.dtype = in_buffer.dtype = "float64";
-  in_message.shape = in_buffer.shape = {2};
-  in_message.strides = in_buffer.strides = {8};
-  in_message.__set_data(std::string("\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\x40", 16));
-  in_buffer.__set_buffer(7);
-  in_buffer.offset = 64;
-  wire::ArrayRef mask = in_message;
+wire::ArrayRef InMessage() {
+  wire::ArrayRef array;
+  array.dtype = "float64";
+  array.shape = {2};
+  array.strides = {8};
+  array.__set_data(TwoNumbers());
+  return array;
+}
+wire::ArrayRef InBuffer() {
+  wire::ArrayRef array;
+  array.dtype = "float64";
+  array.shape = {2};
+  array.strides = {8};
+  array.__set_buffer(7);
+  array.offset = 64;
+  return array;
+}
+
+TEST(Golden, MapsOfArrays) {
+  wire::ArrayRef mask = InMessage();
   mask.dtype = "bool";
   mask.strides = {1};
   mask.data = std::string("\0\1", 2);
   wire::Farm_map_arrays_args map;
   map.request.request_id = 5;
   map.request.function_id = 0x1234567800000002;
-  map.request.inputs = {in_message, in_buffer};
-  map.request.__set_into(in_buffer);
+  map.request.inputs = {InMessage(), InBuffer()};
+  map.request.__set_into(InBuffer());
   map.request.__set_where(mask);
   map.request.accuracy = wire::MathAccuracy::Precise;
   map.request.__set_deadline_ms(1000);
   Request("map_arrays", map);
   wire::ArrayReply mapped;
-  mapped.result = in_buffer;
+  mapped.result = InBuffer();
   mapped.__set_status(3);
   mapped.__set_row(1);
   mapped.__set_output("printed");
@@ -313,27 +327,30 @@ TEST(Golden, MapsReductionsAndScansOfArrays) {
   mapped.__set_ready(ready);
   Succeed(&map_result, mapped);
   Check("map_arrays_1_4.reply", "map_arrays", apache::thrift::protocol::T_REPLY, map_result);
+}
+
+TEST(Golden, ReductionsAndScansOfArrays) {
   wire::Farm_reduce_array_args reduce;
   reduce.request.request_id = 6;
   reduce.request.function_id = 0x1234567800000002;
-  reduce.request.input = in_buffer;
+  reduce.request.input = InBuffer();
   reduce.request.__set_axis(-1);
   reduce.request.__set_identity(std::string(8, '\0'));
   reduce.request.ordered = true;
   Request("reduce_array", reduce);
   wire::ArrayReply reduced;
-  reduced.result = in_message;
+  reduced.result = InMessage();
   wire::Farm_reduce_array_result reduce_result;
   Succeed(&reduce_result, reduced);
   Reply("reduce_array", reduce_result);
   wire::Farm_scan_array_args scan;
   scan.request.request_id = 7;
   scan.request.function_id = 0x1234567800000002;
-  scan.request.input = in_message;
-  scan.request.__set_into(in_buffer);
+  scan.request.input = InMessage();
+  scan.request.__set_into(InBuffer());
   Request("scan_array", scan);
   wire::ArrayReply scanned;
-  scanned.result = in_buffer;
+  scanned.result = InBuffer();
   wire::Farm_scan_array_result scan_result;
   Succeed(&scan_result, scanned);
   Reply("scan_array", scan_result);
@@ -398,10 +415,10 @@ TEST(Golden, Chain) {
   Reply("chain", result);
 }
 
-TEST(Golden, MapsAndLaunches) {
+TEST(Golden, MapsOfRows) {
   wire::Column column;
   column.dtype = "float64";
-  column.data = std::string("\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\x40", 16);
+  column.data = TwoNumbers();
   column.stride = 8;
   wire::Farm_map_rows_args map;
   map.request.request_id = 5;
@@ -418,13 +435,16 @@ TEST(Golden, MapsAndLaunches) {
   wire::Farm_map_rows_result map_result;
   Succeed(&map_result, rows);
   Reply("map_rows", map_result);
+}
+
+TEST(Golden, Launches) {
   wire::Farm_launch_args launch;
   launch.request.request_id = 6;
   launch.request.function_id = 0x1234567800000002;
   launch.request.grid = {4, 2};
   launch.request.block = {128};
   launch.request.shared_bytes = 1024;
-  launch.request.frame = column.data;
+  launch.request.frame = TwoNumbers();
   launch.request.__set_deadline_ms(1000);
   launch.request.__set_out_bytes(32);
   launch.request.__set_return_from(16);
@@ -447,6 +467,9 @@ TEST(Golden, MapsAndLaunches) {
   launched.__set_ready(ready);
   Succeed(&launch_result, launched);
   Check("launch_again_1_4.reply", "launch", apache::thrift::protocol::T_REPLY, launch_result);
+}
+
+TEST(Golden, TargetsWithDevices) {
   wire::TargetInfo gpu = Host();
   wire::DeviceInfo device;
   device.number = 1;
@@ -562,6 +585,9 @@ TEST(Golden, BufferMethods) {
   copy.destination.offset = 32;
   Request("buffer_copy", copy);
   Reply("buffer_copy", wire::Farm_buffer_copy_result());
+}
+
+TEST(Golden, BuffersOnDevices) {
   wire::Farm_buffer_create_args on_device;
   on_device.spec.dtype = "float32";
   on_device.spec.shape = {4};
@@ -577,6 +603,9 @@ TEST(Golden, BufferMethods) {
   wire::Farm_buffer_create_result created_there;
   Succeed(&created_there, lies_there);
   Check("buffer_create_1_3.reply", "buffer_create", apache::thrift::protocol::T_REPLY, created_there);
+}
+
+TEST(Golden, ArraysTheFarmHasAlready) {
   wire::Farm_buffer_recall_args recall;
   recall.id = 77;
   recall.digest = std::string(32, '\x5a');
@@ -584,6 +613,9 @@ TEST(Golden, BufferMethods) {
   wire::Farm_buffer_recall_result recalled;
   Succeed(&recalled, true);
   Reply("buffer_recall", recalled);
+}
+
+TEST(Golden, Arena) {
   Request("arena", wire::Farm_arena_args());
   wire::ArenaReply shared;
   shared.size = int64_t{4} << 30;

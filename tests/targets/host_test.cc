@@ -34,10 +34,7 @@ TEST(Host, CompilesLoadsAndCalls) {
   }
 }
 
-// Where anything that a call was given may be written to, it is not repeated, and what it was given is lost with its
-// worker.
-TEST(Host, TellsWhatWritesIntoItsArguments) {
-  constexpr char kIr[] = R"(
+constexpr std::string_view kMemoryUsers = R"(
 declare ptr @memset(ptr, i32, i64)
 declare i64 @strlen(ptr)
 define double @first(ptr %x, i64 %n) {
@@ -88,11 +85,15 @@ define void @by_helper(ptr %x, i64 %n) {
   ret void
 }
 )";
+
+// Where anything that a call was given may be written to, it is not repeated, and what it was given is lost with its
+// worker.
+TEST(Host, TellsWhatWritesIntoItsArguments) {
   for (uint8_t level : {0, 2}) {
     CompileOptions options;
     options.opt_level = level;
     const auto repeatable = [&](const std::string& name, const std::string& signature) {
-      auto artifact = Compile(kIr, {{name, signature}}, options);
+      auto artifact = Compile(kMemoryUsers, {{name, signature}}, options);
       EXPECT_TRUE(artifact) << (artifact ? "" : artifact.error().message);
       return artifact && artifact->repeatable;
     };
@@ -105,9 +106,7 @@ define void @by_helper(ptr %x, i64 %n) {
   }
 }
 
-// Array by array, in a module that writes into some: the ways in which pointers come to be.
-TEST(Host, TellsWhichArraysAreOnlyRead) {
-  constexpr char kIr[] = R"(
+constexpr std::string_view kArrayUsers = R"(
 declare ptr @memcpy(ptr, ptr, i64)
 @kept = global ptr null
 %pair = type { ptr, ptr }
@@ -202,33 +201,42 @@ define void @both(ptr %x, i64 %n, ptr %y, i64 %m) {
   ret void
 }
 )";
-  const auto only_read = [&](std::initializer_list<const char*> names, int arrays, uint8_t level) {
-    std::string signature = "void(float64[::1]";
-    for (int i = 1; i < arrays; ++i) signature += ", float64[::1]";
-    std::vector<FunctionDeclaration> functions;
-    for (const char* name : names) functions.push_back({name, signature + ")"});
-    CompileOptions options;
-    options.opt_level = level;
-    const auto artifact = Compile(kIr, functions, options);
-    EXPECT_TRUE(artifact) << (artifact ? "" : artifact.error().message);
-    std::vector<std::vector<uint32_t>> out;
-    for (const auto& entry : artifact->entries) {
-      auto& numbers = out.emplace_back();
-      for (const auto& array : entry.arrays)
-        if (array.read_only) numbers.push_back(array.parameter);
-    }
-    return out;
-  };
-  using Numbers = std::vector<std::vector<uint32_t>>;
+
+// Of each function over so many arrays of float64, compiled in one module, the numbers of the arrays that are only
+// read.
+using Numbers = std::vector<std::vector<uint32_t>>;
+Numbers OnlyRead(std::initializer_list<const char*> names, int arrays, uint8_t level) {
+  std::string signature = "void(float64[::1]";
+  for (int i = 1; i < arrays; ++i) signature += ", float64[::1]";
+  std::vector<FunctionDeclaration> functions;
+  for (const char* name : names) functions.push_back({name, signature + ")"});
+  CompileOptions options;
+  options.opt_level = level;
+  const auto artifact = Compile(kArrayUsers, functions, options);
+  if (!artifact) {
+    ADD_FAILURE() << artifact.error().message;
+    return {};
+  }
+  Numbers out;
+  for (const auto& entry : artifact->entries) {
+    auto& numbers = out.emplace_back();
+    for (const auto& array : entry.arrays)
+      if (array.read_only) numbers.push_back(array.parameter);
+  }
+  return out;
+}
+
+// Array by array, in a module that writes into some: the ways in which pointers come to be.
+TEST(Host, TellsWhichArraysAreOnlyRead) {
   for (const char* name : {"loop", "indirect", "bytes", "by_helper"})
-    EXPECT_EQ(only_read({name}, 2, 2), (Numbers{{0}})) << name;
-  EXPECT_EQ(only_read({"either"}, 3, 2), (Numbers{{2}}));
+    EXPECT_EQ(OnlyRead({name}, 2, 2), (Numbers{{0}})) << name;
+  EXPECT_EQ(OnlyRead({"either"}, 3, 2), (Numbers{{2}}));
   for (const char* name : {"found", "keep", "by_number", "by_pair", "both"})
-    EXPECT_EQ(only_read({name}, 2, 2), (Numbers{{}})) << name;
-  EXPECT_EQ(only_read({"loop", "both", "bytes"}, 2, 2), (Numbers{{0}, {}, {0}}));
+    EXPECT_EQ(OnlyRead({name}, 2, 2), (Numbers{{}})) << name;
+  EXPECT_EQ(OnlyRead({"loop", "both", "bytes"}, 2, 2), (Numbers{{0}, {}, {0}}));
   // Not optimised, as for a debugger: right, if not always found.
   for (const char* name : {"found", "keep", "by_number", "by_pair", "both"})
-    EXPECT_EQ(only_read({name}, 2, 0), (Numbers{{}})) << name;
+    EXPECT_EQ(OnlyRead({name}, 2, 0), (Numbers{{}})) << name;
 }
 
 TEST(Host, RefusesASignatureThatTheFunctionDoesNotHave) {

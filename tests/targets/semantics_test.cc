@@ -116,8 +116,7 @@ TEST_P(Levels, TheNotebooksModuleRuns) {
   EXPECT_EQ(module.status(), 0);
 }
 
-TEST_P(Levels, EveryDirectScalar) {
-  Loaded module(R"(
+constexpr std::string_view kScalars = R"(
 define i1 @not(i1 %a) {
   %b = xor i1 %a, true
   ret i1 %b
@@ -158,7 +157,10 @@ define i64 @none() {
 define void @nothing(i32 %a) {
   ret void
 }
-)",
+)";
+
+TEST_P(Levels, EveryDirectScalar) {
+  Loaded module(kScalars,
                 {{"not", "bool(bool)"},
                  {"not8", "bool(bool)"},
                  {"byte", "uint8(uint8)"},
@@ -205,8 +207,7 @@ define void @nothing(i32 %a) {
   EXPECT_EQ(module.status(), 0);
 }
 
-TEST_P(Levels, PointersAndStringsAreCellsOfTheFrame) {
-  Loaded module(R"(
+constexpr std::string_view kCells = R"(
 declare i64 @strlen(ptr)
 define i64 @len(ptr %s) {
   %n = call i64 @strlen(ptr %s)
@@ -236,7 +237,10 @@ define i1 @isnull(ptr %x) {
 define ptr @text_of() {
   ret ptr @text
 }
-)",
+)";
+
+TEST_P(Levels, PointersAndStringsAreCellsOfTheFrame) {
+  Loaded module(kCells,
                 {{"len", "uint64(string)"},
                  {"double", "void(float64*, int32)"},
                  {"isnull", "bool(int32*)"},

@@ -49,11 +49,10 @@ void ExpectSame(T got, T want, const std::string& name) {
   }
 }
 
-// One argument, all three widths. The oracle is the C++ library's overload of the same name.
+// Functions of one argument, each with the C++ library's overload of the same name, which is its oracle.
 template <typename T>
-void CheckUnary(const std::string& suffix) {
-  const T x = static_cast<T>(0.4375);
-  const std::map<std::string, std::function<T(T)>> functions = {
+std::map<std::string, std::function<T(T)>> UnaryOracles() {
+  return {
       {"acos", [](T v) { return std::acos(v); }},
       {"asin", [](T v) { return std::asin(v); }},
       {"asinh", [](T v) { return std::asinh(v); }},
@@ -87,21 +86,33 @@ void CheckUnary(const std::string& suffix) {
       {"tgamma", [](T v) { return std::tgamma(v); }},
       {"trunc", [](T v) { return std::trunc(v); }},
   };
-  for (const auto& [name, oracle] : functions) {
-    volatile T argument = x;
+}
+
+template <typename T>
+void CheckUnary(const std::string& suffix) {
+  for (const auto& [name, oracle] : UnaryOracles<T>()) {
+    volatile T argument = static_cast<T>(0.4375);
     ExpectSame(F<T(T)>(name + suffix)(argument), oracle(argument), name + suffix);
   }
   EXPECT_NEAR(static_cast<double>(F<T(T)>("acosh" + suffix)(2)), std::acosh(2.0), 1e-6);
   EXPECT_NEAR(static_cast<double>(F<T(T)>("exp10" + suffix)(2)), 100, 1e-4);
   EXPECT_EQ(F<T(T)>("roundeven" + suffix)(static_cast<T>(2.5)), 2);
-  // Bessel functions at 1, from tables.
+  EXPECT_TRUE(std::isnan(F<T(const char*)>("nan" + suffix)("")));
+}
+
+// At 1, from tables.
+template <typename T>
+void CheckBessel(const std::string& suffix) {
   EXPECT_NEAR(static_cast<double>(F<T(T)>("j0" + suffix)(1)), 0.7651976865579666, 1e-6);
   EXPECT_NEAR(static_cast<double>(F<T(T)>("j1" + suffix)(1)), 0.4400505857449335, 1e-6);
   EXPECT_NEAR(static_cast<double>(F<T(int, T)>("jn" + suffix)(2, 1)), 0.1149034849319005, 1e-6);
   EXPECT_NEAR(static_cast<double>(F<T(T)>("y0" + suffix)(1)), 0.0882569642156769, 1e-6);
   EXPECT_NEAR(static_cast<double>(F<T(T)>("y1" + suffix)(1)), -0.7812128213002887, 1e-6);
   EXPECT_NEAR(static_cast<double>(F<T(int, T)>("yn" + suffix)(2, 1)), -1.6506826068162546, 1e-6);
-  // Two and more arguments.
+}
+
+template <typename T>
+void CheckTwoAndMoreArguments(const std::string& suffix) {
   EXPECT_EQ(F<T(T, T)>("atan2" + suffix)(0, 1), 0);
   EXPECT_EQ(F<T(T, T)>("copysign" + suffix)(3, -1), -3);
   EXPECT_EQ(F<T(T, T)>("fdim" + suffix)(5, 3), 2);
@@ -117,12 +128,24 @@ void CheckUnary(const std::string& suffix) {
   EXPECT_EQ(F<T(T, int)>("ldexp" + suffix)(3, 4), 48);
   EXPECT_EQ(F<T(T, int)>("scalbn" + suffix)(3, 4), 48);
   EXPECT_EQ(F<T(T, long)>("scalbln" + suffix)(3, 4), 48);
+}
+
+template <typename T>
+void CheckWholeNumbers(const std::string& suffix) {
   EXPECT_EQ(F<int(T)>("ilogb" + suffix)(8), 3);
   EXPECT_EQ(F<long(T)>("lrint" + suffix)(static_cast<T>(2.5)), 2);
   EXPECT_EQ(F<long(T)>("lround" + suffix)(static_cast<T>(2.5)), 3);
   EXPECT_EQ(F<long long(T)>("llrint" + suffix)(static_cast<T>(2.5)), 2);
   EXPECT_EQ(F<long long(T)>("llround" + suffix)(static_cast<T>(2.5)), 3);
-  EXPECT_TRUE(std::isnan(F<T(const char*)>("nan" + suffix)("")));
+  EXPECT_NE(F<int(T)>("__signbit" + suffix)(-1), 0);
+  EXPECT_EQ(F<int(T)>("__fpclassify" + suffix)(0), FP_ZERO);
+  EXPECT_NE(F<int(T)>("__isnan" + suffix)(static_cast<T>(NAN)), 0);
+  EXPECT_EQ(F<int(T)>("__isinf" + suffix)(static_cast<T>(INFINITY)), 1);
+  EXPECT_NE(F<int(T)>("__finite" + suffix)(1), 0);
+}
+
+template <typename T>
+void CheckTwoResults(const std::string& suffix) {
   int number = 0;
   EXPECT_EQ(F<T(T, int*)>("frexp" + suffix)(8, &number), static_cast<T>(0.5));
   EXPECT_EQ(number, 4);
@@ -134,17 +157,21 @@ void CheckUnary(const std::string& suffix) {
   F<void(T, T*, T*)>("sincos" + suffix)(0, &sine, &cosine);
   EXPECT_EQ(sine, 0);
   EXPECT_EQ(cosine, 1);
-  EXPECT_NE(F<int(T)>("__signbit" + suffix)(-1), 0);
-  EXPECT_EQ(F<int(T)>("__fpclassify" + suffix)(0), FP_ZERO);
-  EXPECT_NE(F<int(T)>("__isnan" + suffix)(static_cast<T>(NAN)), 0);
-  EXPECT_EQ(F<int(T)>("__isinf" + suffix)(static_cast<T>(INFINITY)), 1);
-  EXPECT_NE(F<int(T)>("__finite" + suffix)(1), 0);
+}
+
+template <typename T>
+void CheckMath(const std::string& suffix) {
+  CheckUnary<T>(suffix);
+  CheckBessel<T>(suffix);
+  CheckTwoAndMoreArguments<T>(suffix);
+  CheckWholeNumbers<T>(suffix);
+  CheckTwoResults<T>(suffix);
 }
 
 TEST(RuntimeSymbols, Math) {
-  CheckUnary<double>("");
-  CheckUnary<float>("f");
-  CheckUnary<long double>("l");
+  CheckMath<double>("");
+  CheckMath<float>("f");
+  CheckMath<long double>("l");
   int sign = 0;
   EXPECT_EQ(F<double(double, int*)>("lgamma_r")(1, &sign), 0);
   EXPECT_EQ(F<float(float, int*)>("lgammaf_r")(1, &sign), 0);

@@ -40,7 +40,8 @@ SupervisorOptions OptionsOf(const FarmConfig& config) {
                   static_cast<uint32_t>(config.cuda_max_contexts),
                   config.cuda_memory_fraction,
                   config.cuda_session_memory,
-                  static_cast<uint32_t>(config.cuda_warm)};
+                  static_cast<uint32_t>(config.cuda_warm),
+                  config.cuda_watch_driver};
   return options;
 }
 

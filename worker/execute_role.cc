@@ -22,6 +22,7 @@
 #include "worker/control_socket.h"
 #include "worker/data_arena.h"
 #include "worker/device_buffers.h"
+#include "worker/driver_calls.h"
 #include "worker/fault.h"
 #include "worker/lane.h"
 #include "worker/module_instance.h"
@@ -261,6 +262,13 @@ Expected<std::unique_ptr<ExecuteRole>> Open(WorkerProcess& process) {
   return std::make_unique<ExecuteRole>(process, std::move(target), std::move(device));
 }
 
+// Where no client code runs on the host, what the filter refuses is the driver's doing.
+void PrepareForRefusals(const SpawnBody& spawn) {
+  if (!HasGpu(spawn)) return;
+  SetForbiddenCallHandler(spawn.watch_driver != 0 ? DoDriverCall : NameDriverCall);
+  if (spawn.watch_driver != 0) TellThreadsWithoutSignals();
+}
+
 }  // namespace
 
 Error RunExecuteRole(WorkerProcess& process) {
@@ -268,6 +276,7 @@ Error RunExecuteRole(WorkerProcess& process) {
   if (!role) return std::move(role).error();
   SetFunctionFinder(FindLoadedFunction);
   SetFaultDescriber(simulator::DescribeRunning);
+  PrepareForRefusals(process.spawn);
   auto restricted = RestrictProcess(process.nursery->sandbox, process.spawn);
   if (!restricted) return std::move(restricted).error();
   const Status started = (*role)->StartLanes();

@@ -29,6 +29,7 @@ RingHeader* ring = nullptr;
 FunctionFinder function_finder = nullptr;
 bool messages_are_swallowed = false;
 FaultDescriber fault_describer = nullptr;
+ForbiddenCallHandler forbidden_call_handler = nullptr;
 constinit thread_local CallContext* current_context = nullptr;
 constinit thread_local bool in_fault = false;
 
@@ -88,7 +89,13 @@ bool SwallowMessage(int system_call, ucontext_t* machine) {
 }
 
 void OnSignal(int signal, siginfo_t* info, void* machine_state) {
-  if (signal == SIGSYS && SwallowMessage(info->si_syscall, static_cast<ucontext_t*>(machine_state))) return;
+  char asked[256] = {};
+  if (signal == SIGSYS) {
+    if (SwallowMessage(info->si_syscall, static_cast<ucontext_t*>(machine_state))) return;
+    if (forbidden_call_handler != nullptr &&
+        forbidden_call_handler(info->si_syscall, machine_state, asked, sizeof asked))
+      return;
+  }
   const auto& machine = *static_cast<const ucontext_t*>(machine_state);
   const auto* code = reinterpret_cast<const void*>(machine.uc_mcontext.gregs[REG_RIP]);
   const auto stack_pointer = static_cast<uintptr_t>(machine.uc_mcontext.gregs[REG_RSP]);
@@ -99,7 +106,7 @@ void OnSignal(int signal, siginfo_t* info, void* machine_state) {
       in_fault = false;
       if (!words.empty()) EndWithFault(FaultCause::kAbort, SIGABRT, 0, nullptr, nullptr, words);
     }
-    EndWithFault(FaultCause::kForbiddenCall, signal, info->si_syscall, info->si_call_addr, code, {});
+    EndWithFault(FaultCause::kForbiddenCall, signal, info->si_syscall, info->si_call_addr, code, asked);
   }
   const bool memory = signal == SIGSEGV || signal == SIGBUS;
   const auto cause =
@@ -125,6 +132,8 @@ std::mutex& OutputOfCall::Turn() {
 
 void SetFunctionFinder(FunctionFinder finder) { function_finder = finder; }
 void SetFaultDescriber(FaultDescriber describer) { fault_describer = describer; }
+
+void SetForbiddenCallHandler(ForbiddenCallHandler handler) { forbidden_call_handler = handler; }
 
 void SwallowMessages() { messages_are_swallowed = true; }
 

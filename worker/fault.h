@@ -21,6 +21,10 @@ void SetFunctionFinder(FunctionFinder finder);
 // Says which of many like it runs on this thread ("block (1,0,0), thread (3,0,0)"); its length, 0: nothing to say.
 using FaultDescriber = size_t (*)(char* text, size_t size);
 void SetFaultDescriber(FaultDescriber describer);
+// In the handler of SIGSYS. True: the call is done, the thread goes on behind it. Else it has written what was asked to
+// `text`, NUL-terminated, and the process ends. Async-signal-safe.
+using ForbiddenCallHandler = bool (*)(int number, void* machine_state, char* text, size_t size);
+void SetForbiddenCallHandler(ForbiddenCallHandler handler);
 // From here on what this process says to stderr goes nowhere, instead of being a forbidden system call. Of compile
 // workers: client code runs in none.
 void SwallowMessages();

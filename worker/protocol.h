@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace rbc::worker {
 
@@ -37,7 +38,7 @@ enum SandboxBit : uint32_t {
   kMountNamespace = 1u << 7,
   kResourceLimits = 1u << 8,
   kNoCapabilities = 1u << 9,
-  kWideSeccomp = 1u << 10,
+  kWideSeccomp = 1u << 10,  // also of a worker whose driver is watched
 };
 
 // ---- Control messages: one packet each, a MessageHeader and then its body --------------------------------------
@@ -96,9 +97,13 @@ struct SpawnBody {
   uint64_t device_memory;  // execute: bytes of the device's memory that the worker may take; 0: any
   char driver[160];        // execute and probe: the driver's library, NUL-terminated; empty: the system's
   uint32_t bulk_threads;   // execute: that share a call over many rows, the lane's own among them
-  uint32_t unused;
+  uint32_t watch_driver;   // execute, on a GPU: what the driver asks after lock-down is told and done, not refused
 };
 static_assert(sizeof(SpawnBody) == 272);
+// Whether NVIDIA's driver runs in such a process.
+inline bool HasGpu(const SpawnBody& spawn) {
+  return spawn.role == Role::kExecute && spawn.device >= 0 && std::strcmp(spawn.target, "host") != 0;
+}
 
 struct SpawnedBody {
   uint64_t worker_id;

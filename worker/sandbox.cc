@@ -17,7 +17,9 @@
 #include <csignal>
 #include <cstring>
 
+#include "worker/driver_calls.h"
 #include "worker/landlock.h"
+#include "worker/proc_self.h"
 #include "worker/stack.h"
 #include "worker/syscall_filter.h"
 
@@ -65,6 +67,7 @@ uint32_t LeaveNamespaces(std::string* notes) {
   return bits;
 }
 
+constexpr uint64_t kOfDriver = 64;           // descriptors that NVIDIA's driver makes after lock-down: events, pipes
 constexpr uint64_t kOwnData = 128ull << 20;  // private memory of a worker's own: heap of the nursery, tables, buffers
 
 struct Limit {
@@ -72,27 +75,43 @@ struct Limit {
   rlim_t value;
 };
 
-std::vector<Limit> LimitsOf(const SpawnBody& spawn) {
+bool IsWatched(const SpawnBody& spawn) { return HasGpu(spawn) && spawn.watch_driver != 0; }
+
+// What the driver holds when its context is there; the worker's limits count from there.
+struct Held {
+  uint64_t descriptors = 0;  // the highest, and some more that it makes of what it has
+  uint64_t data = 0;         // bytes of private memory
+};
+Held HeldByDriver(const SpawnBody& spawn) {
+  Held held;
+  if (!HasGpu(spawn)) return held;
+  for (const std::string& name : ListSelf("fd")) held.descriptors = std::max(held.descriptors, NumberBehind(name, ""));
+  held.descriptors += kOfDriver;
+  held.data = NumberBehind(ReadSelf("status"), "VmData:") * 1024;
+  return held;
+}
+
+std::vector<Limit> LimitsOf(const SpawnBody& spawn, const Held& held) {
   std::vector<Limit> limits = {
       {RLIMIT_CORE, 0},
-      {RLIMIT_FSIZE, 0},
+      {RLIMIT_FSIZE, IsWatched(spawn) ? RLIM_INFINITY : 0},  // what is told of a driver goes to the farm's log
       {RLIMIT_MEMLOCK, 0},
       {RLIMIT_MSGQUEUE, 0},
       // Standard descriptors, control socket, a lent connection a lane, and some on their way in.
-      {RLIMIT_NOFILE, 16 + spawn.lanes},
+      {RLIMIT_NOFILE, held.descriptors + 16 + spawn.lanes},
   };
 #ifndef RBC_SANITIZED
   // Data, not address space: JIT code and lazily used stacks need much of the latter.
   if (spawn.memory_limit != 0)
-    limits.push_back({RLIMIT_DATA, spawn.memory_limit + kOwnData + spawn.lanes * uint64_t{kStackSize}});
+    limits.push_back({RLIMIT_DATA, held.data + spawn.memory_limit + kOwnData + spawn.lanes * uint64_t{kStackSize}});
 #endif
   if (spawn.cpu_seconds != 0) limits.push_back({RLIMIT_CPU, spawn.cpu_seconds});
   return limits;
 }
 
-bool SetLimits(const SpawnBody& spawn) {
+bool SetLimits(const std::vector<Limit>& limits) {
   bool all = true;
-  for (const auto& [resource, value] : LimitsOf(spawn)) {
+  for (const auto& [resource, value] : limits) {
     const auto kind = static_cast<__rlimit_resource>(resource);
     rlimit limit{};
     getrlimit(kind, &limit);
@@ -137,11 +156,6 @@ std::string NamesOfMissing(uint32_t missing) {
 constexpr uint32_t kComplete = kNoNewPrivileges | kSeccomp | kLandlock | kUserNamespace | kNetworkNamespace |
                                kPidNamespace | kIpcNamespace | kMountNamespace | kResourceLimits | kNoCapabilities;
 
-// Whether NVIDIA's driver runs in this process.
-bool HasGpu(const SpawnBody& spawn) {
-  return spawn.role == Role::kExecute && spawn.device >= 0 && std::strcmp(spawn.target, "host") != 0;
-}
-
 }  // namespace
 
 SandboxPlan PlanSandbox() {
@@ -154,6 +168,7 @@ SandboxPlan PlanSandbox() {
   plan.compile_filter = CompileFilter();
   plan.execute_filter = ExecuteFilter();
   plan.gpu_filter = GpuFilter();
+  plan.watched_gpu_filter = WatchedGpuFilter(BehindDriverCall());
   return plan;
 }
 
@@ -163,13 +178,15 @@ Expected<Restrictions> RestrictProcess(const SandboxPlan& plan, const SpawnBody&
   if (syscall(SYS_getpid) == 1) out.active |= kPidNamespace;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
     out.active |= kNoNewPrivileges;
-  out.landlock_abi = ForbidFileSystem();
+  const std::vector<Limit> limits = LimitsOf(spawn, HeldByDriver(spawn));
+  if (!IsWatched(spawn)) out.landlock_abi = ForbidFileSystem();
   if (out.landlock_abi != 0) out.active |= kLandlock;
-  if (SetLimits(spawn)) out.active |= kResourceLimits;
+  if (SetLimits(limits)) out.active |= kResourceLimits;
   if (DropCapabilities()) out.active |= kNoCapabilities;
 #ifndef RBC_SANITIZED
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  dup2(STDIN_FILENO, STDERR_FILENO);  // what a library prints goes to /dev/null, not to the daemon's log
+  if (!IsWatched(spawn))
+    dup2(STDIN_FILENO, STDERR_FILENO);  // what a library prints goes to /dev/null, not to the daemon's log
 #endif
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // last: some of the above clears it
   return out;
@@ -179,6 +196,7 @@ Expected<WorkerReadyBody> FilterSystemCalls(const SandboxPlan& plan, const Spawn
                                             const Restrictions& restrictions) {
   WorkerReadyBody ready{restrictions.active, restrictions.landlock_abi};
   const auto& filter = spawn.role == Role::kCompile ? plan.compile_filter
+                       : IsWatched(spawn)           ? plan.watched_gpu_filter
                        : HasGpu(spawn)              ? plan.gpu_filter
                                                     : plan.execute_filter;
   const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
@@ -186,8 +204,11 @@ Expected<WorkerReadyBody> FilterSystemCalls(const SandboxPlan& plan, const Spawn
   // This very question is one that the filter lets through.
   if (failed == 0 && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_FILTER) ready.sandbox |= kSeccomp;
 #ifdef RBC_SANITIZED
-  ready.sandbox |= kWideSeccomp;
+  constexpr bool kSanitized = true;
+#else
+  constexpr bool kSanitized = false;
 #endif
+  if (kSanitized || IsWatched(spawn)) ready.sandbox |= kWideSeccomp;
   const uint32_t missing = kComplete & ~ready.sandbox;
   if (spawn.strict != 0 && (missing != 0 || (ready.sandbox & kWideSeccomp) != 0))
     return Error(ErrorKind::kUnavailable, "lock-down is not complete, sandbox = \"strict\" asks for it; missing: " +

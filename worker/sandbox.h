@@ -21,6 +21,7 @@ struct SandboxPlan {
   std::vector<sock_filter> compile_filter;
   std::vector<sock_filter> execute_filter;
   std::vector<sock_filter> gpu_filter;
+  std::vector<sock_filter> watched_gpu_filter;
 };
 
 // Leaves the user, network, IPC and mount namespaces of the daemon where the kernel allows it. Single-threaded.

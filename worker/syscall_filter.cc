@@ -3,6 +3,7 @@
 #include "worker/syscall_filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -68,13 +69,19 @@ Condition IsOneOf(unsigned argument, uint32_t ignored, std::initializer_list<uin
 
 class Filter {
  public:
-  Filter() {
-    program_ = {Load(offsetof(seccomp_data, arch)),
-                IfEqual(AUDIT_ARCH_X86_64, 1, 0),
-                Return(SECCOMP_RET_TRAP),
-                Load(offsetof(seccomp_data, nr)),
-                Instruction(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1),
-                Return(SECCOMP_RET_TRAP)};
+  // Not null: lets every call through that is made just before this address.
+  explicit Filter(const void* trusted = nullptr) {
+    program_ = {Load(offsetof(seccomp_data, arch)), IfEqual(AUDIT_ARCH_X86_64, 1, 0), Return(SECCOMP_RET_TRAP)};
+    if (trusted != nullptr) {
+      const auto address = reinterpret_cast<uint64_t>(trusted);
+      constexpr size_t kPlace = offsetof(seccomp_data, instruction_pointer);
+      for (const sock_filter& step : {Load(kPlace), IfEqual(static_cast<uint32_t>(address), 0, 3), Load(kPlace + 4),
+                                      IfEqual(static_cast<uint32_t>(address >> 32), 0, 1), Return(SECCOMP_RET_ALLOW)})
+        program_.push_back(step);
+    }
+    for (const sock_filter& step : {Load(offsetof(seccomp_data, nr)),
+                                    Instruction(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1), Return(SECCOMP_RET_TRAP)})
+      program_.push_back(step);
   }
   // Lets a call through if all conditions hold, else refuses it.
   void Allow(long number, std::initializer_list<Condition> conditions = {}) {
@@ -112,7 +119,7 @@ class Filter {
   filter.Allow(SYS_madvise, {IsOneOf(2, 0, {MADV_DONTNEED, MADV_FREE})});
 }
 
-[[maybe_unused]] void AllowThreadsAndClocks(Filter& filter) {
+[[maybe_unused]] void AllowThreadsAndClocks(Filter& filter, std::initializer_list<uint32_t> prctl) {
   filter.Allow(SYS_sched_yield);
   filter.Allow(SYS_clock_gettime);  // where the vDSO has no clock of its own
   filter.Allow(SYS_gettimeofday);
@@ -121,7 +128,7 @@ class Filter {
   filter.Allow(SYS_exit);
   filter.Allow(SYS_exit_group);
   filter.Allow(SYS_restart_syscall);  // a wait goes on after SIGSTOP and SIGCONT
-  filter.Allow(SYS_prctl, {Equals(0, PR_GET_SECCOMP)});
+  filter.Allow(SYS_prctl, {IsOneOf(0, 0, prctl)});
 }
 
 [[maybe_unused]] void AllowFutex(Filter& filter) {
@@ -204,6 +211,7 @@ std::vector<sock_filter> WideFilter() {
 std::vector<sock_filter> CompileFilter() { return WideFilter(); }
 std::vector<sock_filter> ExecuteFilter() { return WideFilter(); }
 std::vector<sock_filter> GpuFilter() { return WideFilter(); }
+std::vector<sock_filter> WatchedGpuFilter(const void*) { return WideFilter(); }
 #else
 std::vector<sock_filter> CompileFilter() {
   Filter filter;
@@ -211,7 +219,7 @@ std::vector<sock_filter> CompileFilter() {
   filter.Allow(SYS_mprotect, {HasNone(2, PROT_EXEC)});
   AllowSockets(filter);
   AllowFutex(filter);
-  AllowThreadsAndClocks(filter);
+  AllowThreadsAndClocks(filter, {PR_GET_SECCOMP});
   filter.Allow(SYS_close);
   // What LLVM prints goes to /dev/null.
   filter.Allow(SYS_write, {IsOneOf(0, 0, {1, 2})});
@@ -231,15 +239,67 @@ std::vector<sock_filter> ExecuteFilter() {
   filter.Allow(SYS_sched_setaffinity, {Equals(0, 0)});
   AllowMemory(filter, MAP_ANONYMOUS | MAP_SHARED);  // shared: of what the daemon sent, the session's arrays
   filter.Allow(SYS_mprotect, {LacksOne(2, PROT_WRITE | PROT_EXEC)});
-  AllowThreadsAndClocks(filter);
+  AllowThreadsAndClocks(filter, {PR_GET_SECCOMP});
   filter.Allow(SYS_close);
   return filter.Finish(SECCOMP_RET_TRAP);
 }
 
-// No client code runs on the host here, so this holds what a mistake of the driver's or a crafted module could do: what
-// was opened before lock-down may be used (ioctl, mmap without execution), nothing else can be opened, no process made.
-std::vector<sock_filter> GpuFilter() {
-  Filter filter;
+namespace {
+
+// What the driver and its libraries may ask beside ioctl: of themselves and of what is open already. None of it opens
+// anything, makes a process or reaches one.
+void AllowHarmless(Filter& filter) {
+  for (const long number : {SYS_set_robust_list,
+                            SYS_rseq,
+                            SYS_sigaltstack,
+                            SYS_rt_sigaction,
+                            SYS_rt_sigreturn,
+                            SYS_gettid,
+                            SYS_getpid,
+                            SYS_getppid,
+                            SYS_getuid,
+                            SYS_geteuid,
+                            SYS_getgid,
+                            SYS_getegid,
+                            SYS_nanosleep,
+                            SYS_clock_nanosleep,
+                            SYS_clock_getres,
+                            SYS_times,
+                            SYS_sched_getaffinity,
+                            SYS_sched_setaffinity,
+                            SYS_sched_getparam,
+                            SYS_sched_getscheduler,
+                            SYS_sched_get_priority_max,
+                            SYS_sched_get_priority_min,
+                            SYS_get_mempolicy,
+                            SYS_getrlimit,
+                            SYS_getrusage,
+                            SYS_sysinfo,
+                            SYS_uname,
+                            SYS_getrandom,
+                            SYS_mincore,
+                            SYS_mlock,
+                            SYS_munlock,
+                            SYS_eventfd2,
+                            SYS_pipe2,
+                            SYS_dup,
+                            SYS_epoll_create1,
+                            SYS_epoll_ctl,
+                            SYS_epoll_wait,
+                            SYS_epoll_pwait,
+                            SYS_close,
+                            SYS_fstat,
+                            SYS_lseek,
+                            SYS_pread64})
+    filter.Allow(number);
+  filter.Allow(SYS_fcntl, {IsOneOf(1, 0, {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC})});
+  filter.Allow(SYS_prlimit64, {Equals(0, 0), Equals(2, 0)});  // asks only
+}
+
+// Not null: what refuses the narrow filter comes to the handler of SIGSYS, whose own calls are made just before
+// `trusted`.
+std::vector<sock_filter> MakeGpuFilter(const void* trusted) {
+  Filter filter(trusted);
   AllowFutex(filter);
   AllowSockets(filter);
   filter.Allow(SYS_ioctl);
@@ -253,19 +313,29 @@ std::vector<sock_filter> GpuFilter() {
   filter.Allow(SYS_mremap);
   filter.Allow(SYS_madvise);
   filter.Allow(SYS_mprotect, {HasNone(2, PROT_EXEC)});
-  AllowThreadsAndClocks(filter);
+  AllowThreadsAndClocks(filter, {PR_GET_SECCOMP, PR_SET_NAME, PR_GET_NAME});
+  AllowHarmless(filter);
   // The driver's own threads, no processes.
   filter.Allow(SYS_clone, {HasAll(0, CLONE_THREAD | CLONE_VM)});
   filter.Answer(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);  // glibc then asks by clone
-  for (const long number : {SYS_set_robust_list, SYS_rseq, SYS_rt_sigprocmask, SYS_sigaltstack, SYS_gettid, SYS_getpid,
-                            SYS_nanosleep, SYS_clock_nanosleep, SYS_sched_getaffinity, SYS_sched_setaffinity,
-                            SYS_eventfd2, SYS_getrusage, SYS_sysinfo, SYS_close, SYS_fstat})
-    filter.Allow(number);
-  for (const long number : {SYS_open, SYS_openat, SYS_stat, SYS_newfstatat, SYS_lstat, SYS_statx, SYS_access,
-                            SYS_faccessat, SYS_readlink, SYS_readlinkat, SYS_mkdir, SYS_unlink, SYS_socket})
+  if (trusted != nullptr) return filter.Finish(SECCOMP_RET_TRAP);
+  filter.Allow(SYS_rt_sigprocmask);
+  for (const long number :
+       {SYS_open, SYS_openat, SYS_stat, SYS_newfstatat, SYS_lstat, SYS_statx, SYS_access, SYS_faccessat, SYS_faccessat2,
+        SYS_readlink, SYS_readlinkat, SYS_mkdir, SYS_unlink, SYS_socket, SYS_memfd_create, SYS_userfaultfd})
     filter.Answer(number, SECCOMP_RET_ERRNO | EACCES);
+  for (const long number :
+       {SYS_mbind, SYS_set_mempolicy, SYS_sched_setscheduler, SYS_sched_setparam, SYS_setpriority, SYS_membarrier})
+    filter.Answer(number, SECCOMP_RET_ERRNO | EPERM);
   return filter.Finish(SECCOMP_RET_TRAP);
 }
+
+}  // namespace
+
+// No client code runs on the host here, so this holds what a mistake of the driver's or a crafted module could do: what
+// was opened before lock-down may be used (ioctl, mmap without execution), nothing else can be opened, no process made.
+std::vector<sock_filter> GpuFilter() { return MakeGpuFilter(nullptr); }
+std::vector<sock_filter> WatchedGpuFilter(const void* trusted) { return MakeGpuFilter(trusted); }
 #endif
 
 }  // namespace rbc::worker

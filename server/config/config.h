@@ -96,6 +96,7 @@ struct FarmConfig {
   uint64_t cuda_max_contexts = 16;        // of a device
   double cuda_memory_fraction = 0.9;      // of a device's memory that this farm may use
   uint64_t cuda_session_memory = 4ull << 30;
+  bool cuda_watch_driver = false;
 };
 
 // A whole number with bounds. kBytes may also be written as a string, "64 MiB".

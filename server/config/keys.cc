@@ -168,6 +168,9 @@ std::vector<ConfigKey> CudaKeys() {
        "Share of a GPU's memory that this farm may use; others use the card too."},
       Size(kSection, "session_memory", &C::cuda_session_memory, 1 << 20, 1ull << 44,
            "Memory of a GPU for one session."),
+      {kSection, "watch_driver", FlagKey{&C::cuda_watch_driver},
+       "Let the driver open files and call the system in workers that are locked down, and tell it in the farm's log: "
+       "to find out what a new driver needs. Not for service."},
   };
 }
 

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/system_calls.h"
+
 namespace rbc::server {
 namespace {
 
@@ -30,6 +32,12 @@ std::string SignalCause(int signal) {
     default:
       return SignalName(signal);
   }
+}
+
+std::string ForbiddenCall(int number) {
+  const auto name = SystemCallName(number);
+  return name.empty() ? fmt::format("forbidden system call {}", number)
+                      : fmt::format("forbidden system call {} ({})", number, name);
 }
 
 }  // namespace
@@ -72,7 +80,7 @@ std::string CauseText(const Fault& fault) {
     case FaultCause::kOutOfMemory:
       return "out of memory";
     case FaultCause::kForbiddenCall:
-      return fmt::format("forbidden system call {}", fault.code);
+      return ForbiddenCall(fault.code);
     case FaultCause::kRefused:
       return "refused function called";
     case FaultCause::kDevice:

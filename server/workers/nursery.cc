@@ -3,13 +3,17 @@
 #include "server/workers/nursery.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <vector>
+
+#include "server/workers/fault_report.h"
 
 namespace rbc::server {
 namespace {
@@ -21,6 +25,7 @@ using std::chrono::seconds;
 constexpr seconds kForkLimit{2};
 constexpr seconds kPrepareLimit{15};  // of a target's compiler: files of 100 MB from a slow disk
 constexpr seconds kLockDownLimit{10};
+constexpr seconds kContextLimit{60};  // of a GPU; a driver that nobody else has loaded takes many seconds
 constexpr seconds kStartLimit{20};
 
 // Where the operator says that NVIDIA's files and devices are. Nothing else of the daemon's environment goes to
@@ -55,6 +60,14 @@ std::vector<std::string> PassedOnEnvironment() {
 
 seconds LimitOf(const worker::SpawnBody& spawn) {
   return spawn.role == worker::Role::kCompile && spawn.target[0] != 0 ? kPrepareLimit : kForkLimit;
+}
+
+Error NotLockedDown(seconds waited, const std::optional<Fault>& fault) {
+  std::string message = waited.count() != 0
+                            ? fmt::format("a worker is not locked down within {} s of its start", waited.count())
+                            : std::string("a worker ends before it is locked down");
+  if (fault) message += fmt::format(": {}", fault->message.empty() ? CauseText(*fault) : fault->message);
+  return {ErrorKind::kUnavailable, std::move(message)};
 }
 
 }  // namespace
@@ -124,10 +137,11 @@ Expected<SpawnedWorker> Nursery::Spawn(worker::SpawnBody spawn, size_t ring_size
   pair.second.Reset();
   Packet packet;
   worker::WorkerReadyBody ready{};
-  if (AwaitPacket(out.control.get(), Clock::now() + kLockDownLimit, &packet) != Receive::kPacket ||
-      packet.type != worker::MessageType::kWorkerReady || !packet.As(&ready)) {
+  const seconds limit = worker::HasGpu(spawn) ? kContextLimit : kLockDownLimit;
+  const Receive got = AwaitPacket(out.control.get(), Clock::now() + limit, &packet);
+  if (got != Receive::kPacket || packet.type != worker::MessageType::kWorkerReady || !packet.As(&ready)) {
     out.process->KillAndReap();
-    return Error(ErrorKind::kUnavailable, "a worker ends before it is locked down");
+    return NotLockedDown(got == Receive::kNothing ? limit : seconds(0), ReadFault(*header));
   }
   out.sandbox = ready.sandbox;
   return out;

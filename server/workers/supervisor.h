@@ -24,7 +24,8 @@ struct CudaOptions {
   uint32_t max_contexts = 16;        // of a device
   double memory_fraction = 0.9;
   uint64_t session_memory = 4ull << 30;
-  uint32_t warm = 0;  // workers that wait for sessions, of each domain and target
+  uint32_t warm = 0;          // workers that wait for sessions, of each domain and target
+  bool watch_driver = false;  // tell what the driver asks after lock-down, and let it
 };
 struct SupervisorOptions {
   std::string worker_path;             // rbc-worker; opened once, at start

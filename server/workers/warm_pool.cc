@@ -185,6 +185,7 @@ Expected<WarmPool::Worker> WarmPool::Start(const std::string& domain, const std:
   worker::SpawnBody spawn = SpawnOf(options, target);
   spawn.device = worker.place.ordinal();
   spawn.device_memory = options.cuda.session_memory;
+  spawn.watch_driver = options.cuda.watch_driver;
   options.cuda.driver.copy(spawn.driver, sizeof spawn.driver - 1);
   RBC_ASSIGN_OR_RETURN(worker.process, host_.Spawn(domain, spawn, worker::RingSize(options.lanes), options.arena_size));
   return worker;

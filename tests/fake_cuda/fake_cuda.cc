@@ -4,8 +4,11 @@
 // What fails is told in process by fake_cuda_fail(), or by the file FAKE.conf beside the library, which cuInit reads:
 // lines of "FUNCTION RESULT COUNT": from the COUNTth call on (1: the first) the function gives RESULT. "hang KERNEL 1"
 // makes a kernel of that name endless; "print KERNEL 1" makes it print its name, "left KERNEL 1" what is not given
-// back.
+// back. "asks FUNCTION NUMBER" makes the function make that system call, with the library's own path where openat wants
+// one; "holds FUNCTION COUNT" makes it open the library so many times.
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,6 +45,8 @@ std::mutex mutex;
 std::map<std::string, Failure> failures;
 std::map<std::string, long> calls;
 std::map<std::string, std::string> behaviours;  // of kernels
+std::map<std::string, long> asks, holds;        // of functions
+std::string library;                            // where it lies
 std::map<void*, size_t> memory;
 std::atomic<long> contexts{0}, modules{0}, streams{0}, events{0};
 std::atomic<int> streams_made{0};
@@ -50,8 +55,19 @@ std::string parameters;  // of the last kernel, packed
 thread_local int current_device = -1;
 int context_device = 0;
 
+long Told(const std::map<std::string, long>& of, const char* name) {
+  const auto found = of.find(name);
+  return found == of.end() ? 0 : found->second;
+}
+
 int Outcome(const char* name) {
   const std::lock_guard lock(mutex);
+  for (long i = Told(holds, name); i > 0; --i)
+    if (open(library.c_str(), O_RDONLY | O_CLOEXEC) < 0) return 304;
+  if (const long asked = Told(asks, name); asked != 0) {
+    const long opened = syscall(static_cast<int>(asked), AT_FDCWD, library.c_str(), O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (asked == SYS_openat && opened < 0) return 304;
+  }
   const long call = ++calls[name];
   const auto found = failures.find(name);
   return found != failures.end() && call >= found->second.from ? found->second.result : 0;
@@ -71,13 +87,16 @@ void Tell(char what, void* stream, size_t bytes = 0) {
 void ReadConfiguration() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<void*>(&ReadConfiguration), &info) == 0) return;
-  std::ifstream in(std::string(info.dli_fname) + ".conf");
+  library = info.dli_fname;
+  std::ifstream in(library + ".conf");
   std::string name, what;
   long count = 1;
   while (in >> name >> what >> count) {
     const std::lock_guard lock(mutex);
     if (name == "hang" || name == "print" || name == "left")
       behaviours[what] = name;
+    else if (name == "asks" || name == "holds")
+      (name == "asks" ? asks : holds)[what] = count;
     else
       failures[name] = {std::atoi(what.c_str()), count};
   }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <csignal>
@@ -291,6 +292,70 @@ TEST_F(DriverFaults, AnEndlessKernelOnTheDeviceMeetsItsDeadline) {
   EXPECT_EQ(theirs(1), 0);
   Heal();
   EXPECT_EQ(Good(jit)(1), 0);
+}
+
+TEST_F(DriverFaults, AWorkerThatDoesNotStartSaysWhy) {
+  FailAt("cuCtxCreate 304 1");
+  const Error error = ErrorOf([&] { Good(Jit())(1); });
+  EXPECT_EQ(Name(error.kind), "Unavailable") << error.message;
+  EXPECT_THAT(error.message, HasSubstr("cuCtxCreate: the fake driver was told to fail"));
+  Heal();
+  EXPECT_EQ(Good(Jit())(1), 0);
+}
+
+// A driver with a context holds dozens of descriptors; the farm's own come behind them.
+TEST_F(DriverFaults, DescriptorsOfTheDriverLeaveRoomForTheFarms) {
+  FailAt("holds cuCtxCreate 100");
+  RemoteJIT::Options options;
+  options.target = "cuda";
+  options.direct = false;
+  const RemoteJIT jit(farm().unix_address(), std::move(options));
+  const auto good = Good(jit);
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(good(i), 0) << "its connection is lent after some";
+  EXPECT_EQ(good.map(std::vector<double>(100'000)).size(), 100'000u) << "its arena comes by a descriptor";
+}
+
+TEST_F(DriverFaults, ASystemCallOfTheDriversThatIsForbiddenIsNamed) {
+#ifdef RBC_SANITIZED
+  GTEST_SKIP() << "sanitizer builds have the wide profile";
+#endif
+  FailAt("asks cuLaunchKernel " + std::to_string(SYS_ptrace));
+  const auto jit = Jit();
+  const Error error = ErrorOf([&] { Good(jit)(1); });
+  EXPECT_EQ(Name(error.kind), "RemoteCrash") << error.message;
+  EXPECT_EQ(error.cause, "forbidden system call " + std::to_string(SYS_ptrace) + " (ptrace)");
+  EXPECT_THAT(error.message, HasSubstr("(ptrace(0x"));
+  FailAt("asks cuLaunchKernel " + std::to_string(SYS_openat));
+  const Error opens = ErrorOf([&] { Good(jit)(1); });
+  EXPECT_EQ(Name(opens.kind), "ResourceExhausted") << opens.message;
+  Heal();
+}
+
+class WatchedDriver : public DriverFaults {
+ protected:
+  FarmOptions Options() const override { return DriverFaults::Options().Set("targets.cuda", "watch_driver", "true"); }
+};
+
+TEST_F(WatchedDriver, MayDoWhatItIsToldToHaveDone) {
+#ifdef RBC_SANITIZED
+  GTEST_SKIP() << "sanitizer builds have the wide profile";
+#endif
+  FailAt("asks cuLaunchKernel " + std::to_string(SYS_openat) + "\nasks cuMemAlloc " + std::to_string(SYS_ptrace) +
+         "\nasks cuStreamQuery " + std::to_string(SYS_fork));
+  const auto jit = Jit();
+  EXPECT_EQ(Good(jit)(1), 0);
+  EXPECT_EQ(Good(jit).map(std::vector<double>(1 << 20)).size(), size_t{1} << 20);
+  const std::string log = farm().log();
+  const std::string begin = "gpu worker: after lock-down the driver asks for ";
+  EXPECT_THAT(log, HasSubstr(begin + "openat(0xffffff9c, \"" + driver() + "\", "));
+  EXPECT_THAT(log, HasSubstr(begin + "ptrace("));
+  EXPECT_THAT(log, HasSubstr(begin + "fork("));
+  const size_t first = log.find(begin + "openat");
+  EXPECT_EQ(log.find(begin + "openat", first + 1), std::string::npos) << "each is told once";
+  const auto workers = farm().StatusJson().at("workers");
+  EXPECT_TRUE(std::any_of(workers.begin(), workers.end(), [](const auto& worker) {
+    return worker.at("role") == "execute" && worker.at("sandbox").dump().find("wide-seccomp") != std::string::npos;
+  })) << workers;
 }
 
 TEST_F(DriverFaults, WhatKernelsPrintComesWithTheReply) {

@@ -1,151 +1,21 @@
 // What the farm costs on a GPU, against programs that use the driver alone (goal 13), all in one run:
-//   gpu_bench CODE_FOLDER [--driver PATH --dry]
-// CODE_FOLDER is gpu_code's. --dry runs everything once on a driver whose kernels do nothing and checks no result.
+//   gpu_bench [--driver PATH --dry]
+// --dry runs everything once on a driver whose kernels do nothing and checks no result.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "cuda/driver.h"
 #include "rbc/rbc.h"
-#include "tests/gpu/bench_functions.h"
+#include "tests/gpu/bare.h"
 #include "tests/harness/farm.h"
 
 namespace rbc::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using cuda::CUdeviceptr;
-using cuda::CUfunction;
-
-constexpr const char* kNothing =
-    ".version 6.3\n.target sm_75\n.address_size 64\n.visible .entry nothing()\n{\n  ret;\n}\n";
-constexpr unsigned kThreads = 256;
 constexpr size_t kCallBytes = 128;  // of a small call's frame and result
-constexpr int kMajor = 75, kMinor = 76, kMultiprocessors = 16;
-
-[[noreturn]] void Die(const std::string& message) {
-  std::fprintf(stderr, "gpu_bench: %s\n", message.c_str());
-  std::exit(1);
-}
-void Must(const Status& status) {
-  if (!status) Die(status.error().message);
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
-
-void Report(const std::string& name, const std::string& unit, double ours, double floor, double goal, bool most) {
-  const double ratio = ours / floor;
-  const bool met = most ? ratio <= goal : ratio >= goal;
-  std::printf("bench: %-34s ours %10.2f %-4s floor %10.2f ratio %6.3f goal %s %.2f: %s\n", name.c_str(), ours,
-              unit.c_str(), floor, ratio, most ? "<=" : ">=", goal, met ? "met" : "missed");
-}
-
-// The driver as a program of its own would use it.
-class Bare {
- public:
-  Bare(const std::string& path, bool dry) : dry_(dry) {
-    auto driver = cuda::Driver::Open(path);
-    if (!driver) Die(driver.error().message);
-    driver_ = *driver;
-    Check(driver_->cuDeviceGet(&device_, 0), "cuDeviceGet");
-    cuda::CUcontext context = nullptr;
-    Check(driver_->cuCtxCreate(&context, 0, device_), "cuCtxCreate");
-    Check(driver_->cuStreamCreate(&stream_, 1), "cuStreamCreate");
-    Check(driver_->cuStreamCreate(&back_, 1), "cuStreamCreate");
-  }
-  const cuda::Driver& driver() const { return *driver_; }
-  cuda::CUstream stream() const { return stream_; }
-  bool dry() const { return dry_; }
-  int Attribute(int which) const {
-    int value = 0;
-    Check(driver_->cuDeviceGetAttribute(&value, which, device_), "cuDeviceGetAttribute");
-    return value;
-  }
-  CUfunction Load(const std::string& image, const char* kernel) const {
-    cuda::CUmodule module = nullptr;
-    CUfunction function = nullptr;
-    Check(driver_->cuModuleLoadDataEx(&module, image.c_str(), 0, nullptr, nullptr), "cuModuleLoadDataEx");
-    Check(driver_->cuModuleGetFunction(&function, module, kernel), "cuModuleGetFunction");
-    return function;
-  }
-  CUdeviceptr OnDevice(size_t size) const {
-    CUdeviceptr at = 0;
-    Check(driver_->cuMemAlloc(&at, size), "cuMemAlloc");
-    return at;
-  }
-  char* Pinned(size_t size) const {
-    void* at = nullptr;
-    Check(driver_->cuMemHostAlloc(&at, size, 0), "cuMemHostAlloc");
-    return static_cast<char*>(at);
-  }
-  void Launch(CUfunction function, unsigned blocks, unsigned threads, std::string& parameters) const {
-    size_t size = parameters.size();
-    void* extra[] = {reinterpret_cast<void*>(1), parameters.data(), reinterpret_cast<void*>(2), &size, nullptr};
-    Check(driver_->cuLaunchKernel(function, blocks, 1, 1, threads, 1, 1, 0, stream_, nullptr,
-                                  size == 0 ? nullptr : extra),
-          "cuLaunchKernel");
-  }
-  void CopyIn(CUdeviceptr to, const void* from, size_t size) const {
-    Check(driver_->cuMemcpyHtoDAsync(to, from, size, stream_), "cuMemcpyHtoDAsync");
-  }
-  void CopyOut(void* to, CUdeviceptr from, size_t size) const {
-    Check(driver_->cuMemcpyDtoHAsync(to, from, size, stream_), "cuMemcpyDtoHAsync");
-  }
-  void CopyWithin(CUdeviceptr to, CUdeviceptr from, size_t size) const {
-    Check(driver_->cuMemcpyDtoDAsync(to, from, size, stream_), "cuMemcpyDtoDAsync");
-  }
-  // On a stream of its own, beside what Wait() waits for.
-  void CopyBack(void* to, CUdeviceptr from, size_t size) const {
-    Check(driver_->cuMemcpyDtoHAsync(to, from, size, back_), "cuMemcpyDtoHAsync");
-  }
-  void Wait() const { Check(driver_->cuStreamSynchronize(stream_), "cuStreamSynchronize"); }
-  void WaitForBack() const { Check(driver_->cuStreamSynchronize(back_), "cuStreamSynchronize"); }
-  size_t FreeMemory() const {
-    size_t free = 0, total = 0;
-    Check(driver_->cuMemGetInfo(&free, &total), "cuMemGetInfo");
-    return free;
-  }
-  void Free(CUdeviceptr at) const { Check(driver_->cuMemFree(at), "cuMemFree"); }
-  void FreePinned(char* at) const { Check(driver_->cuMemFreeHost(at), "cuMemFreeHost"); }
-
- private:
-  void Check(int result, const char* what) const { Must(driver_->Check(result, what)); }
-  std::shared_ptr<const cuda::Driver> driver_;
-  cuda::CUdevice device_ = 0;
-  cuda::CUstream stream_ = nullptr, back_ = nullptr;
-  const bool dry_;
-};
-
-// Microseconds of one of `count` runs in a row.
-double TimeOf(int count, const std::function<void()>& work) {
-  const auto start = Clock::now();
-  for (int i = 0; i < count; ++i) work();
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count() / count;
-}
-
-// Two ways of the same work by turns; the medians of their rounds.
-std::pair<double, double> ByTurns(bool dry, int count, const std::function<void()>& ours,
-                                  const std::function<void()>& floor) {
-  std::vector<double> mine, theirs;
-  for (int round = dry ? 0 : -2; round < (dry ? 1 : 7); ++round) {
-    const double a = TimeOf(dry ? 1 : count, ours), b = TimeOf(dry ? 1 : count, floor);
-    if (round < 0) continue;  // warm
-    mine.push_back(a);
-    theirs.push_back(b);
-  }
-  return {Median(mine), Median(theirs)};
-}
 
 // ---- Calls -------------------------------------------------------------------------------------------------------
 
@@ -205,96 +75,6 @@ void MeasureLaunches(const Bare& bare, const RemoteJIT& jit) {
         for (int i = 0; i < 50; ++i) launch();
       });
   Report("50 launches in a chain / 50 launches", "us", chained, many, 1.3, true);
-}
-
-// ---- Code --------------------------------------------------------------------------------------------------------
-
-struct Columns {
-  std::vector<CUdeviceptr> in;
-  CUdeviceptr ours = 0, theirs = 0;
-};
-
-template <typename T>
-void Append(std::string& out, T value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-// targets/cuda/launch.h: MapParameters and a Column each.
-std::string OurParameters(size_t rows, CUdeviceptr outcome, const Columns& columns, int64_t size) {
-  std::string out;
-  Append(out, uint64_t{rows});
-  Append(out, uint64_t{outcome});
-  for (const CUdeviceptr column : columns.in) {
-    Append(out, uint64_t{column});
-    Append(out, size);
-  }
-  Append(out, uint64_t{columns.ours});
-  Append(out, size);
-  return out;
-}
-
-std::string TheirParameters(size_t rows, const Columns& columns) {
-  std::string out;
-  Append(out, uint64_t{rows});
-  for (const CUdeviceptr column : columns.in) Append(out, uint64_t{column});
-  Append(out, uint64_t{columns.theirs});
-  return out;
-}
-
-template <typename T>
-void CompareResults(const Bare& bare, const Columns& columns, size_t rows, const char* name) {
-  char* const here = bare.Pinned(2 * rows * sizeof(T));
-  bare.CopyOut(here, columns.ours, rows * sizeof(T));
-  bare.CopyOut(here + rows * sizeof(T), columns.theirs, rows * sizeof(T));
-  bare.Wait();
-  const T *mine = reinterpret_cast<T*>(here), *theirs = mine + rows;
-  const double allowed = sizeof(T) == 8 ? 1e-11 : 2e-3;
-  for (size_t i = 0; i < rows && !bare.dry(); ++i)
-    if (!(std::abs(double{mine[i]} - double{theirs[i]}) <= allowed * (1 + std::abs(double{theirs[i]}))))
-      Die(fmt::format("{}: row {} is {} and {}", name, i, mine[i], theirs[i]));
-}
-
-template <typename T>
-void MeasureCode(const Bare& bare, const std::string& folder) {
-  const int sm = bare.Attribute(kMajor) * 10 + bare.Attribute(kMinor);
-  const auto blocks = static_cast<unsigned>(bare.Attribute(kMultiprocessors) * 8);
-  const size_t rows = bare.dry() ? 1000 : size_t{1} << 24;
-  Columns columns;
-  std::vector<T> values(rows);
-  for (int c = 0; c < 2; ++c) {
-    for (size_t i = 0; i < rows; ++i) values[i] = static_cast<T>(0.5 + static_cast<double>((i * (c + 7)) % 1000) / 500);
-    columns.in.push_back(bare.OnDevice(rows * sizeof(T)));
-    bare.CopyIn(columns.in.back(), values.data(), rows * sizeof(T));
-    bare.Wait();
-  }
-  columns.ours = bare.OnDevice(rows * sizeof(T));
-  columns.theirs = bare.OnDevice(rows * sizeof(T));
-  const CUdeviceptr outcome = bare.OnDevice(8);
-  const auto both = columns.in;
-  for (const auto& function : kTimedFunctions) {
-    const bool is_double = sizeof(T) == 8;
-    const std::string mine = harness::ReadWholeFile(folder + "/" + CodeFile(function, is_double, sm, true));
-    const std::string theirs = harness::ReadWholeFile(folder + "/" + CodeFile(function, is_double, sm, false));
-    if (mine.empty() || theirs.empty()) {
-      std::printf("bench: %s: no code for sm_%d in %s; name it to scripts/gpu-bundle\n", function.name, sm,
-                  folder.c_str());
-      continue;
-    }
-    columns.in = both;
-    columns.in.resize(static_cast<size_t>(function.columns));
-    const CUfunction ours = bare.Load(mine, "rbc_map_0"), entry = bare.Load(theirs, "entry");
-    std::string our_parameters = OurParameters(rows, outcome, columns, sizeof(T));
-    std::string their_parameters = TheirParameters(rows, columns);
-    const auto run = [&](CUfunction kernel, std::string& parameters) {
-      for (int i = 0; i < 10; ++i) bare.Launch(kernel, blocks, kThreads, parameters);
-      bare.Wait();
-    };
-    const auto [a, b] = ByTurns(
-        bare.dry(), 3, [&] { run(ours, our_parameters); }, [&] { run(entry, their_parameters); });
-    Report(fmt::format("code of {} {}", function.name, is_double ? "float64" : "float32"), "us", a / 10, b / 10, 1.05,
-           true);
-    CompareResults<T>(bare, columns, rows, function.name);
-  }
 }
 
 // ---- Arrays ------------------------------------------------------------------------------------------------------
@@ -416,40 +196,29 @@ void MeasureHostArrays(const Bare& bare, const RemoteJIT& jit) {
   bare.FreePinned(here);
 }
 
-int Run(const std::string& folder, const std::string& driver, bool dry) {
+int Run(const Arguments& arguments) {
   harness::FarmOptions options;
   options.Set("targets.cuda", "session_memory", "\"16 GiB\"");
-  if (!driver.empty()) options.Set("targets.cuda", "driver", '"' + driver + '"');
+  if (!arguments.driver.empty()) options.Set("targets.cuda", "driver", '"' + arguments.driver + '"');
   const harness::Farm farm(options);
   RemoteJIT::Options jit_options;
   jit_options.target = "cuda";
   const RemoteJIT jit(farm.unix_address(), std::move(jit_options));
-  const Bare bare(driver, dry);
-  MeasureCalls(bare, jit);
-  MeasureLaunches(bare, jit);
-  MeasureResident(bare, jit);
-  MeasureHostArrays(bare, jit);
-  MeasureCode<double>(bare, folder);
-  MeasureCode<float>(bare, folder);
-  return 0;
+  const Bare bare(arguments.driver, arguments.dry);
+  bool all = Measure("calls", [&] { MeasureCalls(bare, jit); });
+  all &= Measure("launches", [&] { MeasureLaunches(bare, jit); });
+  all &= Measure("arrays that stay", [&] { MeasureResident(bare, jit); });
+  all &= Measure("host arrays", [&] { MeasureHostArrays(bare, jit); });
+  return all ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace rbc::bench
 
 int main(int argc, char** argv) {
-  std::string driver;
-  bool dry = false;
-  for (int i = 2; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--dry") dry = true;
-    if (std::string_view(argv[i]) == "--driver" && i + 1 < argc) driver = argv[++i];
-  }
-  if (argc < 2) {
-    std::fputs("gpu_bench CODE_FOLDER [--driver PATH --dry]\n", stderr);
-    return 2;
-  }
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   try {
-    return rbc::bench::Run(argv[1], driver, dry);
+    return rbc::bench::Run({argc, argv});
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "gpu_bench: %s\n", failure.what());
     return 1;

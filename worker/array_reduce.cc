@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
-#include <optional>
+#include <vector>
 
 #include "worker/array_call.h"
 #include "worker/bulk_pool.h"
@@ -27,10 +27,10 @@ uint64_t Count(std::span<const int64_t> shape) {
   return count;
 }
 
-// Memory for a value or some, aligned as entries want it.
+// Memory for values, aligned as entries want it; of no bytes there is none.
 class Values {
  public:
-  explicit Values(uint64_t bytes) : memory_((bytes + 15) / 16 + 1) {}
+  explicit Values(uint64_t bytes) : memory_((bytes + 15) / 16) {}
   uint8_t* data() { return reinterpret_cast<uint8_t*>(memory_.data()); }
 
  private:
@@ -95,11 +95,10 @@ class Rows {
 class Reduction : public Rows, public ChunkBody {
  public:
   Reduction(const LoadedFunction& function, const ArrayCall& call)
-      : Rows(function, call), leaves_((length_ + kLeaf - 1) / kLeaf) {
-    const uint64_t of_row = std::min(length_, kLeaf);
-    of_chunk_ = std::max<uint64_t>(1, kLeavesOfChunk * kLeaf / of_row);
-    if (leaves_ > 1) partials_.emplace(count_ * leaves_ * static_cast<uint64_t>(size_));
-  }
+      : Rows(function, call),
+        leaves_((length_ + kLeaf - 1) / kLeaf),
+        of_chunk_(std::max<uint64_t>(1, kLeavesOfChunk * kLeaf / std::min(length_, kLeaf))),
+        partials_(leaves_ > 1 ? count_ * leaves_ * static_cast<uint64_t>(size_) : 0) {}
   uint64_t chunks() const { return (count_ * leaves_ + of_chunk_ - 1) / of_chunk_; }
 
   void Run(uint64_t chunk) override {
@@ -108,7 +107,7 @@ class Reduction : public Rows, public ChunkBody {
     for (uint64_t leaf = chunk * of_chunk_; leaf < end; ++leaf) {
       const uint64_t row = leaf / leaves_, first = leaf % leaves_ * kLeaf, rows = std::min(kLeaf, length_ - first);
       Combine(row, rows, 0, Piece(row, first, rows, space), value.data());
-      uint8_t* const to = leaves_ == 1 ? RowOf(out_, row) : partials_->data() + leaf * static_cast<uint64_t>(size_);
+      uint8_t* const to = leaves_ == 1 ? RowOf(out_, row) : partials_.data() + leaf * static_cast<uint64_t>(size_);
       std::memcpy(to, value.data(), static_cast<size_t>(size_));
     }
   }
@@ -118,7 +117,7 @@ class Reduction : public Rows, public ChunkBody {
     if (leaves_ == 1) return;
     Values value(static_cast<uint64_t>(size_));
     for (uint64_t row = 0; row < count_; ++row) {
-      const HostMapColumn column{partials_->data() + row * leaves_ * static_cast<uint64_t>(size_), size_};
+      const HostMapColumn column{partials_.data() + row * leaves_ * static_cast<uint64_t>(size_), size_};
       Combine(row, leaves_, kRowsAreLeaves, column, value.data());
       std::memcpy(RowOf(out_, row), value.data(), static_cast<size_t>(size_));
     }
@@ -130,9 +129,9 @@ class Reduction : public Rows, public ChunkBody {
     if (status != 0) failure_.Note(row, status);
   }
 
-  const uint64_t leaves_;  // of a row
-  uint64_t of_chunk_ = 1;
-  std::optional<Values> partials_;
+  const uint64_t leaves_;    // of a row
+  const uint64_t of_chunk_;  // leaves
+  Values partials_;          // what each leaf gave, where rows have several
 };
 
 // Chunks are rows; each is scanned from its first element to its last.

@@ -6,33 +6,12 @@
 #include <string>
 
 #include "base/strided_run.h"
+#include "base/strided_walk.h"
 
 namespace rbc::types {
 namespace {
 
 constexpr int64_t kMaxBytes = int64_t{1} << 62;
-
-// Calls copy(strided, flat, count) for each run of the last dimension; `strided` in bytes from the first element.
-template <typename Copy>
-void ForEachRun(std::span<const int64_t> shape, std::span<const int64_t> strides, uint32_t size, Copy copy) {
-  const size_t rank = shape.size();
-  for (const int64_t n : shape)
-    if (n <= 0) return;
-  std::vector<int64_t> index(rank, 0);
-  const int64_t run = shape[rank - 1];
-  int64_t strided = 0;
-  for (size_t flat = 0;; flat += static_cast<size_t>(run) * size) {
-    copy(strided, flat, run);
-    size_t d = rank - 1;
-    while (d-- > 0) {
-      strided += strides[d];
-      if (++index[d] < shape[d]) break;
-      strided -= strides[d] * shape[d];
-      index[d] = 0;
-    }
-    if (d == SIZE_MAX) return;
-  }
-}
 
 }  // namespace
 
@@ -78,16 +57,18 @@ std::optional<uint64_t> BytesOf(std::span<const int64_t> shape, uint32_t size) {
 void Gather(const void* from, std::span<const int64_t> shape, std::span<const int64_t> strides, uint32_t size,
             char* to) {
   const char* base = static_cast<const char*>(from);
-  ForEachRun(shape, strides, size, [&](int64_t strided, size_t flat, int64_t count) {
-    CopyRun(to + flat, size, base + strided, strides.back(), static_cast<uint64_t>(count), size);
+  ForEachRun(shape, strides, [&](int64_t offset, int64_t step, uint64_t count) {
+    CopyRun(to, size, base + offset, step, count, size);
+    to += count * size;
   });
 }
 
 void Scatter(const char* from, std::span<const int64_t> shape, std::span<const int64_t> strides, uint32_t size,
              void* to) {
   char* base = static_cast<char*>(to);
-  ForEachRun(shape, strides, size, [&](int64_t strided, size_t flat, int64_t count) {
-    CopyRun(base + strided, strides.back(), from + flat, size, static_cast<uint64_t>(count), size);
+  ForEachRun(shape, strides, [&](int64_t offset, int64_t step, uint64_t count) {
+    CopyRun(base + offset, step, from, size, count, size);
+    from += count * size;
   });
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/strided_run.h"
+#include "base/strided_walk.h"
 #include "types/array_extent.h"
 #include "types/array_shape.h"
 #include "types/frame.h"
@@ -24,26 +25,6 @@ Expected<uint64_t> ElementSizeOf(const types::Type& type) {
   if (layout.returns_text() || layout.result_size() == 0)
     return Invalid(fmt::format("an array holds values of one size, no `{}`", type.ToString()));
   return layout.result_size();
-}
-
-// body(first, step, count) for each run of `count` elements along the last dimension, in C order.
-template <typename Body>
-void ForEachRun(const char* data, const Extents& shape, const Extents& strides, Body&& body) {
-  const size_t rank = shape.size();
-  if (rank == 0) return body(data, 0, 1);
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
-  Extents index(rank, 0);
-  for (;;) {
-    body(data, strides[rank - 1], static_cast<uint64_t>(shape[rank - 1]));
-    size_t d = rank - 1;
-    for (; d > 0; --d) {
-      data += strides[d - 1];
-      if (++index[d - 1] < shape[d - 1]) break;
-      data -= strides[d - 1] * shape[d - 1];
-      index[d - 1] = 0;
-    }
-    if (d == 0) return;
-  }
 }
 
 }  // namespace
@@ -82,14 +63,14 @@ Status CopyElements(const CheckedArray& checked, const ArrayOnce& once, const ty
   const bool same = checked.type == to;
   Status status;
   const auto size = static_cast<uint32_t>(once.size);
-  ForEachRun(static_cast<const char*>(checked.array.data), once.shape, checked.array.strides,
-             [&](const char* first, int64_t step, uint64_t length) {
-               if (same)
-                 CopyRun(out, size, first, step, length, size);
-               else if (status)
-                 status = ConvertElements(checked.type, to, first, step, length, out);
-               out += length * size;
-             });
+  const auto* base = static_cast<const char*>(checked.array.data);
+  ForEachRun(once.shape, checked.array.strides, [&](int64_t offset, int64_t step, uint64_t length) {
+    if (same)
+      CopyRun(out, size, base + offset, step, length, size);
+    else if (status)
+      status = ConvertElements(checked.type, to, base + offset, step, length, out);
+    out += length * size;
+  });
   return status;
 }
 
@@ -119,12 +100,12 @@ void UnpackArray(std::string_view elements, const CheckedArray& checked) {
   const ArrayArgument& array = checked.array;
   const char* from = elements.data();
   const auto size = static_cast<uint32_t>(checked.size);
-  ForEachRun(static_cast<const char*>(array.data), array.shape, array.strides,
-             [&](const char* first, int64_t step, uint64_t length) {
-               // The caller's array to write into.
-               CopyRun(const_cast<char*>(first), step, from, size, length, size);
-               from += length * size;
-             });
+  // The caller's array to write into.
+  auto* base = static_cast<char*>(const_cast<void*>(array.data));
+  ForEachRun(array.shape, array.strides, [&](int64_t offset, int64_t step, uint64_t length) {
+    CopyRun(base + offset, step, from, size, length, size);
+    from += length * size;
+  });
 }
 
 }  // namespace rbc::client

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/strided_walk.h"
 #include "client/src/buffer_state.h"
 #include "client/src/recall.h"
 #include "client/src/strided_copy.h"
@@ -70,7 +71,7 @@ Status Upload(const detail::BufferState& state, int64_t offset, const client::Ru
     Status status;
     const char* next = from;
     auto there = PlaceIn(state, offset);
-    client::ForEachRun(runs, [&](int64_t place) {
+    ForEachElement(runs.shape, runs.strides, [&](int64_t place) {
       there.offset = static_cast<uint64_t>(offset + place);
       if (status) status = channel.Put(there, next, runs.bytes, [&](uint64_t moved) { progress.Moved(moved); });
       next += runs.bytes;

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "base/strided_walk.h"
 #include "client/src/bulk_copy.h"
 
 namespace rbc::client {
@@ -25,7 +26,7 @@ Runs RunsOf(std::span<const int64_t> shape, std::span<const int64_t> strides, ui
 void Gather(void* to, const char* array, const Runs& runs) {
   auto* target = static_cast<char*>(to);
   if (runs.shape.empty()) return CopyBulk(target, array, runs.bytes);
-  ForEachRun(runs, [&](int64_t offset) {
+  ForEachElement(runs.shape, runs.strides, [&](int64_t offset) {
     std::memcpy(target, array + offset, runs.bytes);
     target += runs.bytes;
   });
@@ -34,7 +35,7 @@ void Gather(void* to, const char* array, const Runs& runs) {
 void Scatter(char* array, const void* from, const Runs& runs) {
   const auto* source = static_cast<const char*>(from);
   if (runs.shape.empty()) return CopyBulk(array, source, runs.bytes);
-  ForEachRun(runs, [&](int64_t offset) {
+  ForEachElement(runs.shape, runs.strides, [&](int64_t offset) {
     std::memcpy(array + offset, source, runs.bytes);
     source += runs.bytes;
   });

@@ -17,26 +17,6 @@ struct Runs {
 // REQUIRES: what types::ExtentOf takes.
 Runs RunsOf(std::span<const int64_t> shape, std::span<const int64_t> strides, uint64_t element_size);
 
-// Calls `run(offset)` for each run in C order; offsets are from the element with index 0, 0, ...
-template <typename F>
-void ForEachRun(const Runs& runs, F&& run) {
-  for (const int64_t length : runs.shape)
-    if (length == 0) return;
-  std::vector<int64_t> index(runs.shape.size());
-  int64_t offset = 0;
-  for (;;) {
-    run(offset);
-    size_t d = index.size();
-    for (; d-- > 0;) {
-      offset += runs.strides[d];
-      if (++index[d] < runs.shape[d]) break;
-      offset -= runs.strides[d] * runs.shape[d];
-      index[d] = 0;
-    }
-    if (d == SIZE_MAX) return;
-  }
-}
-
 // `array`: the element with index 0, 0, ...
 void Gather(void* to, const char* array, const Runs& runs);
 void Scatter(char* array, const void* from, const Runs& runs);

@@ -526,6 +526,15 @@ Expected<Loaded> Farm::LoadOver(Module& module, Lease& lease, const Deadline& de
   return loaded;
 }
 
+Expected<bool> Farm::LoadIfMissing(Module& module, Lease& lease, int attempt, const Deadline& deadline,
+                                   Loaded* loaded) {
+  if (loaded->epoch == lease->epoch) return true;
+  auto made = LoadOver(module, lease, deadline);
+  if (!made && MayRepeat(made.error(), lease, attempt)) return false;
+  RBC_ASSIGN_OR_RETURN(*loaded, std::move(made));
+  return true;
+}
+
 Expected<Loaded> Farm::Load(Module& module, const Deadline& deadline, bool again) {
   for (int attempt = 0;; ++attempt) {
     Loaded loaded;
@@ -592,12 +601,8 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
     Loaded loaded;
     RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
     if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();
-    if (loaded.epoch != lease->epoch) {
-      auto made = LoadOver(module, lease, deadline);
-      if (!made && MayRepeat(made.error(), lease, attempt)) continue;
-      if (!made) return std::move(made).error();
-      loaded = *std::move(made);
-    }
+    RBC_ASSIGN_OR_RETURN(const bool there, LoadIfMissing(module, lease, attempt, deadline, &loaded));
+    if (!there) continue;
     call.function_id = call.repeats != 0 ? call.repeats : loaded.reply->functions[index].function_id;
     const bool repeatable = loaded.repeatable && call.repeats == 0;
     call.request_id = NextRequestId();
@@ -645,12 +650,8 @@ Expected<Farm::AnsweredBatch> Farm::CallBatch(Module& module, size_t index, std:
     const bool last = attempt + 1 >= kMostAttempts;
     Loaded loaded;
     RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
-    if (loaded.epoch != lease->epoch) {
-      auto made = LoadOver(module, lease, deadline);
-      if (!made && MayRepeat(made.error(), lease, attempt)) continue;
-      if (!made) return std::move(made).error();
-      loaded = *std::move(made);
-    }
+    RBC_ASSIGN_OR_RETURN(const bool there, LoadIfMissing(module, lease, attempt, deadline, &loaded));
+    if (!there) continue;
     const int64_t function_id = loaded.reply->functions[index].function_id;
     for (CallMessage& call : calls) {
       if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();

@@ -177,12 +177,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
       const bool last = attempt + 1 >= kMostLoads;
       Loaded loaded;
       RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
-      if (loaded.epoch != lease->epoch) {
-        auto made = LoadOver(module, lease, deadline);
-        if (!made && MayRepeat(made.error(), lease, attempt)) continue;
-        if (!made) return std::move(made).error();
-        loaded = *std::move(made);
-      }
+      RBC_ASSIGN_OR_RETURN(const bool there, LoadIfMissing(module, lease, attempt, deadline, &loaded));
+      if (!there) continue;
       auto reply = lease->Ask(deadline, [&](wire::FarmClient& client) { return request(client, loaded); });
       if (reply) return reply;
       Error& error = reply.error();
@@ -329,6 +325,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   };
   Failed AfterChain(Error error, const Lease& lease, uint64_t epoch, bool repeatable);
   Expected<Loaded> LoadOver(Module& module, Lease& lease, const Deadline& deadline);
+  // Loads what Acquire() did not find in the lease's session. false: the connection broke; take another one.
+  Expected<bool> LoadIfMissing(Module& module, Lease& lease, int attempt, const Deadline& deadline, Loaded* loaded);
   Expected<wire::CompileReply> Compile(const Module& module, Connection& connection, const Deadline& deadline);
   // Empty: it never started and may be sent again.
   Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last,

@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <numeric>
+#include <regex>
+#include <sstream>
 
 #include "cuda/simulator/engine.h"
 #include "tests/targets/cuda_harness.h"
@@ -466,6 +468,82 @@ TEST(CudaKernels, ReductionsOfSegmentsMeetTheSameWay) {
     }
     EXPECT_EQ(reduce(data, 8, row, rows, rows, cuda::kReduceAlone | cuda::kReduceStaged, 1), alone) << rows;
     EXPECT_EQ(outcome, cuda::kAllRowsFine);
+  }
+}
+
+// Of the emitted IR of an entry's kernel: the same with a word printed before each load of an element: its address and
+// the thread, as one number.
+std::string TellingLoads(const std::string& ir) {
+  static const std::regex load(R"(( *)%\S+ = load (double|i64), (ptr addrspace\(1\)|ptr) (%[\w.]+).*)");
+  std::istringstream lines(ir);
+  std::string out;
+  int count = 0;
+  for (std::string line; std::getline(lines, line); out += line + "\n") {
+    std::smatch match;
+    if (!std::regex_match(line, match, load)) continue;
+    const std::string n = std::to_string(count++);
+    out += "  %told.a" + n + " = ptrtoint " + match.str(3) + " " + match.str(4) + " to i64\n  %told.s" + n +
+           " = shl i64 %told.a" + n + ", 10\n  %told.t" + n +
+           " = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()\n  %told.z" + n + " = zext i32 %told.t" + n +
+           " to i64\n  %told.v" + n + " = or i64 %told.s" + n + ", %told.z" + n + "\n  %told.r" + n +
+           " = call i32 (ptr, ...) @printf(ptr @rbc_told, i64 %told.v" + n + ")\n";
+  }
+  EXPECT_GT(count, 0) << ir;
+  return out + "@rbc_told = private constant [2 x i8] c\"x\\00\"\ndeclare i32 @printf(ptr, ...)\n";
+}
+
+// Which elements of `data` each thread loaded, in order.
+std::vector<std::vector<uint64_t>> ToldLoads(const std::vector<double>& data, uint32_t threads) {
+  std::vector<std::vector<uint64_t>> loads(threads);
+  const auto begin = reinterpret_cast<uint64_t>(data.data());
+  std::istringstream told(TakePrinted());
+  for (std::string one; std::getline(told, one, ';');) {
+    const uint64_t value = std::stoull(one.substr(one.find('|') + 1));
+    const uint64_t element = (value / 1024 - begin) / sizeof(double);
+    if (element < data.size()) loads.at(value % 1024).push_back(element);
+  }
+  return loads;
+}
+
+// Where runs lie side by side the threads of a block load pieces of 64 bytes, eight neighbouring threads each, so that
+// no sector of memory is read for some of its bytes only; asked for threads' own runs they load far from each other.
+TEST(CudaKernels, NeighbouringThreadsLoadNeighbouringElements) {
+  constexpr uint64_t kRun = 64, kRows = kRun * cuda::kReduceThreads;
+  CompileOptions options;
+  options.entry = EntryKind::kReduce;
+  options.emit = Emit::kIr;
+  auto emitted =
+      CompileCuda("define double @add(double %a, double %b) {\n  %c = fadd double %a, %b\n  ret double %c\n}\n",
+                  {{"add", "float64(float64, float64)"}}, options);
+  ASSERT_TRUE(emitted) << Message(emitted);
+  Simulated module(
+      TellingLoads(emitted->code),
+      {{"rbc_reduce_0", "void(int64, int64*, float64*, int64, float64*, int64, int64, int64, int64)", Abi::kKernel}});
+  ASSERT_TRUE(module.ok());
+  const std::vector<double> data(kRows, 1);
+  for (const uint64_t flags : {uint64_t{cuda::kReduceStaged}, uint64_t{0}}) {
+    uint64_t outcome = cuda::kAllRowsFine;
+    double sum = 0;
+    const cuda::ReduceParameters parameters = {kRows,
+                                               reinterpret_cast<uint64_t>(&outcome),
+                                               {reinterpret_cast<uint64_t>(data.data()), 8},
+                                               reinterpret_cast<uint64_t>(&sum),
+                                               kRun,
+                                               1,
+                                               0,
+                                               flags};
+    TakePrinted();
+    const auto run = Launch(module, 0, &parameters, {.blocks = 1, .threads = cuda::kReduceThreads});
+    ASSERT_TRUE(run) << Message(run);
+    EXPECT_EQ(sum, kRows);
+    const auto loads = ToldLoads(data, cuda::kReduceThreads);
+    uint64_t neighbours = 0, all = 0;
+    for (uint32_t thread = 0; thread + 1 < cuda::kReduceThreads; ++thread) {
+      ASSERT_EQ(loads[thread].size(), kRun) << thread;
+      if (thread % 8 == 7) continue;
+      for (size_t i = 0; i < kRun; ++i, ++all) neighbours += loads[thread + 1][i] == loads[thread][i] + 1;
+    }
+    EXPECT_EQ(neighbours, flags != 0 ? all : 0) << "of " << all;
   }
 }
 

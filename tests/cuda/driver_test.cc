@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/driver.h"
 
-#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +10,7 @@
 
 #include "cuda/gpu.h"
 #include "cuda/probe.h"
+#include "tests/fake_cuda/fake_cuda.h"
 
 namespace rbc::cuda {
 namespace {
@@ -19,39 +19,16 @@ using ::testing::HasSubstr;
 
 constexpr const char* kImage = ".visible .entry work()";
 
-// The fake's own functions.
-class Fake {
- public:
-  static void FailAt(const char* name, int result, long from = 1) {
-    Function<void (*)(const char*, int, long)>("fake_cuda_fail")(name, result, from);
-  }
-  static void Heal() { FailAt("", 0); }
-  // What streams were asked since the last time.
-  static std::string Told() {
-    std::string out(64 * 1024 + 100, '\0');
-    Function<void (*)(char*, size_t)>("fake_cuda_told")(out.data(), out.size());
-    return out.c_str();
-  }
-  static long Left(const char* what) { return Function<long (*)(const char*)>("fake_cuda_left")(what); }
-
- private:
-  template <typename F>
-  static F Function(const char* name) {
-    static void* const library = dlopen(RBC_FAKE_CUDA, RTLD_NOW);
-    return reinterpret_cast<F>(dlsym(library, name));
-  }
-};
-
 class FakeDriver : public ::testing::Test {
  protected:
-  void SetUp() override { Fake::Heal(); }
+  void SetUp() override { FakeCuda::Heal(); }
   void TearDown() override {
-    Fake::Heal();
-    EXPECT_EQ(Fake::Left("contexts"), 0);
-    EXPECT_EQ(Fake::Left("modules"), 0);
-    EXPECT_EQ(Fake::Left("streams"), 0);
-    EXPECT_EQ(Fake::Left("events"), 0);
-    EXPECT_EQ(Fake::Left("memory"), 0);
+    FakeCuda::Heal();
+    EXPECT_EQ(FakeCuda::Left("contexts"), 0);
+    EXPECT_EQ(FakeCuda::Left("modules"), 0);
+    EXPECT_EQ(FakeCuda::Left("streams"), 0);
+    EXPECT_EQ(FakeCuda::Left("events"), 0);
+    EXPECT_EQ(FakeCuda::Left("memory"), 0);
   }
 };
 
@@ -119,12 +96,12 @@ TEST_F(FakeDriver, ErrorsOfCopiesHaveTheirMeaningAndLeaveNothing) {
        {"cuMemAlloc", "cuMemHostAlloc", "cuStreamCreate", "cuEventCreate", "cuEventRecord", "cuEventSynchronize",
         "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuStreamSynchronize"}) {
     for (const auto& [result, kind] : {std::pair{2, ErrorKind::kResourceExhausted}, {700, ErrorKind::kRemoteCrash}}) {
-      Fake::FailAt(function, result);
+      FakeCuda::FailAt(function, result);
       const Status status = CopyAll();
       ASSERT_FALSE(status) << function;
       EXPECT_EQ(Name(status.error().kind), Name(kind)) << function;
       EXPECT_THAT(status.error().message, HasSubstr(function));
-      Fake::Heal();
+      FakeCuda::Heal();
     }
   }
   const Status large = CopyAll(20 << 20);
@@ -140,12 +117,12 @@ TEST_F(FakeDriver, CopiesOverlapWithTheProcessorsWork) {
   const auto memory = (*gpu)->Allocate(4 * StagedCopy::kBlock);
   ASSERT_TRUE(memory);
   std::string bytes(4 * StagedCopy::kBlock, 'x');
-  (void)Fake::Told();
+  (void)FakeCuda::Told();
   ASSERT_TRUE((*gpu)->CopyIn(*memory, bytes.data(), bytes.size()));
-  std::string told = Fake::Told();
+  std::string told = FakeCuda::Told();
   EXPECT_THAT(told, ::testing::MatchesRegex("H[0-9:]+ H[0-9:]+ W H[0-9:]+ W H[0-9:]+ S[0-9]+ "));
   ASSERT_TRUE((*gpu)->CopyOut(bytes.data(), *memory, bytes.size()));
-  told = Fake::Told();
+  told = FakeCuda::Told();
   EXPECT_THAT(told, ::testing::MatchesRegex("D[0-9:]+ D[0-9:]+ W D[0-9:]+ W D[0-9:]+ W W "));
 }
 
@@ -207,7 +184,7 @@ TEST_F(FakeDriver, EveryErrorAtEveryCallHasItsMeaning) {
   for (const char* function : kFunctions) {
     for (const auto& [result, kind, cause] : kExpectations) {
       if (function == std::string_view("cuStreamQuery") && result == kNotReady) continue;  // is no error
-      Fake::FailAt(function, result);
+      FakeCuda::FailAt(function, result);
       const Status status = UseAll();
       ASSERT_FALSE(status) << function << " " << result;
       EXPECT_EQ(Name(status.error().kind), Name(kind)) << function << " " << result;
@@ -215,7 +192,7 @@ TEST_F(FakeDriver, EveryErrorAtEveryCallHasItsMeaning) {
       EXPECT_THAT(status.error().message, HasSubstr(function));
       EXPECT_THAT(status.error().message, HasSubstr("error " + std::to_string(result)));
       EXPECT_EQ(status.error().may_have_run, kind == ErrorKind::kRemoteCrash);
-      Fake::Heal();
+      FakeCuda::Heal();
       ASSERT_TRUE(UseAll()) << "after " << function << " " << result;
     }
   }
@@ -223,7 +200,7 @@ TEST_F(FakeDriver, EveryErrorAtEveryCallHasItsMeaning) {
 
 TEST_F(FakeDriver, ADriverThatDoesNotStartIsUnavailable) {
   for (const int result : {3, 34, 100, 803, 999}) {
-    Fake::FailAt("cuInit", result);
+    FakeCuda::FailAt("cuInit", result);
     const Status status = UseAll();
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().kind, ErrorKind::kUnavailable) << result;
@@ -231,7 +208,7 @@ TEST_F(FakeDriver, ADriverThatDoesNotStartIsUnavailable) {
 }
 
 TEST_F(FakeDriver, BadCodeComesWithTheCompilersWords) {
-  Fake::FailAt("cuModuleLoadDataEx", 218);
+  FakeCuda::FailAt("cuModuleLoadDataEx", 218);
   const Status status = UseAll();
   ASSERT_FALSE(status);
   EXPECT_THAT(status.error().message, HasSubstr("ptxas fatal"));

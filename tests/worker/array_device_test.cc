@@ -1,48 +1,30 @@
 // Maps and reductions on a device, against a driver that keeps a list of what its streams are asked: what overlaps, and
 // that nothing moves which is there already.
 // SPDX-License-Identifier: Apache-2.0
-#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <functional>
 #include <set>
-#include <sstream>
 
-#include "targets/cuda/gpu_device.h"
+#include "tests/worker/fake_device.h"
 #include "worker/array_call.h"
-#include "worker/module_instance.h"
 #include "worker/resident_arrays.h"
 
 namespace rbc::worker {
 namespace {
 
+using cuda::BytesOf;
+using cuda::FakeCuda;
+using cuda::FakeStep;
+
 constexpr uint64_t kSlot = 5;
 
-// A step of a stream: H to the device, K kernel (with blocks instead of bytes), D from it, C within it, S waited for.
-struct Step {
-  char what;
-  int stream;
-  uint64_t bytes;
-};
-
-class ArraysOnDevice : public ::testing::Test {
+class ArraysOnDevice : public OnFakeDevice {
  protected:
   void SetUp() override {
-    SurroundingsOfDevices().driver = RBC_FAKE_CUDA;
-    const int output = dup(STDOUT_FILENO);  // the device takes it for what kernels print
-    auto device = cuda::OpenGpu(0);
-    dup2(output, STDOUT_FILENO);
-    close(output);
-    ASSERT_TRUE(device) << device.error().message;
-    device_ = *std::move(device);
-    buffers_ = std::make_unique<DeviceBuffers>(*device_);
-    BuffersOnDevice() = buffers_.get();
-    LoadBlob blob;
-    blob.artifact.code = ".visible .entry map()\n.visible .entry reduce()\n.visible .entry scan()\n";
-    blob.artifact.format = CodeFormat::kPtx;
+    ASSERT_NO_FATAL_FAILURE(OnFakeDevice::SetUp());
     EntryPoint map;
     map.symbol = "map";
     map.kind = EntryKind::kMap;
@@ -55,55 +37,10 @@ class ArraysOnDevice : public ::testing::Test {
     EntryPoint scan = reduce;
     scan.symbol = "scan";
     scan.kind = EntryKind::kScan;
-    blob.artifact.entries = {map, reduce, scan};
-    blob.function_ids = {1, 2, 3};
-    blob.names = {"map", "reduce", "scan"};
-    auto module = ModuleInstance::Make(1, std::move(blob), *device_);
-    ASSERT_TRUE(module) << module.error().message;
-    module_ = *std::move(module);
+    Load({map, reduce, scan});
   }
-  void TearDown() override {
-    module_.reset();
-    BuffersOnDevice() = nullptr;
-    buffers_.reset();
-    device_.reset();
-    EXPECT_EQ(Fake<long (*)(const char*)>("fake_cuda_left")("memory"), 0);
-    EXPECT_EQ(Fake<long (*)(const char*)>("fake_cuda_left")("streams"), 0);
-  }
-
-  template <typename F>
-  static F Fake(const char* name) {
-    static void* const library = dlopen(RBC_FAKE_CUDA, RTLD_NOW);
-    return reinterpret_cast<F>(dlsym(library, name));
-  }
-  static std::vector<Step> Told() {
-    std::string text(65 * 1024, '\0');
-    Fake<void (*)(char*, size_t)>("fake_cuda_told")(text.data(), text.size());
-    std::istringstream in(text.c_str());
-    std::vector<Step> out;
-    for (std::string word; in >> word;) {
-      const size_t colon = word.find(':');
-      out.push_back(
-          {word[0], std::atoi(word.c_str() + 1), colon == std::string::npos ? 0 : std::stoull(word.substr(colon + 1))});
-    }
-    return out;
-  }
-  static uint64_t BytesOf(const std::vector<Step>& steps, char what) {
-    uint64_t bytes = 0;
-    for (const Step& step : steps) bytes += step.what == what ? step.bytes : 0;
-    return bytes;
-  }
-
-  // A buffer of so many doubles in slot `slot`.
-  void MakeBuffer(uint32_t slot, uint64_t count) {
-    struct {
-      DeviceHead head{kDeviceMagic, DeviceRequest::kChange, 1, 0};
-      DeviceStep step{};
-    } request;
-    request.step = {slot, 0, count * 8};
-    const Status made = buffers_->Run({reinterpret_cast<const char*>(&request), sizeof request});
-    ASSERT_TRUE(made) << made.error().message;
-  }
+  // A buffer of so many doubles.
+  void MakeNumbers(uint32_t slot, uint64_t count) { MakeBuffer(slot, count * 8); }
 
   struct Operand {
     uint64_t place;
@@ -134,15 +71,12 @@ class ArraysOnDevice : public ::testing::Test {
     RBC_RETURN_IF_ERROR(resident.Bring(function, call, scratch));
     RBC_RETURN_IF_ERROR(call.Separate(function, index == 0, scratch));
     uint64_t failed = 0;
-    (void)Told();
+    (void)FakeCuda::Steps();
     RBC_ASSIGN_OR_RETURN(const int32_t status, RunArraysOnDevice(function, call, &failed));
     RBC_RETURN_IF_ERROR(resident.PutBack());
     return status;
   }
 
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<DeviceBuffers> buffers_;
-  std::unique_ptr<ModuleInstance> module_;
   std::vector<double> memory_;
 };
 
@@ -151,10 +85,10 @@ TEST_F(ArraysOnDevice, PiecesOfHostArraysOverlap) {
   constexpr uint64_t kCount = 4 << 20, kBytes = kCount * 8;
   const auto status = Run(0, {kCount}, {{0, {8}}, {kBytes, {8}}, {2 * kBytes, {8}}}, 0, 3 * kBytes);
   ASSERT_TRUE(status) << status.error().message;
-  const auto steps = Told();
+  const auto steps = FakeCuda::Steps();
   std::set<int> streams;
   size_t uploads = 0, waits = 0;
-  for (const Step& step : steps) {
+  for (const FakeStep& step : steps) {
     uploads += step.what == 'H';
     if (step.what == 'S' && waits++ == 0) {
       EXPECT_EQ(uploads, 3u) << "three are on their way before one is waited for";
@@ -179,29 +113,29 @@ TEST_F(ArraysOnDevice, PiecesOfHostArraysOverlap) {
 
 TEST_F(ArraysOnDevice, ArraysThatAreThereDoNotMove) {
   constexpr uint64_t kCount = 4 << 20;
-  for (uint32_t slot : {1u, 2u, 5u}) MakeBuffer(slot, kCount);
+  for (uint32_t slot : {1u, 2u, 5u}) MakeNumbers(slot, kCount);
   auto status =
       Run(0, {kCount}, {{DevicePlace(1, 0), {8}}, {DevicePlace(2, 0), {8}}, {DevicePlace(kSlot, 0), {8}}}, 0, 0);
   ASSERT_TRUE(status) << status.error().message;
-  auto steps = Told();
+  auto steps = FakeCuda::Steps();
   EXPECT_LE(BytesOf(steps, 'H'), 128u);
   EXPECT_LE(BytesOf(steps, 'D'), 128u);
-  EXPECT_EQ(std::count_if(steps.begin(), steps.end(), [](const Step& s) { return s.what == 'K'; }), 1);
+  EXPECT_EQ(std::count_if(steps.begin(), steps.end(), [](const FakeStep& s) { return s.what == 'K'; }), 1);
   // Backwards, every second, one value for all: walked over as well. What is here goes there alone.
   constexpr int64_t kHalf = kCount / 2;
   status = Run(0, {kHalf}, {{DevicePlace(1, 8 * (kCount - 1)), {-16}}, {0, {8}}, {DevicePlace(kSlot, 0), {8}}}, 0,
                8 * kHalf);
   ASSERT_TRUE(status) << status.error().message;
-  steps = Told();
+  steps = FakeCuda::Steps();
   EXPECT_GE(BytesOf(steps, 'H'), uint64_t{8 * kHalf});
   EXPECT_LE(BytesOf(steps, 'H'), uint64_t{8 * kHalf} + 128 * 20);
   EXPECT_LE(BytesOf(steps, 'D'), 128u * 20);
   // All of it by a reduction.
   status = Run(1, {kCount}, {{DevicePlace(1, 0), {8}}, {0, {0}}}, 1, 8);
   ASSERT_TRUE(status) << status.error().message;
-  steps = Told();
+  steps = FakeCuda::Steps();
   std::vector<uint64_t> blocks;
-  for (const Step& step : steps)
+  for (const FakeStep& step : steps)
     if (step.what == 'K') blocks.push_back(step.bytes);
   EXPECT_THAT(blocks, ::testing::ElementsAre(kCount / 16384, 1)) << "the whole grid, then one block over its values";
   EXPECT_LE(BytesOf(steps, 'H'), 8 * kCount / 16384 + 256);
@@ -211,7 +145,7 @@ TEST_F(ArraysOnDevice, ArraysThatAreThereDoNotMove) {
 // Along an axis, as they lie: a column is a row with gaps.
 TEST_F(ArraysOnDevice, RowsThatAreThereDoNotMove) {
   constexpr int64_t kRows = 3, kLength = 40'000;
-  MakeBuffer(1, kRows * kLength);
+  MakeNumbers(1, kRows * kLength);
   // Blocks share a row; of columns neighbouring threads have neighbours, and blocks their values.
   struct {
     std::vector<int64_t> strides;
@@ -220,9 +154,9 @@ TEST_F(ArraysOnDevice, RowsThatAreThereDoNotMove) {
   for (const auto& [strides, wanted] : cases) {
     const auto status = Run(1, {kRows, kLength}, {{DevicePlace(1, 0), strides}, {0, {8, 0}}}, 1, 8 * kRows);
     ASSERT_TRUE(status) << status.error().message;
-    const auto steps = Told();
+    const auto steps = FakeCuda::Steps();
     std::vector<uint64_t> blocks;
-    for (const Step& step : steps)
+    for (const FakeStep& step : steps)
       if (step.what == 'K') blocks.push_back(step.bytes);
     EXPECT_EQ(blocks, wanted);
     EXPECT_EQ(BytesOf(steps, 'H'), 0u);
@@ -232,25 +166,25 @@ TEST_F(ArraysOnDevice, RowsThatAreThereDoNotMove) {
 
 TEST_F(ArraysOnDevice, ScansGoOverThemWhereTheyLie) {
   constexpr int64_t kCount = 5 << 20;  // 40 MiB: in two pieces
-  for (uint32_t slot : {1u, 2u}) MakeBuffer(slot, kCount);
+  for (uint32_t slot : {1u, 2u}) MakeNumbers(slot, kCount);
   auto status = Run(2, {kCount}, {{DevicePlace(1, 0), {8}}, {DevicePlace(2, 0), {8}}}, 1, 0);
   ASSERT_TRUE(status) << status.error().message;
-  auto steps = Told();
+  auto steps = FakeCuda::Steps();
   std::vector<uint64_t> blocks;
-  for (const Step& step : steps)
+  for (const FakeStep& step : steps)
     if (step.what == 'K') blocks.push_back(step.bytes);
   EXPECT_THAT(blocks, ::testing::ElementsAre(32, 1, 32, 32, 1, 32)) << "as many as the device holds, and one between";
   EXPECT_LE(BytesOf(steps, 'H') + BytesOf(steps, 'D'), 1024u);
   // In place, backwards; and with the result here.
   ASSERT_TRUE(Run(2, {100}, {{DevicePlace(1, 792), {-8}}, {DevicePlace(1, 792), {-8}}}, 1, 0));
-  EXPECT_LE(BytesOf(Told(), 'H'), 256u);
+  EXPECT_LE(BytesOf(FakeCuda::Steps(), 'H'), 256u);
   ASSERT_TRUE(Run(2, {kCount}, {{DevicePlace(1, 0), {8}}, {0, {8}}}, 1, 8 * kCount));
-  steps = Told();
+  steps = FakeCuda::Steps();
   EXPECT_LE(BytesOf(steps, 'H'), 1024u);
   EXPECT_GE(BytesOf(steps, 'D'), uint64_t{8 * kCount});
   // Over its own input, shifted: by way of the worker.
   ASSERT_TRUE(Run(2, {100}, {{DevicePlace(1, 0), {8}}, {DevicePlace(1, 8), {8}}}, 1, 0));
-  EXPECT_GE(BytesOf(Told(), 'H'), 800u);
+  EXPECT_GE(BytesOf(FakeCuda::Steps(), 'H'), 800u);
 }
 
 // The same elements meet, wherever they lie: in pieces of host arrays the same blocks have the same elements.
@@ -259,7 +193,7 @@ TEST_F(ArraysOnDevice, ReductionsOfHostArraysHaveTheSameBlocks) {
   const auto status = Run(1, {kCount}, {{0, {8}}, {8 * kCount, {0}}}, 1, 8 * (kCount + 1));
   ASSERT_TRUE(status) << status.error().message;
   std::vector<uint64_t> blocks;
-  for (const Step& step : Told())
+  for (const FakeStep& step : FakeCuda::Steps())
     if (step.what == 'K') blocks.push_back(step.bytes);
   EXPECT_THAT(blocks, ::testing::ElementsAre(256, 256, 65, 1));
 }
@@ -268,8 +202,7 @@ TEST_F(ArraysOnDevice, ReductionsOfHostArraysHaveTheSameBlocks) {
 // ones that are sent, and of large ones in pieces.
 TEST_F(ArraysOnDevice, WarmRequestsAllocateNothing) {
   constexpr int64_t kCount = 100'000, kLarge = 4 << 20;
-  for (const uint64_t slot : {uint64_t{1}, kSlot}) MakeBuffer(static_cast<uint32_t>(slot), kCount);
-  const auto calls = Fake<long (*)(const char*)>("fake_cuda_calls");
+  for (const uint64_t slot : {uint64_t{1}, kSlot}) MakeNumbers(static_cast<uint32_t>(slot), kCount);
   const struct {
     const char* what;
     std::function<Expected<int32_t>()> run;
@@ -303,16 +236,16 @@ TEST_F(ArraysOnDevice, WarmRequestsAllocateNothing) {
                    16}};
   for (const auto& request : requests) ASSERT_TRUE(request.run()) << request.what;
   for (const auto& request : requests) {
-    Fake<void (*)(const char*, int, long)>("fake_cuda_fail")("", 0, 1);  // counts from here on
+    FakeCuda::Heal();
     ASSERT_TRUE(request.run());
     for (const char* function : {"cuMemAlloc", "cuMemFree", "cuMemHostAlloc", "cuMemFreeHost", "cuStreamCreate"})
-      EXPECT_EQ(calls(function), 0) << request.what << ": " << function;
-    EXPECT_LE(calls(""), request.most) << request.what;
+      EXPECT_EQ(FakeCuda::Calls(function), 0) << request.what << ": " << function;
+    EXPECT_LE(FakeCuda::Calls(""), request.most) << request.what;
   }
 }
 
 TEST_F(ArraysOnDevice, PlacesAreChecked) {
-  MakeBuffer(1, 100);
+  MakeNumbers(1, 100);
   const auto refuse = [&](uint64_t place, int64_t stride) {
     const auto status = Run(0, {100}, {{place, {stride}}, {0, {0}}, {8, {8}}}, 0, 1000);
     ASSERT_FALSE(status);
@@ -328,11 +261,11 @@ TEST_F(ArraysOnDevice, PlacesAreChecked) {
 
 // What the daemon would not send.
 TEST_F(ArraysOnDevice, RequestsAboutMemoryAreBelievedNothing) {
-  MakeBuffer(1, 100);
-  const auto refused = [&](std::string_view frame) {
-    const Status status = buffers_->Run(frame);
+  MakeNumbers(1, 100);
+  const auto invalid = [](const Status& status) {
     return !status && status.error().kind == ErrorKind::kInvalidArgument;
   };
+  const auto refused = [&](std::string_view frame) { return invalid(buffers_->Run(frame)); };
   struct {
     DeviceHead head{kDeviceMagic, DeviceRequest::kCopy, 1, 8};
     uint64_t words[5] = {100, DevicePlace(1, 0), 8, DevicePlace(1, 0), 8};
@@ -367,18 +300,10 @@ TEST_F(ArraysOnDevice, RequestsAboutMemoryAreBelievedNothing) {
   copy = good;
   copy.head.request = static_cast<DeviceRequest>(9);
   EXPECT_TRUE(refused(frame));
-  struct {
-    DeviceHead head{kDeviceMagic, DeviceRequest::kChange, 1, 0};
-    DeviceStep step{1, 0, 8};
-  } change;
-  const std::string_view steps(reinterpret_cast<const char*>(&change), sizeof change);
-  EXPECT_TRUE(refused(steps)) << "the slot is taken";
-  change.step = {kMaxDeviceSlots, 0, 8};
-  EXPECT_TRUE(refused(steps));
-  change.step = {7, 0, uint64_t{1} << 60};
-  EXPECT_TRUE(refused(steps));
-  change.step = {7, 1, 0};
-  EXPECT_TRUE(buffers_->Run(steps)) << "an empty slot is free already";
+  EXPECT_TRUE(invalid(Change({1, 0, 8}))) << "the slot is taken";
+  EXPECT_TRUE(invalid(Change({kMaxDeviceSlots, 0, 8})));
+  EXPECT_TRUE(invalid(Change({7, 0, uint64_t{1} << 60})));
+  EXPECT_TRUE(Change({7, 1, 0})) << "an empty slot is free already";
 }
 
 }  // namespace

@@ -3,24 +3,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/device_arguments.h"
 
-#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 
-#include "targets/cuda/gpu_device.h"
+#include "tests/worker/fake_device.h"
 #include "types/array.h"
 #include "types/frame.h"
 #include "worker/call_runner.h"
 #include "worker/data_arena.h"
-#include "worker/device_buffers.h"
-#include "worker/module_instance.h"
 
 namespace rbc::worker {
 namespace {
 
+using cuda::FakeCuda;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kArenaBytes = 64 << 20;
@@ -36,23 +33,12 @@ EntryPoint Entry(EntryKind kind, const char* symbol) {
   return entry;
 }
 
-class Arguments : public ::testing::Test {
+class Arguments : public OnFakeDevice {
  protected:
   void SetUp() override {
-    SurroundingsOfDevices().driver = RBC_FAKE_CUDA;
-    const int output = dup(STDOUT_FILENO);  // the device takes it for what kernels print
-    auto device = cuda::OpenGpu(0);
-    dup2(output, STDOUT_FILENO);
-    close(output);
-    ASSERT_TRUE(device) << device.error().message;
-    device_ = *std::move(device);
-    buffers_ = std::make_unique<DeviceBuffers>(*device_);
-    BuffersOnDevice() = buffers_.get();
+    ASSERT_NO_FATAL_FAILURE(OnFakeDevice::SetUp());
     arena_.resize(kArenaBytes / 8);
     DataArena() = {reinterpret_cast<uint8_t*>(arena_.data()), kArenaBytes};
-    LoadBlob blob;
-    blob.artifact.code = ".visible .entry kernel()\n.visible .entry call()\n.visible .entry scalar()\n";
-    blob.artifact.format = CodeFormat::kPtx;
     EntryPoint kernel = Entry(EntryKind::kKernel, "kernel");
     kernel.parameters = {{0, 4, false, 0, false}, {8, 8, true, 8, false}, {16, 8, true, 16, true}, {24, 8, false, 24}};
     kernel.parameter_bytes = 32;
@@ -63,56 +49,25 @@ class Arguments : public ::testing::Test {
     scalar.kind = EntryKind::kCall;
     scalar.frame_size = 8;
     scalar.result_size = 8;
-    blob.artifact.entries = {kernel, call, scalar};
-    blob.function_ids = {1, 2, 3};
-    blob.names = {"kernel", "call", "scalar"};
-    auto module = ModuleInstance::Make(1, std::move(blob), *device_);
-    ASSERT_TRUE(module) << module.error().message;
-    module_ = *std::move(module);
+    Load({kernel, call, scalar});
     MakeBuffer(1, 800);
     SetCurrentContext(&context_);
   }
   void TearDown() override {
     SetCurrentContext(nullptr);
-    module_.reset();
-    buffers_.reset();
-    BuffersOnDevice() = nullptr;
+    OnFakeDevice::TearDown();
     DataArena() = {};
-    device_.reset();
-    EXPECT_EQ(Fake<long (*)(const char*)>("fake_cuda_left")("memory"), 0);
   }
 
-  template <typename F>
-  static F Fake(const char* name) {
-    static void* const library = dlopen(RBC_FAKE_CUDA, RTLD_NOW);
-    return reinterpret_cast<F>(dlsym(library, name));
-  }
-  static long Calls(const char* name) { return Fake<long (*)(const char*)>("fake_cuda_calls")(name); }
-  static void StartCounting() { Fake<void (*)(const char*, int, long)>("fake_cuda_fail")("", 0, 1); }
   static uint64_t Parameter(size_t offset) {
-    char bytes[64] = {};
-    EXPECT_GE(Fake<size_t (*)(char*, size_t)>("fake_cuda_parameters")(bytes, sizeof bytes), offset + 8);
-    uint64_t value;
-    std::memcpy(&value, bytes + offset, sizeof value);
+    const std::string bytes = FakeCuda::Parameters();
+    uint64_t value = 0;
+    EXPECT_GE(bytes.size(), offset + sizeof value);
+    std::memcpy(&value, bytes.data() + offset, sizeof value);
     return value;
   }
-  static uint64_t Sent() {
-    std::string text(65 * 1024, '\0');
-    Fake<void (*)(char*, size_t)>("fake_cuda_told")(text.data(), text.size());
-    uint64_t bytes = 0;
-    for (size_t at = text.find('H'); at != std::string::npos; at = text.find('H', at + 1))
-      bytes += std::stoull(text.substr(text.find(':', at) + 1));
-    return bytes;
-  }
+  static uint64_t Sent() { return cuda::BytesOf(FakeCuda::Steps(), 'H'); }
 
-  void MakeBuffer(uint32_t slot, uint64_t bytes) {
-    struct {
-      DeviceHead head{kDeviceMagic, DeviceRequest::kChange, 1, 0};
-      DeviceStep step{};
-    } request;
-    request.step = {slot, 0, bytes};
-    ASSERT_TRUE(buffers_->Run({reinterpret_cast<const char*>(&request), sizeof request}));
-  }
   uint64_t AddressOf(uint32_t slot) { return buffers_->Find(DevicePlace(slot, 0), {})->address; }
 
   // The frame behind head and pointers.
@@ -143,9 +98,6 @@ class Arguments : public ::testing::Test {
   }
 
   std::vector<double> arena_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<DeviceBuffers> buffers_;
-  std::unique_ptr<ModuleInstance> module_;
   CallContext context_;
   CallRunner runner_{context_, {64 << 20, 1 << 20}};
 };
@@ -198,16 +150,16 @@ TEST_F(Arguments, WarmCallsAllocateNothing) {
                         {2, std::string(8, 'x'), 0, 0}};
   for (const auto& kind : kinds) ASSERT_EQ(Run(kind.index, kind.frame), "");
   for (const auto& [index, frame, copies_in, copies_out] : kinds) {
-    StartCounting();
+    FakeCuda::Heal();
     for (int i = 0; i < 10; ++i) ASSERT_EQ(Run(index, frame), "");
     for (const char* function : {"cuMemAlloc", "cuMemFree", "cuMemHostAlloc", "cuMemFreeHost", "cuStreamCreate",
                                  "cuEventCreate", "cuModuleGetFunction", "cuFuncSetAttribute"})
-      EXPECT_EQ(Calls(function), 0) << function;
-    EXPECT_EQ(Calls("cuLaunchKernel"), 10);
-    EXPECT_EQ(Calls("cuStreamQuery"), 10);
-    EXPECT_EQ(Calls("cuMemcpyHtoDAsync"), copies_in);
-    EXPECT_EQ(Calls("cuMemcpyDtoHAsync"), copies_out);
-    EXPECT_EQ(Calls(""), 20 + copies_in + copies_out);
+      EXPECT_EQ(FakeCuda::Calls(function), 0) << function;
+    EXPECT_EQ(FakeCuda::Calls("cuLaunchKernel"), 10);
+    EXPECT_EQ(FakeCuda::Calls("cuStreamQuery"), 10);
+    EXPECT_EQ(FakeCuda::Calls("cuMemcpyHtoDAsync"), copies_in);
+    EXPECT_EQ(FakeCuda::Calls("cuMemcpyDtoHAsync"), copies_out);
+    EXPECT_EQ(FakeCuda::Calls(""), 20 + copies_in + copies_out);
   }
 }
 
@@ -216,23 +168,18 @@ TEST_F(Arguments, MemoryInUseIsFreedAfterTheCall) {
   MakeBuffer(2, 80);
   auto found = buffers_->Find(DevicePlace(2, 0), {0, 80});
   ASSERT_TRUE(found);
-  StartCounting();
-  struct {
-    DeviceHead head{kDeviceMagic, DeviceRequest::kChange, 1, 0};
-    DeviceStep step{2, 1, 0};
-  } request;
-  ASSERT_TRUE(buffers_->Run({reinterpret_cast<const char*>(&request), sizeof request}));
-  EXPECT_EQ(Calls("cuMemFree"), 0);
+  FakeCuda::Heal();
+  ASSERT_TRUE(Change({2, 1, 0}));
+  EXPECT_EQ(FakeCuda::Calls("cuMemFree"), 0);
   EXPECT_FALSE(buffers_->Find(DevicePlace(2, 0), {})) << "nobody else finds it";
   found->hold = nullptr;
-  EXPECT_EQ(Calls("cuMemFree"), 1);
+  EXPECT_EQ(FakeCuda::Calls("cuMemFree"), 1);
   // What a call found, it lets go of in its end, also where it is refused.
   MakeBuffer(3, 80);
   for (const int64_t length : {10, 11})
     (void)Run(0, Launch({{DevicePlace(3, 0), 0, 0, 8, 0}}, Frame(Both(DevicePlace(1, 0)), length * 10)));
-  request.step = {3, 1, 0};
-  ASSERT_TRUE(buffers_->Run({reinterpret_cast<const char*>(&request), sizeof request}));
-  EXPECT_EQ(Calls("cuMemFree"), 2);
+  ASSERT_TRUE(Change({3, 1, 0}));
+  EXPECT_EQ(FakeCuda::Calls("cuMemFree"), 2);
 }
 
 // What the daemon would not send.

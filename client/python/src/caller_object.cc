@@ -204,12 +204,13 @@ nb::object CallerObject::Call(nb::handle self, PyObject* args, PyObject* kwargs,
 nb::object CallerObject::CallTimed(nb::handle self, const nb::tuple& args, nb::dict into) {
   detail::CallProfile profile;
   const auto tell = [&] {
-    into["queue_s"] = static_cast<double>(profile.times.queue) * 1e-9;
-    into["upload_s"] = static_cast<double>(profile.times.upload) * 1e-9;
-    into["kernel_s"] = static_cast<double>(profile.times.kernel) * 1e-9;
-    into["download_s"] = static_cast<double>(profile.times.download) * 1e-9;
-    into["bytes_out"] = profile.bytes_out;
-    into["bytes_in"] = profile.bytes_in;
+    const client::CallTimes& times = profile.times;
+    into.update(PartsOf({.queue = times.queue,
+                         .upload = times.upload,
+                         .kernel = times.kernel,
+                         .download = times.download,
+                         .bytes_out = profile.bytes_out,
+                         .bytes_in = profile.bytes_in}));
   };
   try {
     nb::object result = Call(self, args.ptr(), nullptr, &profile);

@@ -16,6 +16,7 @@
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/SROA.h"
 #include "targets/cuda/nvptx.h"
+#include "targets/ir/analyses.h"
 #include "targets/ir/check_module.h"
 
 namespace rbc::cuda {
@@ -23,23 +24,16 @@ namespace {
 
 // Pointers that a compiler keeps on the stack at -O0 vanish into values.
 void Simplify(llvm::Module& module) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
+  ir::Analyses analyses;
   llvm::PassBuilder builder;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
+  analyses.Register(builder);
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass());
   llvm::FunctionPassManager each;
   each.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
   each.addPass(llvm::EarlyCSEPass());
   passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(each)));
-  passes.run(module, modules);
+  passes.run(module, analyses.modules);
 }
 
 bool HoldsPointer(llvm::Type* type) {

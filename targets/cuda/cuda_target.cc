@@ -129,7 +129,8 @@ class Compilation {
   Status Keep() {
     RBC_RETURN_IF_ERROR(ir::CheckDefined(*module_, input_.functions));
     RBC_ASSIGN_OR_RETURN(statics_, ir::CollectStaticFunctions(*module_));
-    if (!input_.functions.empty()) ir::KeepOnly(*module_, KeptNames(), shared_.symbols, shared_.library);
+    if (!input_.functions.empty())
+      ir::KeepOnly(*module_, ir::KeptNames(input_.functions, statics_), shared_.symbols, shared_.library);
     for (const auto* name : {&statics_.constructors, &statics_.destructors}) {
       if (!name->empty()) module_->getFunction(*name)->setLinkage(llvm::GlobalValue::InternalLinkage);
     }
@@ -146,14 +147,6 @@ class Compilation {
       for (size_t at; (at = name.find_first_of(".@")) != std::string::npos;) name.replace(at, 1, "_$_");
       global.setName(name);
     }
-  }
-
-  std::vector<std::string> KeptNames() const {
-    std::vector<std::string> names;
-    for (const auto& function : input_.functions) names.push_back(function.symbol);
-    if (!statics_.constructors.empty()) names.push_back(statics_.constructors);
-    if (!statics_.destructors.empty()) names.push_back(statics_.destructors);
-    return names;
   }
 
   Status Declare() {
@@ -224,7 +217,7 @@ class Compilation {
   Status Optimize() {
     phases_.Begin("optimize");
     tools_.optimizer.Run(*module_, progress_);
-    RBC_RETURN_IF_ERROR(Refused());
+    RBC_RETURN_IF_ERROR(log_.Refusal());
     artifact_.stateful = ir::HasWritableGlobals(*module_);  // libdevice's tables are none of the client's
     phases_.Begin("maths");
     bool any = false;
@@ -232,7 +225,7 @@ class Compilation {
     if (any) tools_.inliner.Run(*module_);
     artifact_.repeatable =
         !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, shared_.library);
-    RBC_RETURN_IF_ERROR(Refused());
+    RBC_RETURN_IF_ERROR(log_.Refusal());
     return CheckSelectable(*module_);
   }
 
@@ -262,7 +255,7 @@ class Compilation {
     // Made anew: LLVM's printer of PTX remembers shared variables by the address of a function that is long gone.
     host::Emitter assembly(*tools_.machine, shared_.library, host::Emitter::Output::kAssembly);
     artifact_.code = assembly.Run(*module_);
-    return Refused();
+    return log_.Refusal();
   }
 
   Status EmitCubin() {
@@ -280,13 +273,7 @@ class Compilation {
     if (shared_.simulator == nullptr) shared_.simulator = std::make_unique<SimulatorCompiler>(shared_.host_symbols);
     RBC_ASSIGN_OR_RETURN(artifact_.code,
                          shared_.simulator->Compile(*module_, input_.functions, options_, progress_, &artifact_));
-    return Refused();
-  }
-
-  // LLVM reports an error and may yet go on.
-  Status Refused() const {
-    if (!log_.HasError()) return {};
-    return log_.MakeError(ErrorKind::kCompileFailed, "the compiler refuses the module");
+    return log_.Refusal();
   }
 
   const bool is_32_bit_;

@@ -11,16 +11,13 @@
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/SROA.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
+#include "targets/ir/analyses.h"
 
 namespace rbc::cuda {
 
 struct LateInliner::State {
   State(llvm::TargetMachine& machine, uint8_t level) : builder(&machine) {
-    builder.registerModuleAnalyses(modules);
-    builder.registerCGSCCAnalyses(components);
-    builder.registerFunctionAnalyses(functions);
-    builder.registerLoopAnalyses(loops);
-    builder.crossRegisterProxies(loops, functions, components, modules);
+    analyses.Register(builder);
     passes.addPass(llvm::AlwaysInlinerPass());
     if (level > 0) {
       llvm::FunctionPassManager each;
@@ -34,10 +31,7 @@ struct LateInliner::State {
     passes.addPass(llvm::GlobalDCEPass());
   }
 
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
+  ir::Analyses analyses;
   llvm::PassBuilder builder;
   llvm::ModulePassManager passes;
 };
@@ -48,12 +42,8 @@ LateInliner::LateInliner(llvm::TargetMachine& machine, uint8_t opt_level)
 LateInliner::~LateInliner() = default;
 
 void LateInliner::Run(llvm::Module& module) {
-  state_->passes.run(module, state_->modules);
-  // The results refer to the module, which ends before the next one comes.
-  state_->modules.clear();
-  state_->components.clear();
-  state_->functions.clear();
-  state_->loops.clear();
+  state_->passes.run(module, state_->analyses.modules);
+  state_->analyses.Clear();
 }
 
 }  // namespace rbc::cuda

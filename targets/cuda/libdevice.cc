@@ -27,6 +27,7 @@
 #include "llvm/Transforms/IPO/GlobalDCE.h"
 #include "targets/cuda/nvptx.h"
 #include "targets/cuda/toolkit.h"
+#include "targets/ir/analyses.h"
 
 namespace rbc::cuda {
 namespace {
@@ -103,22 +104,15 @@ void Scrub(llvm::Module& module) {
 // What the optimiser would do with the piece each time that it is linked: the branches for other GPUs go, and helpers
 // are inlined.
 void Simplify(llvm::Module& piece) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
+  ir::Analyses analyses;
   llvm::PassBuilder builder;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
+  analyses.Register(builder);
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass());
   passes.addPass(llvm::createModuleToFunctionPassAdaptor(
       builder.buildFunctionSimplificationPipeline(llvm::OptimizationLevel::O2, llvm::ThinOrFullLTOPhase::None)));
   passes.addPass(llvm::GlobalDCEPass());
-  passes.run(piece, modules);
+  passes.run(piece, analyses.modules);
 }
 
 }  // namespace

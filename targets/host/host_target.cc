@@ -97,17 +97,9 @@ class Compilation {
     artifact_.constructors = statics.constructors;
     artifact_.destructors = statics.destructors;
     // Without declarations a module is translated as it is, for a look at its code.
-    if (!input_.functions.empty()) ir::KeepOnly(*module_, KeptNames(), symbols_, library_);
+    if (!input_.functions.empty()) ir::KeepOnly(*module_, ir::KeptNames(input_.functions, statics), symbols_, library_);
     RBC_RETURN_IF_ERROR(ir::CheckModule(*module_, options_.allow_inline_asm));
     return Status();
-  }
-
-  std::vector<std::string> KeptNames() const {
-    std::vector<std::string> names;
-    for (const auto& function : input_.functions) names.push_back(function.symbol);
-    if (!artifact_.constructors.empty()) names.push_back(artifact_.constructors);
-    if (!artifact_.destructors.empty()) names.push_back(artifact_.destructors);
-    return names;
   }
 
   Status Declare() {
@@ -179,7 +171,7 @@ class Compilation {
     const bool pure = ir::CallsOnlyPureFunctions(*module_, library_);
     artifact_.repeatable = !artifact_.stateful && pure && !(has_pointers_ && MayWriteArguments());
     if (has_pointers_ && !IsBulk() && !artifact_.repeatable) ir::FindReadOnlyArrays(*module_, artifact_.entries);
-    return Refused();
+    return log_.Refusal();
   }
 
   bool MayWriteArguments() const {
@@ -198,24 +190,18 @@ class Compilation {
         return {};
       case Emit::kObject:
         artifact_.code = tools_.objects.Run(*module_);
-        RBC_RETURN_IF_ERROR(Refused());
+        RBC_RETURN_IF_ERROR(log_.Refusal());
         return ir::CheckObjectSymbols(artifact_.code, symbols_);
       case Emit::kAssembly: {
         Emitter assembly(*tools_.machine, library_, Emitter::Output::kAssembly);
         artifact_.code = assembly.Run(*module_);
-        return Refused();
+        return log_.Refusal();
       }
       case Emit::kPtx:
       case Emit::kCubin:
         break;
     }
     return Error(ErrorKind::kUnsupported, "the host target emits objects, assembly and IR, no PTX and no cubin");
-  }
-
-  // LLVM reports an error and may yet go on.
-  Status Refused() const {
-    if (!log_.HasError()) return {};
-    return log_.MakeError(ErrorKind::kCompileFailed, "the compiler refuses the module");
   }
 
   Toolchain& tools_;

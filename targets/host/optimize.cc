@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "targets/host/optimize.h"
 
-#include "llvm/Analysis/CGSCCPassManager.h"
-#include "llvm/Analysis/LoopAnalysisManager.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
@@ -16,6 +14,7 @@
 #include "llvm/Transforms/Scalar/SROA.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include "llvm/Transforms/Utils/Cloning.h"
+#include "targets/ir/analyses.h"
 #include "targets/target.h"
 
 namespace rbc::host {
@@ -97,12 +96,8 @@ struct Optimizer::State {
       if (const auto* function = llvm::any_cast<const llvm::Function*>(&unit))
         progress->Function((*function)->getName());
     });
-    functions.registerPass([&library] { return llvm::TargetLibraryAnalysis(library); });
-    builder.registerModuleAnalyses(modules);
-    builder.registerCGSCCAnalyses(components);
-    builder.registerFunctionAnalyses(functions);
-    builder.registerLoopAnalyses(loops);
-    builder.crossRegisterProxies(loops, functions, components, modules);
+    analyses.functions.registerPass([&library] { return llvm::TargetLibraryAnalysis(library); });
+    analyses.Register(builder);
   }
 
   // Made anew for each module: LLVM's inliner pass takes itself apart when it runs.
@@ -111,21 +106,10 @@ struct Optimizer::State {
     return builder.buildPerModuleDefaultPipeline(LevelOf(level));
   }
 
-  // The results refer to the module, which ends before the next one comes.
-  void Forget() {
-    modules.clear();
-    components.clear();
-    functions.clear();
-    loops.clear();
-  }
-
   const uint8_t level;
   CompileProgress* progress = nullptr;
   llvm::PassInstrumentationCallbacks callbacks;
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
+  ir::Analyses analyses;
   llvm::PassBuilder builder;
 };
 
@@ -140,17 +124,17 @@ void Optimizer::Run(llvm::Module& module, CompileProgress* progress, Loops loops
   const OptionOff one_byte("enable-mem-access-versioning", loops != Loops::kAny);
   const OptionOff narrower("enable-epilogue-vectorization", loops == Loops::kOfWholeVectors);
   state_->progress = progress;
-  state_->MakePipeline().run(module, state_->modules);
+  state_->MakePipeline().run(module, state_->analyses.modules);
   state_->progress = nullptr;
-  state_->Forget();
+  state_->analyses.Clear();
 }
 
 void Optimizer::Simplify(llvm::Function& function) {
   llvm::FunctionPassManager passes;
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass());
-  passes.run(function, state_->functions);
-  state_->Forget();
+  passes.run(function, state_->analyses.functions);
+  state_->analyses.Clear();
 }
 
 void Optimizer::Flatten(llvm::Function& function) {
@@ -162,8 +146,8 @@ void Optimizer::Flatten(llvm::Function& function) {
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass());
   passes.addPass(llvm::InstCombinePass());
-  passes.run(function, state_->functions);
-  state_->Forget();
+  passes.run(function, state_->analyses.functions);
+  state_->analyses.Clear();
 }
 
 }  // namespace rbc::host

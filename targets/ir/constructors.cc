@@ -3,7 +3,6 @@
 #include "targets/ir/constructors.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IRBuilder.h"
@@ -74,6 +73,14 @@ Expected<StaticFunctions> CollectStaticFunctions(llvm::Module& module) {
   std::reverse(destructors.begin(), destructors.end());
   return StaticFunctions{MakeCaller(module, "rbc.constructors", constructors),
                          MakeCaller(module, "rbc.destructors", destructors)};
+}
+
+std::vector<std::string> KeptNames(std::span<const FunctionDeclaration> functions, const StaticFunctions& statics) {
+  std::vector<std::string> names;
+  for (const auto& function : functions) names.push_back(function.symbol);
+  for (const auto* name : {&statics.constructors, &statics.destructors})
+    if (!name->empty()) names.push_back(*name);
+  return names;
 }
 
 }  // namespace rbc::ir

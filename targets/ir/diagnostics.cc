@@ -122,6 +122,11 @@ std::vector<Diagnostic> DiagnosticLog::TakeWarnings() const {
   return warnings;
 }
 
+Status DiagnosticLog::Refusal() const {
+  if (!has_error_) return {};
+  return MakeError(ErrorKind::kCompileFailed, "the compiler refuses the module");
+}
+
 Error DiagnosticLog::MakeError(ErrorKind kind, std::string_view message) const {
   Error error(kind, std::string(message));
   for (const auto& diagnostic : diagnostics_) {

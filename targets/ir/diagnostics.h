@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
+#include "base/expected.h"
 
 namespace llvm {
 class LLVMContext;
@@ -30,6 +30,8 @@ class DiagnosticLog {
 
   bool HasError() const { return has_error_; }
   std::vector<Diagnostic> TakeWarnings() const;
+  // kCompileFailed where an error was recorded: LLVM reports one and may yet go on.
+  Status Refusal() const;
   // An error of this kind: `message`, then the first recorded error's text; all diagnostics with it.
   Error MakeError(ErrorKind kind, std::string_view message) const;
 

@@ -24,11 +24,7 @@ inline RawArena AskArena(const std::string& address, const wire::HelloReply& ses
   RawArena out;
   const int fd = RawConnect(address);
   out.keep = std::shared_ptr<void>(nullptr, [fd](void*) { close(fd); });
-  wire::Farm_attach_args attach;
-  attach.request.session_id = session.session_id;
-  attach.request.secret = session.secret;
-  attach.request.farm_id = session.farm_id;
-  const auto hello = FrameRequest("attach", 1, attach);
+  const auto hello = FrameAttach(1, session);
   EXPECT_EQ(send(fd, hello.data(), hello.size(), 0), static_cast<ssize_t>(hello.size()));
   EXPECT_FALSE(ReadFrame(fd).empty());
   const auto ask = FrameRequest("arena", 2, wire::Farm_arena_args());

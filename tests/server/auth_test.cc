@@ -166,10 +166,7 @@ TEST_F(TokenTest, AttachAcrossDomainsIsRefused) {
   StartFarm();
   Client owner = ConnectTcp();
   const auto session = HelloWith(owner, alice);
-  wire::AttachRequest request;
-  request.session_id = session.session_id;
-  request.secret = session.secret;
-  request.farm_id = session.farm_id;
+  wire::AttachRequest request = AttachTo(session);
   wire::HelloReply reply;
   Client thief = ConnectTcp();
   EXPECT_EQ(ErrorOf([&] { thief->attach(reply, request); }).kind, wire::ErrorKind::PermissionDenied) << "no token";

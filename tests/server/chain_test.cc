@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <optional>
 #include <thread>
 
 #include "tests/server/farm_fixture.h"
@@ -84,75 +85,109 @@ class ChainTest : public FarmTest {
   }
 };
 
-TEST_F(ChainTest, EveryLieIsToldBeforeAnythingRuns) {
-  StartFarm();
-  auto client = Connect();
-  client.Hello();
-  const int64_t f = Function(client);
-  const auto lie = [&](std::vector<wire::ChainStep> steps) {
-    const auto error = ErrorOf([&] { RunChain(client, Chain(std::move(steps))); });
+// Each is refused before anything runs.
+class ChainLies : public ChainTest {
+ protected:
+  void SetUp() override {
+    ChainTest::SetUp();
+    StartFarm();
+    client_.emplace(Connect());
+    client_->Hello();
+    function_ = Function(*client_);
+  }
+  // What the farm says of a chain of these steps.
+  std::string Refused(std::vector<wire::ChainStep> steps) {
+    const auto error = ErrorOf([&] { RunChain(*client_, Chain(std::move(steps))); });
     EXPECT_EQ(error.kind, wire::ErrorKind::InvalidArgument);
+    EXPECT_EQ(backend_->workers().size(), 0u) << "nothing ran";
     return error.message;
-  };
-  EXPECT_THAT(lie({Map(f, Made(0))}), HasSubstr("needs step 0, which is not before it"));
-  EXPECT_THAT(lie({CallOf(f), Map(f, Made(7))}), HasSubstr("step 1 of the chain needs step 7"));
-  EXPECT_THAT(lie({Map(f, Made(-1))}), HasSubstr("needs step -1"));
+  }
+  wire::ChainStep MapOf(wire::ArrayRef input) const { return Map(function_, std::move(input)); }
+  wire::ChainStep OneNumber() const { return MapOf(Numbers(1)); }
+  wire::ChainStep Call() const { return CallOf(function_); }
+  wire::ChainStep Over(int32_t step) const { return CallOver(function_, step); }
+
+  std::optional<Client> client_;
+  int64_t function_ = 0;
+};
+
+TEST_F(ChainLies, StepsThatAreNotBefore) {
+  EXPECT_THAT(Refused({MapOf(Made(0))}), HasSubstr("needs step 0, which is not before it"));
+  EXPECT_THAT(Refused({Call(), MapOf(Made(7))}), HasSubstr("step 1 of the chain needs step 7"));
+  EXPECT_THAT(Refused({MapOf(Made(-1))}), HasSubstr("needs step -1"));
+  EXPECT_THAT(Refused({Over(0)}), HasSubstr("needs step 0, which is not before it"));
+}
+
+TEST_F(ChainLies, TwoPlacesForOneArray) {
   auto both = Made(0);
   both.__set_buffer(3);
-  EXPECT_THAT(lie({Map(f, Numbers(1)), Map(f, both)}), HasSubstr("name one of them"));
+  EXPECT_THAT(Refused({OneNumber(), MapOf(both)}), HasSubstr("name one of them"));
   both = Made(0);
   both.__set_data("12345678");
-  EXPECT_THAT(lie({Map(f, Numbers(1)), Map(f, both)}), HasSubstr("name one of them"));
-  EXPECT_THAT(lie({CallOf(f), Map(f, Made(0))}), HasSubstr("the array of step 0, which makes none"));
-  EXPECT_THAT(lie({wire::ChainStep()}), HasSubstr("0 requests"));
-  auto two = CallOf(f);
-  two.__isset.launch = true;
-  EXPECT_THAT(lie({two}), HasSubstr("2 requests"));
-  auto launch = CallOf(f);
-  launch.__isset.call = false;
-  launch.__isset.launch = true;
-  EXPECT_THAT(lie({Dropped(launch)}), HasSubstr("makes no array"));
-  auto kept = CallOf(f);
-  kept.call.__set_keep("kept");
-  EXPECT_THAT(lie({Dropped(kept)}), HasSubstr("do one of these"));
-  EXPECT_THAT(lie({Dropped(Kept(Map(f, Numbers(1))))}), HasSubstr("do one of these"));
-  EXPECT_THAT(lie({CallOver(f, 0)}), HasSubstr("needs step 0, which is not before it"));
-  EXPECT_THAT(lie({CallOf(f), CallOver(f, 0)}), HasSubstr("which makes none"));
-  EXPECT_THAT(lie({Map(f, Numbers(1)), CallOver(f, 0)}), AllOf(HasSubstr("comes back"), HasSubstr("keep that one")));
-  auto into = Map(f, Numbers(1));
-  into.map_arrays.__set_into(Numbers(1));
-  EXPECT_THAT(lie({into, CallOver(f, 0)}), HasSubstr("comes back"));
-  auto into_step = Map(f, Numbers(1));
-  into_step.map_arrays.__set_into(Made(0));
-  EXPECT_THAT(lie({Map(f, Numbers(1)), into_step, CallOver(f, 1)}),
-              HasSubstr("needs the array of step 1, which comes"));
-  auto named = CallOver(f, 0);
+  EXPECT_THAT(Refused({OneNumber(), MapOf(both)}), HasSubstr("name one of them"));
+  auto named = Over(0);
   named.call.buffers[0].buffer = 3;
-  EXPECT_THAT(lie({Kept(Map(f, Numbers(1))), named}), HasSubstr("name one of them"));
+  EXPECT_THAT(Refused({Kept(OneNumber()), named}), HasSubstr("name one of them"));
   named.call.buffers[0].buffer = 0;
   named.call.buffers[0].offset = 8;
-  EXPECT_THAT(lie({Kept(Map(f, Numbers(1))), named}), HasSubstr("name one of them"));
-  auto late = CallOf(f);
+  EXPECT_THAT(Refused({Kept(OneNumber()), named}), HasSubstr("name one of them"));
+}
+
+TEST_F(ChainLies, NotOneRequestAStep) {
+  EXPECT_THAT(Refused({wire::ChainStep()}), HasSubstr("0 requests"));
+  auto two = Call();
+  two.__isset.launch = true;
+  EXPECT_THAT(Refused({two}), HasSubstr("2 requests"));
+}
+
+TEST_F(ChainLies, ArraysThatNobodyMakesOrTwoWant) {
+  EXPECT_THAT(Refused({Call(), MapOf(Made(0))}), HasSubstr("the array of step 0, which makes none"));
+  EXPECT_THAT(Refused({Call(), Over(0)}), HasSubstr("which makes none"));
+  auto launch = Call();
+  launch.__isset.call = false;
+  launch.__isset.launch = true;
+  EXPECT_THAT(Refused({Dropped(launch)}), HasSubstr("makes no array"));
+  auto kept = Call();
+  kept.call.__set_keep("kept");
+  EXPECT_THAT(Refused({Dropped(kept)}), HasSubstr("do one of these"));
+  EXPECT_THAT(Refused({Dropped(Kept(OneNumber()))}), HasSubstr("do one of these"));
+}
+
+TEST_F(ChainLies, CallsOverArraysThatComeBack) {
+  EXPECT_THAT(Refused({OneNumber(), Over(0)}), AllOf(HasSubstr("comes back"), HasSubstr("keep that one")));
+  auto into = OneNumber();
+  into.map_arrays.__set_into(Numbers(1));
+  EXPECT_THAT(Refused({into, Over(0)}), HasSubstr("comes back"));
+  auto into_step = OneNumber();
+  into_step.map_arrays.__set_into(Made(0));
+  EXPECT_THAT(Refused({OneNumber(), into_step, Over(1)}), HasSubstr("needs the array of step 1, which comes"));
+}
+
+TEST_F(ChainLies, ADeadlineBeforeNow) {
+  auto late = Call();
   late.call.__set_deadline_ms(-3);
-  EXPECT_THAT(lie({late}), HasSubstr("-3 ms"));
-  EXPECT_EQ(backend_->workers().size(), 0u) << "nothing ran";
-  const auto outside = ErrorOf([&] {
-    wire::ArrayReply reply;
-    client->map_arrays(reply, Map(f, Made(0)).map_arrays);
-  });
-  EXPECT_THAT(outside.message, HasSubstr("no step of a chain"));
+  EXPECT_THAT(Refused({late}), HasSubstr("-3 ms"));
+}
+
+TEST_F(ChainLies, StepsOutsideOfAChain) {
+  wire::ArrayReply reply;
+  EXPECT_THAT(ErrorOf([&] { (*client_)->map_arrays(reply, MapOf(Made(0)).map_arrays); }).message,
+              HasSubstr("no step of a chain"));
   wire::CompileRequest over_arrays = MakeRequest("module a", "a");
   over_arrays.functions[0].signature = "float64(float64[:])";
   over_arrays.handle = Bytes(HandleOf(over_arrays.target, over_arrays.functions, over_arrays.options, over_arrays.ir));
   wire::CompileReply compiled;
-  client->compile(compiled, over_arrays);
-  const auto alone = ErrorOf([&] {
-    auto call = CallOver(compiled.functions[0].function_id, 0).call;
-    call.frame = std::string(24, '\0');
-    wire::CallReply reply;
-    client->call(reply, call);
-  });
-  EXPECT_THAT(alone.message, HasSubstr("no step of a chain"));
+  (*client_)->compile(compiled, over_arrays);
+  auto call = CallOver(compiled.functions[0].function_id, 0).call;
+  call.frame = std::string(24, '\0');
+  wire::CallReply called;
+  EXPECT_THAT(ErrorOf([&] { (*client_)->call(called, call); }).message, HasSubstr("no step of a chain"));
+}
+
+TEST_F(ChainTest, NoStepsAreNoWork) {
+  StartFarm();
+  auto client = Connect();
+  client.Hello();
   EXPECT_TRUE(RunChain(client, Chain({})).empty());
 }
 
@@ -288,11 +323,7 @@ TEST_F(ChainTest, AClientThatGoesLeavesNothing) {
     const auto session = watcher.Hello();
     const int64_t f = Function(watcher), slow = Function(watcher, "slow");
     const int fd = RawConnect(local ? unix_address_ : tcp_address_);
-    wire::Farm_attach_args attach;
-    attach.request.session_id = session.session_id;
-    attach.request.secret = session.secret;
-    attach.request.farm_id = session.farm_id;
-    const auto hello = FrameRequest("attach", 1, attach);
+    const auto hello = FrameAttach(1, session);
     ASSERT_EQ(send(fd, hello.data(), hello.size(), 0), static_cast<ssize_t>(hello.size()));
     ASSERT_FALSE(ReadFrame(fd).empty());
     wire::Farm_chain_args chain;

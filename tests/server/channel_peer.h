@@ -30,6 +30,16 @@ std::string BytesOf(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
+// A buffer to send to and read from.
+inline wire::BufferInfo MakeBytes(Client& client, int64_t bytes) {
+  wire::BufferSpec spec;
+  spec.dtype = "int8";
+  spec.shape = {bytes};
+  wire::BufferInfo info;
+  client->buffer_create(info, spec);
+  return info;
+}
+
 class Channel {
  public:
   explicit Channel(const std::string& address) : fd_(RawConnect(address)) {}

@@ -21,15 +21,7 @@ class ChannelTest : public FarmTest {
     StartFarm();
     client_ = std::make_unique<Client>(tcp_address_);
     session_ = client_->Hello();
-    buffer_ = Make(1 << 20);
-  }
-  wire::BufferInfo Make(int64_t bytes) {
-    wire::BufferSpec spec;
-    spec.dtype = "int8";
-    spec.shape = {bytes};
-    wire::BufferInfo info;
-    (*client_)->buffer_create(info, spec);
-    return info;
+    buffer_ = MakeBytes(*client_, 1 << 20);
   }
   Channel Attached() {
     Channel channel(tcp_address_);
@@ -114,7 +106,7 @@ TEST_F(ChannelTest, AsksForTheTokenWhereTheFarmDoes) {
   hello.protocol_major = 1;
   hello.__set_token(alice);
   (*client_)->hello(session_, hello);
-  buffer_ = Make(100);
+  buffer_ = MakeBytes(*client_, 100);
   for (const auto& wrong : {std::string(), std::string("rbc_nobody"), bob, std::string(kMostChannelToken, 'x')}) {
     Channel channel(tcp_address_);
     channel.Attach(session_, wrong);
@@ -183,7 +175,7 @@ TEST_F(ChannelTest, PeersWithoutProgressAreClosed) {
   auto half_put = Attached();
   half_put.Ask(kChannelPut, BytesOf(ChannelPutBody{static_cast<uint64_t>(buffer_.id), 0}), 1000);
   half_put.Send("only this");
-  const auto large = Make(64 << 20);
+  const auto large = MakeBytes(*client_, 64 << 20);
   auto no_reader = Attached();
   no_reader.Get(large.id, 0, 64 << 20);
   auto idle = Attached();
@@ -215,7 +207,7 @@ TEST_F(ChannelTest, AFreedBufferStaysUntilItsTransferIsOver) {
     return reader.Read().body == noise.substr(0, 1000);
   })) << "it is under way";
   (*client_)->buffer_free(buffer_.id);
-  const auto other = Make(1 << 20);
+  const auto other = MakeBytes(*client_, 1 << 20);
   EXPECT_NE(other.offset, buffer_.offset);
   channel.Send(noise.substr(1000));
   EXPECT_EQ(channel.Read().header.type, kChannelDone);
@@ -230,7 +222,7 @@ TEST_F(ChannelTest, ManyAtOnce) {
   Begin();
   std::vector<std::thread> threads;
   for (int t = 0; t < 6; ++t)
-    threads.emplace_back([this, t, info = Make(3 << 20)] {
+    threads.emplace_back([this, t, info = MakeBytes(*client_, 3 << 20)] {
       auto channel = Attached();
       const std::string bytes(3 << 20, static_cast<char>('a' + t));
       for (int i = 0; i < 5; ++i) {

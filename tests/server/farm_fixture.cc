@@ -71,13 +71,23 @@ wire::HelloReply Client::Hello(const std::string& name_space) {
   return reply;
 }
 
-wire::HelloReply Client::Attach(const wire::HelloReply& session) {
+wire::AttachRequest AttachTo(const wire::HelloReply& session) {
   wire::AttachRequest request;
   request.session_id = session.session_id;
   request.secret = session.secret;
   request.farm_id = session.farm_id;
+  return request;
+}
+
+std::string FrameAttach(int32_t seqid, const wire::HelloReply& session) {
+  wire::Farm_attach_args attach;
+  attach.request = AttachTo(session);
+  return FrameRequest("attach", seqid, attach);
+}
+
+wire::HelloReply Client::Attach(const wire::HelloReply& session) {
   wire::HelloReply reply;
-  client_->attach(reply, request);
+  client_->attach(reply, AttachTo(session));
   return reply;
 }
 

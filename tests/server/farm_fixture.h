@@ -49,6 +49,7 @@ class Client {
   std::unique_ptr<wire::FarmClient> client_;
 };
 
+wire::AttachRequest AttachTo(const wire::HelloReply& session);
 wire::CompileRequest MakeRequest(const std::string& ir, const std::string& symbol = "f");
 
 // The kind of the FarmError that `action` throws; kInternal and a failed test where it throws none.
@@ -117,6 +118,8 @@ std::string FrameRequest(const std::string& method, int32_t seqid, const Argumen
   protocol.writeMessageEnd();
   return Framed(buffer->getBufferAsString());
 }
+// Of `attach`, to the session that hello gave.
+std::string FrameAttach(int32_t seqid, const wire::HelloReply& session);
 // One framed message off the socket, its length included; "" at end of file or timeout.
 std::string ReadFrame(int fd);
 // The sequence id of a framed message.

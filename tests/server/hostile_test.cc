@@ -234,14 +234,10 @@ TEST_F(HostileTest, ClientsThatDoNotReadHoldNoThread) {
   auto setup = Connect();
   const auto hello = setup.Hello();
   const auto f = setup.Compile("m").functions[0].function_id;
-  wire::Farm_attach_args attach;
-  attach.request.session_id = hello.session_id;
-  attach.request.secret = hello.secret;
-  attach.request.farm_id = hello.farm_id;
   wire::Farm_call_args call;
   call.request.function_id = f;
   call.request.frame = std::string(1 << 20, 'x');
-  const auto bytes = FrameRequest("attach", 1, attach) + FrameRequest("call", 2, call) + FrameRequest("call", 3, call);
+  const auto bytes = FrameAttach(1, hello) + FrameRequest("call", 2, call) + FrameRequest("call", 3, call);
   std::vector<UniqueFd> deaf;
   for (int i = 0; i < 8; ++i) {
     deaf.emplace_back(RawConnect(unix_address_));
@@ -306,14 +302,10 @@ TEST_F(HostileTest, IdleConnectionsAreSmall) {
   auto first = Connect();
   const auto hello = first.Hello();
   const auto f = first.Compile("m").functions[0].function_id;
-  wire::Farm_attach_args attach;
-  attach.request.session_id = hello.session_id;
-  attach.request.secret = hello.secret;
-  attach.request.farm_id = hello.farm_id;
   wire::Farm_call_args call;
   call.request.function_id = f;
   call.request.frame = std::string(100'000, 'x');  // one large request each: its buffers must not stay
-  const auto bytes = FrameRequest("attach", 1, attach) + FrameRequest("call", 2, call);
+  const auto bytes = FrameAttach(1, hello) + FrameRequest("call", 2, call);
   std::vector<UniqueFd> idle;
   const auto add = [&] {
     idle.emplace_back(RawConnect(unix_address_));

@@ -87,11 +87,7 @@ TEST_F(LendTest, PipelinedRequestsStayInOrder) {
   const auto hello = client.Hello();
   const auto f = client.Compile("m").functions[0].function_id;
   // Attach, calls with a foreign method every 25th time, all at once: whoever holds the connection answers in turn.
-  wire::Farm_attach_args attach;
-  attach.request.session_id = hello.session_id;
-  attach.request.secret = hello.secret;
-  attach.request.farm_id = hello.farm_id;
-  std::string bytes = FrameRequest("attach", 0, attach);
+  std::string bytes = FrameAttach(0, hello);
   constexpr int kRequests = 400;
   for (int i = 1; i < kRequests; ++i) {
     wire::Farm_call_args call;

@@ -22,17 +22,9 @@ class PackedChannelTest : public FarmTest {
     StartFarm();
     client_ = std::make_unique<Client>(tcp_address_);
     session_ = client_->Hello();
-    before_ = Make(kBytes);
-    buffer_ = Make(kBytes);
-    after_ = Make(kBytes);
-  }
-  wire::BufferInfo Make(int64_t bytes) {
-    wire::BufferSpec spec;
-    spec.dtype = "int8";
-    spec.shape = {bytes};
-    wire::BufferInfo info;
-    (*client_)->buffer_create(info, spec);
-    return info;
+    before_ = MakeBytes(*client_, kBytes);
+    buffer_ = MakeBytes(*client_, kBytes);
+    after_ = MakeBytes(*client_, kBytes);
   }
   Channel Attached(uint32_t codings = kCodings) {
     Channel channel(tcp_address_);
@@ -221,7 +213,7 @@ TEST_F(PackedChannelTest, ArraysMayChangeWhileTheyArePacked) {
   StartFarm();
   client_ = std::make_unique<Client>(unix_address_);
   session_ = client_->Hello();
-  buffer_ = Make(kBytes);
+  buffer_ = MakeBytes(*client_, kBytes);
   const auto arena = AskArena(unix_address_, session_);
   ASSERT_TRUE(arena.fd);
   void* const mapped = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, arena.fd.get(), buffer_.offset);

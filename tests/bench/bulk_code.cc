@@ -23,6 +23,7 @@ namespace {
 using rbc::CompileOptions;
 using rbc::EntryKind;
 using rbc::testing::BulkColumn;
+using rbc::testing::kBlackScholesLines;
 using rbc::testing::Loaded;
 using rbc::testing::RunBulk;
 using Clock = std::chrono::steady_clock;
@@ -30,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kRounds = 7;
 const char* const kFive = "float64(float64, float64, float64, float64, float64)";
 
-constexpr std::string_view kFunctions = R"(
+const std::string kFunctions = R"(
 declare double @log(double)
 declare double @exp(double)
 declare double @erf(double)
@@ -43,27 +44,8 @@ define double @cdf(double %x) {
   ret double %h
 }
 define double @price(double %s, double %k, double %r, double %v, double %t) {
-  %m = fdiv double %s, %k
-  %l = call double @log(double %m)
-  %hv0 = fmul double %v, %v
-  %hv = fmul double %hv0, 0.5
-  %d = fadd double %r, %hv
-  %dt = fmul double %d, %t
-  %n = fadd double %l, %dt
-  %q = call double @llvm.sqrt.f64(double %t)
-  %vq = fmul double %v, %q
-  %d1 = fdiv double %n, %vq
-  %d2 = fsub double %d1, %vq
-  %n1 = call double @cdf(double %d1)
-  %n2 = call double @cdf(double %d2)
-  %rt = fmul double %r, %t
-  %nrt = fneg double %rt
-  %x = call double @exp(double %nrt)
-  %kx = fmul double %k, %x
-  %a = fmul double %s, %n1
-  %b = fmul double %kx, %n2
-  %p = fsub double %a, %b
-  ret double %p
+)" + std::string(kBlackScholesLines) +
+                               R"(  ret double %p
 }
 define double @polynomial(double %x) {
   %p1 = fmul double %x, 0.9

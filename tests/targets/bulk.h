@@ -11,6 +11,29 @@
 
 namespace rbc::testing {
 
+// %p, the price of an option by Black and Scholes, of doubles %s, %k, %r, %v and %t and a function @cdf.
+inline constexpr std::string_view kBlackScholesLines = R"(  %m = fdiv double %s, %k
+  %l = call double @log(double %m)
+  %hv0 = fmul double %v, %v
+  %hv = fmul double %hv0, 0.5
+  %d = fadd double %r, %hv
+  %dt = fmul double %d, %t
+  %n = fadd double %l, %dt
+  %q = call double @llvm.sqrt.f64(double %t)
+  %vq = fmul double %v, %q
+  %d1 = fdiv double %n, %vq
+  %d2 = fsub double %d1, %vq
+  %n1 = call double @cdf(double %d1)
+  %n2 = call double @cdf(double %d2)
+  %rt = fmul double %r, %t
+  %nrt = fneg double %rt
+  %x = call double @exp(double %nrt)
+  %kx = fmul double %k, %x
+  %a = fmul double %s, %n1
+  %b = fmul double %kx, %n2
+  %p = fsub double %a, %b
+)";
+
 struct BulkColumn {
   const void* data;
   int64_t stride;

@@ -10,7 +10,7 @@
 
 #include "targets/cuda/launch.h"
 #include "targets/target.h"
-#include "types/frame.h"
+#include "tests/targets/harness.h"
 
 namespace rbc::testing {
 
@@ -51,12 +51,7 @@ class Simulated {
   Result Call(size_t index, Arguments... arguments) {
     alignas(16) std::byte frame[512] = {};
     alignas(16) std::byte result[256] = {};
-    const auto layout = types::FrameLayout::Make(*types::Type::Parse(functions_[index].signature));
-    size_t i = 0;
-    ((std::memcpy(frame + layout->slots()[i].offset, &arguments,
-                  std::min<size_t>(sizeof arguments, layout->slots()[i].size)),
-      ++i),
-     ...);
+    StoreArguments(functions_[index], frame, arguments...);
     const cuda::CallParameters parameters{reinterpret_cast<uint64_t>(frame), reinterpret_cast<uint64_t>(result),
                                           reinterpret_cast<uint64_t>(&status_)};
     Launch(index, &parameters);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -30,6 +32,17 @@ Device& HostDevice();
 Expected<Artifact> Compile(std::string_view ir, std::vector<FunctionDeclaration> functions,
                            CompileOptions options = {});
 
+// Puts arguments where the function's frame has them.
+template <typename... Arguments>
+void StoreArguments(const FunctionDeclaration& function, std::byte* frame, const Arguments&... arguments) {
+  const auto layout = types::FrameLayout::Make(*types::Type::Parse(function.signature));
+  size_t i = 0;
+  ((std::memcpy(frame + layout->slots()[i].offset, &arguments,
+                std::min<size_t>(sizeof arguments, layout->slots()[i].size)),
+    ++i),
+   ...);
+}
+
 // A module that was compiled and loaded; its constructors have run.
 class Loaded {
  public:
@@ -47,12 +60,7 @@ class Loaded {
     alignas(16) std::byte frame[512] = {};
     alignas(16) std::byte result[256];
     std::memset(result, 0xA5, sizeof result);
-    const auto layout = types::FrameLayout::Make(*types::Type::Parse(functions_[index].signature));
-    size_t i = 0;
-    ((std::memcpy(frame + layout->slots()[i].offset, &arguments,
-                  std::min<size_t>(sizeof arguments, layout->slots()[i].size)),
-      ++i),
-     ...);
+    StoreArguments(functions_[index], frame, arguments...);
     status_ = Call(index, frame, result);
     Result value;
     std::memcpy(&value, result, sizeof value);

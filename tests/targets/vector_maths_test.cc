@@ -334,8 +334,7 @@ TEST(VectorMathsCode, EachFunctionOfTheLibraryIsUsed) {
   }
 }
 
-TEST(VectorMathsCode, BlackScholesIsVectorsThroughout) {
-  constexpr std::string_view kIr = R"(
+const std::string kBlackScholes = R"(
 declare double @log(double)
 declare double @exp(double)
 declare double @erf(double)
@@ -353,36 +352,20 @@ define i32 @price(ptr %out, double %s, double %k, double %r, double %v, double %
 fail:
   ret i32 3
 go:
-  %m = fdiv double %s, %k
-  %l = call double @log(double %m)
-  %vv = fmul double %v, %v
-  %hv = fmul double %vv, 0.5
-  %d = fadd double %r, %hv
-  %dt = fmul double %d, %t
-  %n = fadd double %l, %dt
-  %q = call double @llvm.sqrt.f64(double %t)
-  %vq = fmul double %v, %q
-  %d1 = fdiv double %n, %vq
-  %d2 = fsub double %d1, %vq
-  %n1 = call double @cdf(double %d1)
-  %n2 = call double @cdf(double %d2)
-  %rt = fmul double %r, %t
-  %nrt = fneg double %rt
-  %x = call double @exp(double %nrt)
-  %kx = fmul double %k, %x
-  %a = fmul double %s, %n1
-  %b = fmul double %kx, %n2
-  %p = fsub double %a, %b
-  store double %p, ptr %out
+)" + std::string(kBlackScholesLines) +
+                                  R"(  store double %p, ptr %out
   ret i32 0
 }
 )";
+
+TEST(VectorMathsCode, BlackScholesIsVectorsThroughout) {
   CompileOptions options;
   options.entry = EntryKind::kMap;
   for (const std::string pattern : {"cccccc", "ccbbbc", "csbbsc", "cccccn", "ccccss"}) {
     options.map_pattern = pattern;
     const auto artifact =
-        Compile(kIr, {{"price", "float64(float64, float64, float64, float64, float64)", Abi::kStatusRetptr}}, options);
+        Compile(kBlackScholes, {{"price", "float64(float64, float64, float64, float64, float64)", Abi::kStatusRetptr}},
+                options);
     ASSERT_TRUE(artifact) << Message(artifact);
     ASSERT_TRUE(HasLibrary(MathAccuracy::kFast)) << "libmvec is missing";
     const auto code = Disassembly(artifact->code);

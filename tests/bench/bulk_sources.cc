@@ -1,7 +1,5 @@
 // Arrays of 64 MiB to and from the farm by librbc, and what the same bytes cost at least. Microseconds an array.
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -10,34 +8,21 @@
 
 #include "base/unique_fd.h"
 #include "rbc/rbc.h"
+#include "tests/bench/copies.h"
 #include "tests/bench/farm_process.h"
+#include "tests/harness/loopback.h"
 
 namespace rbc::bench {
 namespace {
 
 constexpr size_t kBytes = size_t{64} << 20;
-constexpr size_t kChunk = 256 * 1024;
-constexpr int kWarmUp = 3;
-constexpr int kMostCopies = 15;
+constexpr Rounds kRounds = {.warm_up = 3, .most = 15};
 
 using Memory = std::vector<uint64_t>;
 Memory Numbers(uint64_t seed) {
   Memory out(kBytes / sizeof(uint64_t));
   for (uint64_t& number : out) number = seed = seed * 6364136223846793005u + 1;
   return out;
-}
-
-// Times `copy()`; `right()` is asked once, after the last.
-template <typename Copy, typename Right>
-Sample TimeCopies(const Work& work, Copy copy, Right right) {
-  std::vector<int64_t> times;
-  for (int i = 0; i < std::min(work.calls, kMostCopies) + kWarmUp; ++i) {
-    const int64_t start = NowNs();
-    copy();
-    if (i >= kWarmUp) times.push_back(NowNs() - start);
-  }
-  if (!right()) return {.error = "what arrived is not what was sent"};
-  return {.p50 = Quantile(times, 0.50) / 1000.0, .p99 = Quantile(times, 0.99) / 1000.0};
 }
 
 enum class Direction { kTo, kFrom };
@@ -54,38 +39,19 @@ Sample MeasureBuffer(const Work& work, bool tcp, bool direct, Direction directio
   if (direction == Direction::kTo) {
     const Memory others = Numbers(8);
     return TimeCopies(
-        work, [&] { buffer.copy_from(others); },
+        work, kRounds, [&] { buffer.copy_from(others); },
         [&] {
           buffer.copy_to(std::span(back));
           return back == others;
         });
   }
   return TimeCopies(
-      work, [&] { buffer.copy_to(std::span(back)); }, [&] { return back == numbers; });
+      work, kRounds, [&] { buffer.copy_to(std::span(back)); }, [&] { return back == numbers; });
 } catch (const Exception& error) {
   return {.error = error.what()};
 }
 
 // ---- floors --------------------------------------------------------------------------------------------------------
-
-bool SendAll(int fd, const char* from, size_t bytes) {
-  while (bytes != 0) {
-    const ssize_t sent = send(fd, from, std::min(bytes, kChunk), MSG_NOSIGNAL);
-    if (sent <= 0) return false;
-    from += sent;
-    bytes -= static_cast<size_t>(sent);
-  }
-  return true;
-}
-bool ReceiveAll(int fd, char* to, size_t bytes) {
-  while (bytes != 0) {
-    const ssize_t got = recv(fd, to, std::min(bytes, kChunk), MSG_WAITALL);
-    if (got <= 0) return false;
-    to += got;
-    bytes -= static_cast<size_t>(got);
-  }
-  return true;
-}
 
 struct Ends {
   UniqueFd client, server;
@@ -94,16 +60,9 @@ Ends Connected(bool tcp) {
   int pair[2];
   if (!tcp) return socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 ? Ends{UniqueFd(pair[0]), UniqueFd(pair[1])} : Ends{};
   const UniqueFd listener(socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  if (bind(listener.get(), generic, size) != 0 || listen(listener.get(), 1) != 0 ||
-      getsockname(listener.get(), generic, &size) != 0)
-    return {};
+  const std::string address = harness::ListenAnywhere(listener.get());
   Ends ends{UniqueFd(socket(AF_INET, SOCK_STREAM, 0)), UniqueFd()};
-  if (connect(ends.client.get(), generic, size) != 0) return {};
+  if (!harness::ConnectTo(ends.client.get(), harness::PortOf(address))) return {};
   ends.server.Reset(accept(listener.get(), nullptr, nullptr));
   const int on = 1;
   for (const int fd : {ends.client.get(), ends.server.get()}) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -115,7 +74,7 @@ Sample MeasureStream(const Work& work, bool tcp, Direction direction) {
   Ends ends = Connected(tcp);
   if (!ends.client || !ends.server) return {.error = "no pair of sockets can be made"};
   Memory numbers = Numbers(7);
-  auto* const bytes = reinterpret_cast<char*>(numbers.data());
+  void* const bytes = numbers.data();
   char byte = 'x';
   ServerProcess server(work.mode, [&] {
     std::vector<char> there(kBytes);
@@ -131,7 +90,7 @@ Sample MeasureStream(const Work& work, bool tcp, Direction direction) {
   bool good = true;
   const int fd = ends.client.get();
   return TimeCopies(
-      work,
+      work, kRounds,
       [&] {
         good &= direction == Direction::kTo ? SendAll(fd, bytes, kBytes) && ReceiveAll(fd, &byte, 1)
                                             : SendAll(fd, &byte, 1) && ReceiveAll(fd, bytes, kBytes);
@@ -144,7 +103,7 @@ Sample Memcpy(const Work& work) {
   const Memory from = Numbers(7);
   Memory to(from.size());
   return TimeCopies(
-      work, [&] { std::memcpy(to.data(), from.data(), kBytes); }, [&] { return to == from; });
+      work, kRounds, [&] { std::memcpy(to.data(), from.data(), kBytes); }, [&] { return to == from; });
 }
 
 Sample ToUnix(const Work& work) { return MeasureBuffer(work, false, false, Direction::kTo); }

@@ -29,4 +29,15 @@ inline std::string ListenAnywhere(int fd) {
   return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
 }
 
+// Of HOST:PORT.
+inline uint16_t PortOf(const std::string& address) {
+  return static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+}
+
+// Connects the socket to a port of this machine; whether somebody listens there.
+inline bool ConnectTo(int fd, uint16_t port) {
+  const sockaddr_in address = Loopback(port);
+  return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
 }  // namespace rbc::harness

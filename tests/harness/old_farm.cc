@@ -143,8 +143,7 @@ std::string ChannelError() {
 }  // namespace
 
 OldFarm::OldFarm(const std::string& farm)
-    : farm_port_(static_cast<uint16_t>(std::stoi(farm.substr(farm.rfind(':') + 1)))),
-      listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    : farm_port_(PortOf(farm)), listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   address_ = ListenAnywhere(listener_.get());
   accepts_ = std::thread([this] { Accept(); });
 }
@@ -178,9 +177,7 @@ void OldFarm::Accept() {
 void OldFarm::Serve(int client) {
   char begin[4];
   const int farm = Keep(UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-  const sockaddr_in address = Loopback(farm_port_);
-  if (connect(farm, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-      recv(client, begin, sizeof begin, MSG_PEEK | MSG_WAITALL) == sizeof begin) {
+  if (ConnectTo(farm, farm_port_) && recv(client, begin, sizeof begin, MSG_PEEK | MSG_WAITALL) == sizeof begin) {
     if (std::memcmp(begin, "RBC1", sizeof begin) == 0)
       ServeChannel(client, farm);
     else

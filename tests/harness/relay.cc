@@ -38,9 +38,7 @@ size_t Relay::Allowance::Now() {
 }
 
 Relay::Relay(const std::string& farm, uint64_t bytes_per_second)
-    : farm_port_(static_cast<uint16_t>(std::stoi(farm.substr(farm.rfind(':') + 1)))),
-      rate_(bytes_per_second),
-      listener_(NewSocket(rate_ != 0)) {
+    : farm_port_(PortOf(farm)), rate_(bytes_per_second), listener_(NewSocket(rate_ != 0)) {
   address_ = ListenAnywhere(listener_.get());
   thread_ = std::thread([this] { Run(); });
 }
@@ -59,8 +57,7 @@ void Relay::Accept() {
   UniqueFd client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!client || cut_) return;
   UniqueFd farm = NewSocket(rate_ != 0);
-  const sockaddr_in address = Loopback(farm_port_);
-  if (connect(farm.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return;
+  if (!ConnectTo(farm.get(), farm_port_)) return;
   const int on = 1;
   for (const int fd : {client.get(), farm.get()}) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   pairs_.push_back({std::move(client), std::move(farm)});

@@ -24,20 +24,7 @@ class Calls : public FarmTest {};
 
 // Eight calls that each wait for the other seven inside the function: they end only if all are inside at once.
 TEST_F(Calls, EightOfOneSessionOverlap) {
-  const Module barrier = MakeModule(R"(@inside = global i64 0
-define i64 @meet(i64 %parties) {
-entry:
-  %mine = atomicrmw add ptr @inside, i64 1 seq_cst
-  br label %wait
-wait:
-  %now = load atomic volatile i64, ptr @inside seq_cst, align 8
-  %all = icmp sge i64 %now, %parties
-  br i1 %all, label %done, label %wait
-done:
-  ret i64 %mine
-}
-)",
-                                    "meet", "int64(int64)");
+  const Module barrier = MakeModule(kMeetIr, "meet", "int64(int64)");
   Client first = farm().Connect();
   const auto meet = Must(first.Load(barrier));
   std::vector<std::future<int64_t>> calls;

@@ -13,6 +13,7 @@
 #include "rbc/rbc.h"
 #include "tests/harness/certificates.h"
 #include "tests/harness/farm_test.h"
+#include "tests/harness/npy.h"
 #include "tests/harness/paths.h"
 #include "tests/harness/relay.h"
 #include "tests/harness/run_program.h"
@@ -170,19 +171,6 @@ TEST_F(Compression, ProgressCountsTheArray) {
   EXPECT_TRUE(there.to_host<uint64_t>() == values);
   ASSERT_FALSE(done.empty());
   EXPECT_GT(done.back(), uint64_t{13} << 20);
-}
-
-// A NumPy file of doubles.
-std::string Npy(const Numbers& values) {
-  std::string header = "{'descr': '<f8', 'fortran_order': False, 'shape': (" + std::to_string(values.size()) + ",), }";
-  header.append((64 - (10 + header.size() + 1) % 64) % 64, ' ');
-  header += '\n';
-  std::string out("\x93NUMPY\x01\x00", 8);
-  out += static_cast<char>(header.size() & 0xff);
-  out += static_cast<char>(header.size() >> 8);
-  out += header;
-  out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double));
-  return out;
 }
 
 TEST_F(Compression, TheCommandPacksWhereItIsTold) {

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <thread>
 
+#include "tests/acceptance/device_kernels.h"
 #include "tests/acceptance/on_device.h"
 
 namespace rbc::harness {
@@ -16,48 +17,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr const char* kKernels = R"(
-declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
-declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
-declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
+const std::string kKernels = std::string(kScaleAndShift) + R"(
 declare void @llvm.trap()
-define internal i64 @thread() alwaysinline {
-  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
-  %b = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
-  %d = call i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
-  %m = mul i32 %b, %d
-  %i = add i32 %m, %t
-  %n = zext i32 %i to i64
-  ret i64 %n
-}
-define void @scale(ptr %x, ptr %y, i64 %n, double %by) {
-  %i = call i64 @thread()
-  %in = icmp ult i64 %i, %n
-  br i1 %in, label %go, label %end
-go:
-  %from = getelementptr inbounds double, ptr %x, i64 %i
-  %to = getelementptr inbounds double, ptr %y, i64 %i
-  %a = load double, ptr %from
-  %b = fmul double %a, %by
-  store double %b, ptr %to
-  br label %end
-end:
-  ret void
-}
-define void @shift(ptr %x, i64 %n, i64 %stride, double %by) {
-  %i = call i64 @thread()
-  %in = icmp ult i64 %i, %n
-  br i1 %in, label %go, label %end
-go:
-  %offset = mul i64 %i, %stride
-  %at = getelementptr inbounds i8, ptr %x, i64 %offset
-  %a = load double, ptr %at
-  %b = fadd double %a, %by
-  store double %b, ptr %at
-  br label %end
-end:
-  ret void
-}
 define void @crash(ptr %x) {
   call void @llvm.trap()
   unreachable

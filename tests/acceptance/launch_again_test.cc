@@ -5,9 +5,8 @@
 
 #include <thread>
 
-#include "client/src/core.h"
-#include "rbc/rbc.h"
-#include "tests/harness/farm_test.h"
+#include "tests/acceptance/asked_again.h"
+#include "tests/acceptance/device_kernels.h"
 #include "tests/harness/library.h"
 
 namespace rbc::harness {
@@ -17,53 +16,12 @@ using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr int kTimes = 40;  // enough for a ring or a lent connection
 constexpr int64_t kCount = 1000;
 
-constexpr const char* kKernels = R"(
+const std::string kKernels = std::string(kScaleAndShift) + R"(
 @text = private constant [9 x i8] c"n is %ld\00"
-declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
-declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
-declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
 declare void @llvm.trap()
 declare i32 @printf(ptr, ...)
-define internal i64 @thread() alwaysinline {
-  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
-  %b = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
-  %d = call i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
-  %m = mul i32 %b, %d
-  %i = add i32 %m, %t
-  %n = zext i32 %i to i64
-  ret i64 %n
-}
-define void @scale(ptr %x, ptr %y, i64 %n, double %by) {
-  %i = call i64 @thread()
-  %in = icmp ult i64 %i, %n
-  br i1 %in, label %go, label %end
-go:
-  %from = getelementptr inbounds double, ptr %x, i64 %i
-  %to = getelementptr inbounds double, ptr %y, i64 %i
-  %a = load double, ptr %from
-  %b = fmul double %a, %by
-  store double %b, ptr %to
-  br label %end
-end:
-  ret void
-}
-define void @shift(ptr %x, i64 %n, i64 %stride, double %by) {
-  %i = call i64 @thread()
-  %in = icmp ult i64 %i, %n
-  br i1 %in, label %go, label %end
-go:
-  %offset = mul i64 %i, %stride
-  %at = getelementptr inbounds i8, ptr %x, i64 %offset
-  %a = load double, ptr %at
-  %b = fadd double %a, %by
-  store double %b, ptr %at
-  br label %end
-end:
-  ret void
-}
 define void @tell(ptr %x, i64 %n) {
   %some = icmp ne i64 %n, 0
   br i1 %some, label %say, label %end
@@ -105,26 +63,9 @@ Numbers Multiples(double by) {
   return out;
 }
 
-enum class Way { kRing, kUnix, kTcp };
-std::string NameOf(const ::testing::TestParamInfo<Way>& info) {
-  return info.param == Way::kRing ? "Ring" : info.param == Way::kUnix ? "Unix" : "Tcp";
-}
-
-// On the simulator or, where RBC_REQUIRE=cuda asks for it, on a GPU.
-class LaunchAgain : public FarmTest, public ::testing::WithParamInterface<Way> {
+class LaunchAgain : public AskedAgain {
  protected:
-  FarmOptions Options() const override {
-    const char* required = std::getenv("RBC_REQUIRE");
-    const bool real = required != nullptr && std::string_view(required) == "cuda";
-    return FarmOptions().Set("targets.cuda", "simulate", real ? "false" : "true");
-  }
-  void SetUp() override {
-    FarmTest::SetUp();
-    RemoteJIT::Options options;
-    options.direct = GetParam() == Way::kRing;
-    options.on_output = [this](std::string_view text) { printed_.append(text); };
-    jit_.emplace(GetParam() == Way::kTcp ? farm().tcp_address() : farm().unix_address(), options);
-  }
+  FarmOptions Options() const override { return WithCuda(); }
   // One that has not launched anything: it asks the farm with the whole request.
   Caller Kernel(const std::string& name, const std::string& signature) const {
     return jit_->function(Source::Ir(kKernels), name, {signature}, {.target = "cuda", .abi = CallAbi::kKernel});
@@ -140,20 +81,11 @@ class LaunchAgain : public FarmTest, public ::testing::WithParamInterface<Way> {
   }
   // What a launch that is cancelled, at once or when it runs, ends with.
   Error CancelALaunch(const Caller& endless, const Buffer& buffer) const {
-    const auto& core = *detail::Inside::CoreOf(*jit_);
-    const int64_t next = core.farm->NextRequestId();
     Error ended;
-    std::thread runs([&] { ended = ErrorOf([&] { endless.launch({}, buffer, 1); }); });
-    EXPECT_TRUE(WaitUntil(kPatience, [&] {
-      const auto stopped = core.farm->Cancel(next + 1, core.DeadlineOf(0));
-      return stopped && *stopped;
-    }));
-    runs.join();
+    Cancelled([&] { ended = ErrorOf([&] { endless.launch({}, buffer, 1); }); });
     EXPECT_EQ(Name(ended.kind), "Cancelled") << ended.message;
     return ended;
   }
-  // Requests that the daemon has seen over sockets.
-  int Messages() { return farm().StatusJson().at("connections").at("messages").get<int>(); }
   static void ExpectSame(const Error& warm, const Error& cold) {
     EXPECT_EQ(Name(warm.kind), Name(cold.kind)) << warm.message;
     EXPECT_EQ(warm.message, cold.message);
@@ -163,8 +95,6 @@ class LaunchAgain : public FarmTest, public ::testing::WithParamInterface<Way> {
   }
 
   const Grid grid_{{4}, {256}, 0};
-  std::optional<RemoteJIT> jit_;
-  std::string printed_;
 };
 
 TEST_P(LaunchAgain, TheDaemonIsNotAskedEachTime) {

@@ -131,20 +131,7 @@ TEST_F(Library, AsynchronousCallsByFutureCallbackAndDescriptor) {
 
 TEST_F(Library, EightAsynchronousCallsOverlap) {
   const auto jit = Jit();
-  const auto meet = jit.function<int64_t(int64_t)>(Source::Ir(R"(@inside = global i64 0
-define i64 @meet(i64 %parties) {
-entry:
-  %mine = atomicrmw add ptr @inside, i64 1 seq_cst
-  br label %wait
-wait:
-  %now = load atomic volatile i64, ptr @inside seq_cst, align 8
-  %all = icmp sge i64 %now, %parties
-  br i1 %all, label %done, label %wait
-done:
-  ret i64 %mine
-}
-)"),
-                                                   "meet");
+  const auto meet = jit.function<int64_t(int64_t)>(Source::Ir(kMeetIr), "meet");
   std::vector<Pending<int64_t>> calls;
   for (int i = 0; i < 8; ++i) calls.push_back(meet.with_timeout(milliseconds(30'000)).call_async(8));
   int64_t sum = 0;

@@ -3,13 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <thread>
 
-#include "client/src/core.h"
-#include "rbc/rbc.h"
-#include "tests/harness/farm_test.h"
+#include "tests/acceptance/asked_again.h"
 #include "tests/harness/ir.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
@@ -18,9 +16,7 @@ using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
 
-constexpr int kTimes = 40;  // enough for a ring or a lent connection
 constexpr size_t kCount = 1000;
 
 constexpr char kCode[] = R"(
@@ -32,26 +28,8 @@ double endless(double x) { volatile int on = x < 0; while (on) {} return x; }
 int checked(double *out, double x) { *out = x; return x < 0 ? 7 : 0; }
 )";
 
-enum class Way { kRing, kUnix, kTcp };
-std::string NameOf(const ::testing::TestParamInfo<Way>& info) {
-  return info.param == Way::kRing ? "Ring" : info.param == Way::kUnix ? "Unix" : "Tcp";
-}
-
-Numbers Counting() {
-  Numbers out(kCount);
-  std::iota(out.begin(), out.end(), 0.0);
-  return out;
-}
-
-class MapAgain : public FarmTest, public ::testing::WithParamInterface<Way> {
+class MapAgain : public AskedAgain {
  protected:
-  void SetUp() override {
-    FarmTest::SetUp();
-    RemoteJIT::Options options;
-    options.direct = GetParam() == Way::kRing;
-    options.on_output = [this](std::string_view text) { printed_.append(text); };
-    jit_.emplace(GetParam() == Way::kTcp ? farm().tcp_address() : farm().unix_address(), options);
-  }
   Caller Named(const std::string& name, const std::string& signature) const {
     FunctionOptions options;
     if (name == "checked") options.abi = CallAbi::kStatusRetptr;
@@ -69,32 +47,21 @@ class MapAgain : public FarmTest, public ::testing::WithParamInterface<Way> {
   }
   // What a map that is cancelled, at once or when it runs, ends with.
   Error CancelAMap(const Caller& endless, const Buffer& from, const Buffer& into) const {
-    const auto& core = *detail::Inside::CoreOf(*jit_);
-    const int64_t next = core.farm->NextRequestId();
     std::optional<Result<ArrayResult>> ended;
-    std::thread runs([&] { ended = Map(endless, {ArrayArgument::Of(from)}, into); });
-    EXPECT_TRUE(WaitUntil(kPatience, [&] {
-      const auto stopped = core.farm->Cancel(next + 1, core.DeadlineOf(0));
-      return stopped && *stopped;
-    }));
-    runs.join();
+    Cancelled([&] { ended = Map(endless, {ArrayArgument::Of(from)}, into); });
     EXPECT_FALSE(*ended);
     const Error error = *ended ? Error(ErrorKind::kInternal, "it ended by itself") : ended->error();
     EXPECT_EQ(error.kind, ErrorKind::kCancelled) << error.message;
     return error;
   }
-  // Requests that the daemon has seen over sockets.
-  int Messages() { return farm().StatusJson().at("connections").at("messages").get<int>(); }
-
-  std::optional<RemoteJIT> jit_;
-  std::string printed_;
 };
 
 TEST_P(MapAgain, GivesWhatTheFirstGave) {
   const Caller add = Named("add", "float64(float64, float64)");
-  const Buffer x = jit_->to_device(Counting()), y = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount));
+  const Buffer x = jit_->to_device(Counting(kCount)), y = jit_->to_device(Counting(kCount)),
+               z = jit_->to_device(Numbers(kCount));
   for (int i = 0; i < kTimes; ++i) {
-    Numbers now = Counting();
+    Numbers now = Counting(kCount);
     now[i] = 1e6 + i;
     x.copy_from(now);
     const auto done = Map(add, {ArrayArgument::Of(x), ArrayArgument::Of(y)}, z);
@@ -111,7 +78,7 @@ TEST_P(MapAgain, GivesWhatTheFirstGave) {
 
 TEST_P(MapAgain, TheDaemonIsNotAskedEachTime) {
   const Caller add = Named("add", "float64(float64, float64)");
-  const Buffer x = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount));
+  const Buffer x = jit_->to_device(Counting(kCount)), z = jit_->to_device(Numbers(kCount));
   const auto again = [&] { return Map(add, {ArrayArgument::Of(x), ArrayArgument::One(0.5)}, z).has_value(); };
   Warm(again);
   const int before = Messages();
@@ -123,7 +90,7 @@ TEST_P(MapAgain, TheDaemonIsNotAskedEachTime) {
 // Each is another map, however alike.
 TEST_P(MapAgain, ValuesViewsAndAccuraciesAreToldApart) {
   const Caller add = Named("add", "float64(float64, float64)");
-  const Buffer x = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount));
+  const Buffer x = jit_->to_device(Counting(kCount)), z = jit_->to_device(Numbers(kCount));
   const Buffer odd = x.slice(0, 1, kCount, 2), half = z.slice(0, 0, kCount / 2);
   for (int i = 0; i < kTimes; ++i) {
     ASSERT_TRUE(Map(add, {ArrayArgument::Of(x), ArrayArgument::One(i * 0.5)}, z));
@@ -139,10 +106,10 @@ TEST_P(MapAgain, ValuesViewsAndAccuraciesAreToldApart) {
 
 TEST_P(MapAgain, TellsStatusElementAndOutput) {
   const Caller checked = Named("checked", "float64(float64)"), tell = Named("tell", "float64(float64)");
-  const Buffer x = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount));
+  const Buffer x = jit_->to_device(Counting(kCount)), z = jit_->to_device(Numbers(kCount));
   Warm([&] { return Map(checked, {ArrayArgument::Of(x)}, z) && Map(tell, {ArrayArgument::Of(x)}, z); });
   EXPECT_EQ(printed_, "");
-  Numbers bad = Counting();
+  Numbers bad = Counting(kCount);
   bad[400] = bad[70] = -3;
   x.copy_from(bad);
   const auto failed = Map(checked, {ArrayArgument::Of(x)}, z);
@@ -159,13 +126,13 @@ TEST_P(MapAgain, TellsStatusElementAndOutput) {
 
 TEST_P(MapAgain, WhatItWroteWhenItDiedIsLostByName) {
   const Caller fatal = Named("fatal", "float64(float64)"), add = Named("add", "float64(float64, float64)");
-  const Buffer x = jit_->to_device(Counting()), other = jit_->to_device(Numbers(kCount));
-  const Buffer prices = jit_->to_device(Counting(), {.name = "prices"});
+  const Buffer x = jit_->to_device(Counting(kCount)), other = jit_->to_device(Numbers(kCount));
+  const Buffer prices = jit_->to_device(Counting(kCount), {.name = "prices"});
   Warm([&] {
     return Map(fatal, {ArrayArgument::Of(x)}, prices) && Map(add, {ArrayArgument::Of(x), ArrayArgument::Of(x)}, prices);
   });
   Warm([&] { return Map(add, {ArrayArgument::Of(x), ArrayArgument::Of(x)}, other).has_value(); });
-  Numbers bad = Counting();
+  Numbers bad = Counting(kCount);
   bad[500] = -1;
   x.copy_from(bad);
   const auto died = Map(fatal, {ArrayArgument::Of(x)}, prices);
@@ -182,7 +149,7 @@ TEST_P(MapAgain, WhatItWroteWhenItDiedIsLostByName) {
 
 TEST_P(MapAgain, EndsAtItsDeadlineOrWhenCancelled) {
   const Caller endless = Named("endless", "float64(float64)");
-  const Buffer x = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount), {.name = "z"});
+  const Buffer x = jit_->to_device(Counting(kCount)), z = jit_->to_device(Numbers(kCount), {.name = "z"});
   Warm([&] { return Map(endless, {ArrayArgument::Of(x)}, z).has_value(); });
   x.copy_from(Numbers(kCount, -1.0));
   const auto late = Map(endless.with_timeout(milliseconds(2000)), {ArrayArgument::Of(x)}, z);
@@ -193,7 +160,7 @@ TEST_P(MapAgain, EndsAtItsDeadlineOrWhenCancelled) {
   EXPECT_EQ(lost.error().kind, ErrorKind::kBufferLost) << lost.error().message;
   EXPECT_THAT(lost.error().message, HasSubstr("DeadlineExceeded"));
 
-  const Buffer y = jit_->to_device(Counting()), into = jit_->to_device(Numbers(kCount));
+  const Buffer y = jit_->to_device(Counting(kCount)), into = jit_->to_device(Numbers(kCount));
   Warm([&] { return Map(endless, {ArrayArgument::Of(y)}, into).has_value(); });
   y.copy_from(Numbers(kCount, -1.0));
   Error cancelled = CancelAMap(endless, y, into);
@@ -206,16 +173,16 @@ TEST_P(MapAgain, EndsAtItsDeadlineOrWhenCancelled) {
 }
 
 TEST_P(MapAgain, FreedBuffersAndModulesAreNotUsed) {
-  const Buffer x = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount));
+  const Buffer x = jit_->to_device(Counting(kCount)), z = jit_->to_device(Numbers(kCount));
   std::optional<Caller> add = Named("add", "float64(float64, float64)");
-  const Buffer y = jit_->to_device(Counting());
+  const Buffer y = jit_->to_device(Counting(kCount));
   const ArrayArgument by_id{"float64", nullptr, {kCount}, {8}, y.id(), 0};
   Warm([&] { return Map(*add, {ArrayArgument::Of(x), by_id}, z).has_value(); });
   y.free();
   const auto gone = Map(*add, {ArrayArgument::Of(x), by_id}, z);
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().kind, ErrorKind::kBufferLost) << gone.error().message;
-  std::optional<Buffer> held = jit_->to_device(Counting());
+  std::optional<Buffer> held = jit_->to_device(Counting(kCount));
   const ArrayArgument same{"float64", nullptr, {kCount}, {8}, held->id(), 0};
   Warm([&] { return Map(*add, {ArrayArgument::Of(x), same}, z).has_value(); });
   held.reset();
@@ -232,7 +199,7 @@ TEST_P(MapAgain, ManyThreadsAtOnce) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 6; ++t)
     threads.emplace_back([&, t] {
-      const Buffer x = jit_->to_device(Counting()), z = jit_->to_device(Numbers(kCount));
+      const Buffer x = jit_->to_device(Counting(kCount)), z = jit_->to_device(Numbers(kCount));
       for (int i = 0; i < 100; ++i) {
         wrong += !Map(add, {ArrayArgument::Of(x), ArrayArgument::One(t * 1000.0)}, z);
         wrong += z.to_host<double>()[7] != 7 + t * 1000.0;

@@ -13,6 +13,7 @@
 #include "rbc/rbc.h"
 #include "tests/harness/farm_test.h"
 #include "tests/harness/library.h"
+#include "tests/harness/npy.h"
 #include "tests/harness/paths.h"
 #include "tests/harness/run_program.h"
 
@@ -204,27 +205,9 @@ define ptx_kernel void @warp_sum(ptr %values) {
 
 double Poly(double x, double y) { return x * x * y + 1.5; }
 
-// A NumPy file of doubles.
-std::string Npy(const std::vector<double>& values) {
-  std::string header = "{'descr': '<f8', 'fortran_order': False, 'shape': (" + std::to_string(values.size()) + ",), }";
-  header.append((64 - (10 + header.size() + 1) % 64) % 64, ' ');
-  header += '\n';
-  std::string out("\x93NUMPY\x01\x00", 8);
-  out += static_cast<char>(header.size() & 0xff);
-  out += static_cast<char>(header.size() >> 8);
-  out += header;
-  out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double));
-  return out;
-}
-
 class Matrix : public FarmTest, public ::testing::WithParamInterface<const char*> {
  protected:
-  // On a machine with a GPU, RBC_REQUIRE=cuda runs all of it there.
-  FarmOptions Options() const override {
-    const char* required = std::getenv("RBC_REQUIRE");
-    const bool real = required != nullptr && std::string_view(required) == "cuda";
-    return FarmOptions().Set("targets.cuda", "simulate", real ? "false" : "true");
-  }
+  FarmOptions Options() const override { return WithCuda(); }
   std::string target() const { return GetParam(); }
   bool is_host() const { return target() == "host"; }
   std::string Arithmetic() const { return Head() + kArithmetic; }

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -19,11 +18,7 @@ class OnDevice : public FarmTest, public ::testing::WithParamInterface<const cha
  protected:
   virtual std::string SessionMemory() const = 0;
   FarmOptions Options() const override {
-    const char* required = std::getenv("RBC_REQUIRE");
-    const bool real = required != nullptr && std::string_view(required) == "cuda";
-    return FarmOptions()
-        .Set("targets.cuda", "simulate", real ? "false" : "true")
-        .Set("targets.cuda", "session_memory", "\"" + SessionMemory() + "\"");
+    return WithCuda().Set("targets.cuda", "session_memory", "\"" + SessionMemory() + "\"");
   }
   bool IsLocal() const { return std::string_view(GetParam()) == "unix"; }
   RemoteJIT Jit() { return RemoteJIT(IsLocal() ? farm().unix_address() : farm().tcp_address()); }

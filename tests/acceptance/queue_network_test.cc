@@ -48,15 +48,6 @@ class QueueNetwork : public FarmTest {
     EXPECT_TRUE(farm().AwaitBusy());
     relay_->Break();
   }
-  template <typename F>
-  static Error Thrown(F&& action) {
-    try {
-      action();
-    } catch (const Exception& exception) {
-      return exception.error();
-    }
-    return {ErrorKind::kInternal, "nothing was thrown"};
-  }
   static void ExpectMayHaveRun(const Queued& step) {
     const auto result = step.try_check();
     ASSERT_FALSE(result);
@@ -189,7 +180,7 @@ TEST_F(QueueNetwork, EventLoopsPollSteps) {
   }
   EXPECT_TRUE(next.ready());
   EXPECT_THAT(next.to_host<double>(), ElementsAre(3));
-  EXPECT_EQ(Thrown([&] { (void)failed.get(); }).kind, ErrorKind::kInvalidArgument);
+  EXPECT_EQ(ErrorOf([&] { (void)failed.get(); }).kind, ErrorKind::kInvalidArgument);
   pollfd late{first.fd(), POLLIN, 0};
   EXPECT_EQ(poll(&late, 1, 0), 1) << "asked for when it was over";
 }

@@ -4,11 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <thread>
 
-#include "rbc/rbc.h"
-#include "tests/harness/farm_test.h"
+#include "tests/acceptance/asked_again.h"
+#include "tests/harness/library.h"
 
 namespace rbc::harness {
 namespace {
@@ -16,9 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using Numbers = std::vector<double>;
 
-constexpr int kTimes = 40;  // enough for a ring or a lent connection
+constexpr size_t kCount = 1000;
 
 constexpr char kCode[] = R"(
 void twice(const double *x, long n, double *out, long m) {
@@ -36,33 +34,17 @@ double sum(const double *x, long n) {
 }
 )";
 
-enum class Way { kRing, kUnix, kTcp };
-std::string NameOf(const ::testing::TestParamInfo<Way>& info) {
-  return info.param == Way::kRing ? "Ring" : info.param == Way::kUnix ? "Unix" : "Tcp";
-}
-
-Numbers Counting() {
-  Numbers out(1000);
-  std::iota(out.begin(), out.end(), 0.0);
-  return out;
-}
-
-Error ErrorOf(const Result<void>& result) { return result ? Error(ErrorKind::kInternal, "no error") : result.error(); }
-
-class WrittenArguments : public FarmTest, public ::testing::WithParamInterface<Way> {
+class WrittenArguments : public AskedAgain {
  protected:
   void SetUp() override {
-    FarmTest::SetUp();
-    RemoteJIT::Options options;
-    options.direct = GetParam() == Way::kRing;
-    jit_.emplace(GetParam() == Way::kTcp ? farm().tcp_address() : farm().unix_address(), options);
-    x_ = jit_->to_device(Counting(), {.name = "prices"});
-    out_ = jit_->to_device(Counting(), {.name = "result"});
-    spare_ = jit_->to_device(Counting(), {.name = "spare"});
+    AskedAgain::SetUp();
+    x_ = jit_->to_device(Counting(kCount), {.name = "prices"});
+    out_ = jit_->to_device(Counting(kCount), {.name = "result"});
+    spare_ = jit_->to_device(Counting(kCount), {.name = "spare"});
   }
   void TearDown() override {
     x_.reset(), out_.reset(), spare_.reset(), jit_.reset();
-    FarmTest::TearDown();
+    AskedAgain::TearDown();
   }
   Caller Twice() const { return jit_->function(Source::C(kCode), "twice", {"void(float64[::1], float64[::1])"}); }
   Caller Sum() const { return jit_->function(Source::C(kCode), "sum", {"float64(float64[::1])"}); }
@@ -71,25 +53,15 @@ class WrittenArguments : public FarmTest, public ::testing::WithParamInterface<W
     for (int i = 0; i < kTimes; ++i) twice(*x_, *out_);
     EXPECT_EQ(out_->to_host<double>()[7], 14);
   }
-  template <typename F>
-  static Error Thrown(F&& action) {
-    try {
-      action();
-    } catch (const Exception& exception) {
-      return exception.error();
-    }
-    return {ErrorKind::kInternal, "nothing was thrown"};
-  }
   void ExpectLost(const Buffer& buffer, const std::string& name, const std::string& why) const {
-    Numbers copy(1000);
-    for (const Error& error : {ErrorOf(buffer.try_copy_to(copy.data(), 8000)),
-                               ErrorOf(buffer.try_copy_from(copy.data(), 8000)), Thrown([&] { Sum()(buffer); })}) {
+    Numbers copy(kCount);
+    for (const Error& error : {ErrorOf([&] { buffer.copy_to(std::span(copy)); }),
+                               ErrorOf([&] { buffer.copy_from(copy); }), ErrorOf([&] { Sum()(buffer); })}) {
       EXPECT_EQ(error.kind, ErrorKind::kBufferLost) << error.message;
       EXPECT_THAT(error.message, AllOf(HasSubstr("\"" + name + "\""), HasSubstr("'twice'"), HasSubstr(why)));
     }
   }
 
-  std::optional<RemoteJIT> jit_;
   std::optional<Buffer> x_, out_, spare_;
 };
 
@@ -97,13 +69,13 @@ TEST_P(WrittenArguments, AreLostByNameAfterACrash) {
   const Caller twice = Twice();
   Warm(twice);
   x_->slice(0, 500, 501).copy_from(Numbers{-1});
-  const Error died = Thrown([&] { twice(*x_, *out_); });
+  const Error died = ErrorOf([&] { twice(*x_, *out_); });
   EXPECT_EQ(died.kind, ErrorKind::kRemoteCrash) << died.message;
   ExpectLost(*out_, "result", "RemoteCrash");
   EXPECT_EQ(x_->to_host<double>()[7], 7) << "it is only read";
-  EXPECT_TRUE(spare_->to_host<double>() == Counting()) << "the call did not have it";
+  EXPECT_TRUE(spare_->to_host<double>() == Counting(kCount)) << "the call did not have it";
   EXPECT_EQ(jit_->buffers().size(), 2u);
-  const Buffer x = jit_->to_device(Counting());
+  const Buffer x = jit_->to_device(Counting(kCount));
   twice(x, *spare_);
   EXPECT_EQ(spare_->to_host<double>()[7], 14);
 }
@@ -113,7 +85,7 @@ TEST_P(WrittenArguments, AreLostWhereTheyAreAlsoRead) {
   const Caller twice = Twice();
   Warm(twice);
   out_->slice(0, 500, 501).copy_from(Numbers{-0.5});  // doubled before it is looked at
-  const Error died = Thrown([&] { twice(*out_, *out_); });
+  const Error died = ErrorOf([&] { twice(*out_, *out_); });
   EXPECT_EQ(died.kind, ErrorKind::kRemoteCrash) << died.message;
   ExpectLost(*out_, "result", "RemoteCrash");
 }
@@ -121,7 +93,7 @@ TEST_P(WrittenArguments, AreLostWhereTheyAreAlsoRead) {
 // The first call, of which the daemon sees all; a view loses what it is of.
 TEST_P(WrittenArguments, AViewLosesItsArray) {
   x_->slice(0, 3, 4).copy_from(Numbers{-1});
-  const Error died = Thrown([&] { Twice()(x_->slice(0, 0, 10), out_->slice(0, 990, 1000)); });
+  const Error died = ErrorOf([&] { Twice()(x_->slice(0, 0, 10), out_->slice(0, 990, 1000)); });
   EXPECT_EQ(died.kind, ErrorKind::kRemoteCrash) << died.message;
   ExpectLost(*out_, "result", "RemoteCrash");
 }
@@ -130,7 +102,7 @@ TEST_P(WrittenArguments, AreLostAtADeadline) {
   const Caller twice = Twice();
   Warm(twice);
   x_->slice(0, 500, 501).copy_from(Numbers{-2});
-  const Error late = Thrown([&] { twice.with_timeout(milliseconds(2000))(*x_, *out_); });
+  const Error late = ErrorOf([&] { twice.with_timeout(milliseconds(2000))(*x_, *out_); });
   EXPECT_EQ(late.kind, ErrorKind::kDeadlineExceeded) << late.message;
   ExpectLost(*out_, "result", "DeadlineExceeded");
 }
@@ -139,7 +111,7 @@ TEST_P(WrittenArguments, WhatIsOnlyReadStays) {
   const Caller sum = Sum();
   for (int i = 0; i < kTimes; ++i) EXPECT_EQ(sum(*x_).as<double>(), 499'500);
   x_->slice(0, 0, 1).copy_from(Numbers{-1e9});
-  const Error died = Thrown([&] { sum(*x_); });
+  const Error died = ErrorOf([&] { sum(*x_); });
   EXPECT_EQ(died.kind, ErrorKind::kRemoteCrash) << died.message;
   EXPECT_EQ(x_->to_host<double>()[7], 7);
   EXPECT_EQ(jit_->buffers().size(), 3u);
@@ -151,7 +123,7 @@ TEST_P(WrittenArguments, OfCallsThatRanBesideToo) {
   Warm(twice);
   const Buffer y = jit_->to_device(Numbers{1, -2}), z = jit_->to_device(Numbers{0, 0}, {.name = "beside"});
   std::thread beside([&] {
-    const Error died = Thrown([&] { twice(y, z); });
+    const Error died = ErrorOf([&] { twice(y, z); });
     EXPECT_EQ(died.kind, ErrorKind::kWorkerLost) << died.message;
   });
   EXPECT_TRUE(WaitUntil(kPatience, [&] {
@@ -161,11 +133,11 @@ TEST_P(WrittenArguments, OfCallsThatRanBesideToo) {
     return false;
   }));
   x_->slice(0, 500, 501).copy_from(Numbers{-1});
-  EXPECT_EQ(Thrown([&] { twice(*x_, *out_); }).kind, ErrorKind::kRemoteCrash);
+  EXPECT_EQ(ErrorOf([&] { twice(*x_, *out_); }).kind, ErrorKind::kRemoteCrash);
   beside.join();
   ExpectLost(*out_, "result", "RemoteCrash");
   Numbers two(2);
-  const Error lost = ErrorOf(z.try_copy_to(two.data(), 16));
+  const Error lost = ErrorOf([&] { z.copy_to(std::span(two)); });
   EXPECT_EQ(lost.kind, ErrorKind::kBufferLost) << lost.message;
   EXPECT_THAT(lost.message, HasSubstr("\"beside\""));
 }

@@ -108,11 +108,6 @@ define i64 @triple(i64 %x) {
 }
 )";
 
-bool OnHardware() {
-  const char* required = std::getenv("RBC_REQUIRE");
-  return required != nullptr && std::string_view(required) == "cuda";
-}
-
 double MillisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -120,9 +115,8 @@ double MillisecondsSince(Clock::time_point start) {
 class Gpu : public FarmTest {
  protected:
   FarmOptions Options() const override {
-    return FarmOptions()
-        .Set("targets.cuda", "simulate", OnHardware() ? "false" : "true")
-        .Set("targets.cuda", "max_contexts", "32");  // those of sessions that just ended count for a moment
+    // Those of sessions that just ended count for a moment.
+    return WithCuda().Set("targets.cuda", "max_contexts", "32");
   }
   void SetUp() override {
     FarmTest::SetUp();

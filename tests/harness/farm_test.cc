@@ -32,6 +32,13 @@ uint64_t TestSeed(uint64_t fallback) {
   return seed != nullptr ? std::strtoull(seed, nullptr, 0) : fallback;
 }
 
+bool OnHardware() {
+  const char* required = std::getenv("RBC_REQUIRE");
+  return required != nullptr && std::string_view(required) == "cuda";
+}
+
+FarmOptions WithCuda() { return FarmOptions().Set("targets.cuda", "simulate", OnHardware() ? "false" : "true"); }
+
 bool LongRun() {
   const char* value = std::getenv("RBC_LONG");
   return value != nullptr && value[0] == '1';

@@ -40,4 +40,9 @@ uint64_t TestSeed(uint64_t fallback);
 // RBC_LONG=1: the long run was asked for.
 bool LongRun();
 
+// RBC_REQUIRE=cuda: what may run on a simulated GPU shall run on this machine's, and fail without one.
+bool OnHardware();
+// A farm whose target cuda is this machine's GPU or, where nobody asks for that, the simulator.
+FarmOptions WithCuda();
+
 }  // namespace rbc::harness

@@ -19,6 +19,21 @@ Module EndlessModule(const std::string& marker = "loop began");
 // int64 wait(int64 steps): a volatile loop of so many steps, about 1 ns each at O2.
 Module BusyModule();
 
+// int64 meet(int64 parties): waits until so many have called it.
+inline constexpr char kMeetIr[] = R"(@inside = global i64 0
+define i64 @meet(i64 %parties) {
+entry:
+  %mine = atomicrmw add ptr @inside, i64 1 seq_cst
+  br label %wait
+wait:
+  %now = load atomic volatile i64, ptr @inside seq_cst, align 8
+  %all = icmp sge i64 %now, %parties
+  br i1 %all, label %done, label %wait
+done:
+  ret i64 %mine
+}
+)";
+
 // int64 slow(int64): a chain of `blocks` small loops, which the optimiser of O3 works on for longer than their number
 // suggests: about a second for 1,500 on a busy machine, more than ten for 5,000.
 Module SlowModule(int blocks, int variant = 0);

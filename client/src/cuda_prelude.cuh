@@ -6,6 +6,37 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+// CUDA's maths beside C's, which the farm takes from NVIDIA's library. __sinf and its like <math.h> declares.
+#define RBC_MATHS(name)                              \
+  extern "C" double name(double) noexcept(true);     \
+  extern "C" float name##f(float) noexcept(true);
+RBC_MATHS(rsqrt)
+RBC_MATHS(rcbrt)
+RBC_MATHS(sinpi)
+RBC_MATHS(cospi)
+RBC_MATHS(erfinv)
+RBC_MATHS(erfcinv)
+RBC_MATHS(erfcx)
+RBC_MATHS(normcdf)
+RBC_MATHS(normcdfinv)
+#undef RBC_MATHS
+#define RBC_ROUNDED(way)                                                          \
+  extern "C" float __fadd_##way(float, float) noexcept(true);                     \
+  extern "C" float __fmul_##way(float, float) noexcept(true);                     \
+  extern "C" float __fdiv_##way(float, float) noexcept(true);                     \
+  extern "C" float __fmaf_##way(float, float, float) noexcept(true);              \
+  extern "C" double __dadd_##way(double, double) noexcept(true);                  \
+  extern "C" double __dmul_##way(double, double) noexcept(true);                  \
+  extern "C" double __ddiv_##way(double, double) noexcept(true);                  \
+  extern "C" double __fma_##way(double, double, double) noexcept(true);
+RBC_ROUNDED(rn)
+RBC_ROUNDED(rz)
+RBC_ROUNDED(ru)
+RBC_ROUNDED(rd)
+#undef RBC_ROUNDED
+extern "C" float fdividef(float, float) noexcept(true);
+extern "C" float __fdividef(float, float) noexcept(true);
+extern "C" float __saturatef(float) noexcept(true);
 #pragma clang force_cuda_host_device end
 
 #define __global__ __attribute__((global))
@@ -64,7 +95,47 @@ RBC_DEVICE int __popcll(unsigned long long x) { return __builtin_popcountll(x); 
 RBC_DEVICE int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
 RBC_DEVICE int __clzll(long long x) { return x == 0 ? 64 : __builtin_clzll(static_cast<unsigned long long>(x)); }
 RBC_DEVICE int __ffs(int x) { return __builtin_ffs(x); }
+RBC_DEVICE int __ffsll(long long x) { return __builtin_ffsll(x); }
 RBC_DEVICE unsigned __brev(unsigned x) { return __builtin_bitreverse32(x); }
+RBC_DEVICE unsigned long long __brevll(unsigned long long x) { return __builtin_bitreverse64(x); }
+RBC_DEVICE int __mulhi(int a, int b) { return static_cast<int>(static_cast<long long>(a) * b >> 32); }
+RBC_DEVICE unsigned __umulhi(unsigned a, unsigned b) {
+  return static_cast<unsigned>(static_cast<unsigned long long>(a) * b >> 32);
+}
+template <typename T>
+RBC_DEVICE T __ldg(const T* at) {
+  return *at;
+}
+
+// The bits of one type as another.
+#define RBC_BITS(name, To, From)            \
+  RBC_DEVICE To name(From from) {           \
+    To to;                                  \
+    __builtin_memcpy(&to, &from, sizeof to); \
+    return to;                              \
+  }
+RBC_BITS(__float_as_int, int, float)
+RBC_BITS(__float_as_uint, unsigned, float)
+RBC_BITS(__int_as_float, float, int)
+RBC_BITS(__uint_as_float, float, unsigned)
+RBC_BITS(__double_as_longlong, long long, double)
+RBC_BITS(__longlong_as_double, double, long long)
+#undef RBC_BITS
+
+#define RBC_LEAST_AND_MOST(T)                              \
+  RBC_DEVICE T min(T a, T b) { return b < a ? b : a; }     \
+  RBC_DEVICE T max(T a, T b) { return a < b ? b : a; }
+RBC_LEAST_AND_MOST(int)
+RBC_LEAST_AND_MOST(unsigned)
+RBC_LEAST_AND_MOST(long)
+RBC_LEAST_AND_MOST(unsigned long)
+RBC_LEAST_AND_MOST(long long)
+RBC_LEAST_AND_MOST(unsigned long long)
+#undef RBC_LEAST_AND_MOST
+RBC_DEVICE float min(float a, float b) { return fminf(a, b); }
+RBC_DEVICE float max(float a, float b) { return fmaxf(a, b); }
+RBC_DEVICE double min(double a, double b) { return fmin(a, b); }
+RBC_DEVICE double max(double a, double b) { return fmax(a, b); }
 
 // A warp's threads exchange words of 32 bits: larger values go in pieces.
 #define RBC_SHUFFLE(name, builtin, lane_type, clamp)                                            \
@@ -100,6 +171,8 @@ RBC_ATOMICS(int)
 RBC_ATOMICS(unsigned)
 RBC_ATOMICS(long long)
 RBC_ATOMICS(unsigned long long)
+RBC_DEVICE unsigned atomicInc(unsigned* at, unsigned most) { return __nvvm_atom_inc_gen_ui(at, most); }
+RBC_DEVICE unsigned atomicDec(unsigned* at, unsigned most) { return __nvvm_atom_dec_gen_ui(at, most); }
 RBC_DEVICE float atomicAdd(float* at, float value) { return __nvvm_atom_add_gen_f(at, value); }
 RBC_DEVICE double atomicAdd(double* at, double value) { return __nvvm_atom_add_gen_d(at, value); }
 

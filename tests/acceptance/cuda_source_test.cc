@@ -61,6 +61,21 @@ __global__ void maths(double* x, float* y) {
   x[threadIdx.x] = std::sin(square(x[threadIdx.x])) + pow(x[threadIdx.x], 2.5) + fmod(x[threadIdx.x], 0.75);
   y[threadIdx.x] = expf(y[threadIdx.x]) + std::sqrt(y[threadIdx.x]);
 }
+__global__ void more_maths(double* x, float* y) {
+  x[0] = rsqrt(x[0]) + sinpi(x[0]) + normcdf(0.0) + __dadd_ru(x[0], 1e-30) + max(min(x[0], 3.0), 2.0);
+  y[0] = rsqrtf(y[0]) + __expf(0.0f) + __fdividef(1.0f, y[0]) + __saturatef(7.0f) + __fmaf_rn(y[0], 2.0f, 1.0f);
+}
+__global__ void more_words(int* out, unsigned* wheel) {
+  atomicInc(&wheel[0], 4);
+  atomicDec(&wheel[1], 9);
+  if (threadIdx.x != 0) return;
+  out[0] = min(3, -2) + max(out[0], 40);
+  out[1] = __mulhi(1 << 30, 8) + static_cast<int>(__umulhi(1u << 31, 6u));
+  out[2] = __float_as_int(1.0f);
+  out[3] = static_cast<int>(__int_as_float(0x40400000));
+  out[4] = __ffsll(1ll << 40) + __ldg(&out[0]);
+  out[5] = __brevll(1ull << 63) == 1 && __longlong_as_double(__double_as_longlong(2.5)) == 2.5;
+}
 __global__ void talk(int* x) { printf("x is %d and %.1f\n", x[0], 2.5); }
 __global__ void checks(int* x) { assert(x[threadIdx.x] == 0); }
 extern "C" __device__ double twice(double x) { return FACTOR * 2 * x; }
@@ -125,6 +140,21 @@ TEST_F(CudaSource, MathsIsTheGpus) {
     EXPECT_NEAR(x[i], std::sin(from[i] * from[i]) + std::pow(from[i], 2.5) + std::fmod(from[i], 0.75), 1e-14);
     EXPECT_NEAR(y[i], std::exp(from[i]) + std::sqrt(from[i]), 1e-5);
   }
+}
+
+TEST_F(CudaSource, KnowsCudasOwnMathsAndWords) {
+  std::vector<double> x = {0.25};
+  std::vector<float> y = {0.25F};
+  const auto jit = Jit();
+  const Source source = Source::File(path());
+  jit.function(source, "more_maths", {"void(float64*, float32*)"}).launch({}, x, y);
+  EXPECT_NEAR(x[0], 2 + std::sqrt(0.5) + 0.5 + std::nextafter(0.25, 1) + 2, 1e-14);
+  EXPECT_NEAR(y[0], 2 + 1 + 4 + 1 + 1.5, 1e-5);
+  std::vector<int32_t> out(6);
+  std::vector<uint32_t> wheel(2);
+  jit.function(source, "more_words", {"void(int32*, uint32*)"}).launch({{1}, {32}, 0}, out, wheel);
+  EXPECT_EQ(out, (std::vector<int32_t>{38, 5, 0x3f800000, 3, 79, 1}));
+  EXPECT_EQ(wheel, (std::vector<uint32_t>{32 % 5, 8}));
 }
 
 TEST_F(CudaSource, PrintsAndAsserts) {

@@ -4,6 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import array
+import ctypes
+import mmap
 
 import numpy as np
 import pyarrow as pa
@@ -65,6 +67,24 @@ def test_arrays_of_others_are_arguments(client, kind):
     assert np.array_equal(f(given, 2.0), x * 2 + 1)
     assert np.array_equal(f.map(given, x), x * x + 1)
     assert client("float64(float64[:])")(lambda a: a[0] + a[2])(given) == 5.75
+
+
+def test_memory_that_objects_lend_is_an_array(client):
+    add = client("float64(float64, float64)")(lambda a, b: a + b)
+    numbers = (ctypes.c_double * 4)(1.5, -2.0, 4.25, 0.0)
+    table = (ctypes.c_double * 2 * 3)((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))
+    assert add(numbers, 1.0).tolist() == [2.5, -1.0, 5.25, 1.0]
+    assert add(1.0, table).tolist() == add.map(table, 1.0).tolist() == [[2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
+    assert client("float64(float64[:,:])")(lambda a: a[2, 1])(table) == 6.0
+    up = client("uint8(uint8)")(lambda b: b + 1)
+    with mmap.mmap(-1, 4096) as memory:
+        memory[:3] = b"abc"
+        there = client.to_device(memory)
+        assert up(memory)[:4].tobytes() == b"bcd\1" and there.dtype == np.uint8 and there.get()[:3].tobytes() == b"abc"
+        assert client.queue()(up, memory).get()[:3].tobytes() == b"bcd"
+    assert up(bytearray(b"abc")).tobytes() == b"bcd"  # and the mmap could be closed: nobody holds its memory
+    with pytest.raises(rbc.NoMatch, match="char8"):
+        up(b"abc")  # text
 
 
 def test_every_number_of_arrow(client):

@@ -4,7 +4,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import numbers
-from array import array as _Array
 
 import numpy
 
@@ -12,7 +11,7 @@ from . import _plans
 from ._convert import dtype_text
 from ._dtypes import dtype_of
 from ._errors import InvalidArgument, NoMatch
-from ._interchange import is_foreign, to_numpy
+from ._interchange import is_foreign, is_memory, to_numpy
 from .buffers import DeviceArray, empty
 from .typesystem import Type
 
@@ -97,8 +96,8 @@ def _described(value):
 
 def takes(caller, args):
     """Whether these arguments, which no signature takes as they are, are arrays for a function of numbers."""
-    kinds = (numpy.ndarray, DeviceArray, list, memoryview, _Array)
-    if caller._infers or not any(isinstance(arg, kinds) or is_foreign(type(arg)) for arg in args):
+    if caller._infers or not any(isinstance(arg, (DeviceArray, list)) or is_foreign(type(arg)) or is_memory(arg)
+                                 for arg in args):
         return False
     return any(all(dtype_of(parameter) is not None and not parameter.is_struct for parameter in signature[1])
                for signature in caller._signatures)

@@ -21,6 +21,18 @@ def is_foreign(cls):
             hasattr(cls, "__array__"))
 
 
+def is_memory(value):
+    """Whether an object lends its memory by the buffer protocol, with a dimension at least: an array of NumPy or ctypes, an
+    mmap, a bytearray. Bytes are text."""
+    if isinstance(value, (bytes, numpy.ndarray, numpy.generic)):
+        return isinstance(value, numpy.ndarray)
+    try:
+        with memoryview(value) as memory:
+            return memory.ndim != 0
+    except (TypeError, BufferError):
+        return False
+
+
 def is_masked(cls):
     """Whether objects of a class are NumPy's masked arrays."""
     return "numpy.ma" in sys.modules and issubclass(cls, numpy.ma.MaskedArray)

@@ -14,6 +14,7 @@
 #include "client/python/src/buffer_object.h"
 #include "client/python/src/python_error.h"
 #include "client/python/src/queue_object.h"
+#include "types/array_extent.h"
 
 namespace rbc::python {
 namespace {
@@ -139,6 +140,23 @@ types::Type ElementOf(const Py_buffer& view) {
     default:
       RaiseElement(format);
   }
+}
+
+types::Buffer MemoryOf(const Py_buffer& view) {
+  return {.data = view.buf,
+          .bytes = static_cast<size_t>(view.len),
+          .direction = view.readonly ? types::Direction::kIn : types::Direction::kInOut,
+          .element = ElementOf(view),
+          .owner = nullptr};
+}
+
+// Those of ctypes tell no strides, whatever they are asked for.
+void TakeShape(const Py_buffer& view, types::Buffer* array) {
+  array->shape.assign(view.shape, view.shape + view.ndim);
+  if (view.strides != nullptr)
+    array->strides.assign(view.strides, view.strides + view.ndim);
+  else
+    array->strides = types::DenseStrides(array->shape, static_cast<uint64_t>(view.itemsize));
 }
 
 nb::object IntegerToPython(types::Uint128 bits, bool negative) {
@@ -291,23 +309,16 @@ const Py_buffer& Arguments::Borrow(PyObject* object, int flags) {
 
 types::Value Arguments::BufferOf(PyObject* object) {
   const Py_buffer& view = Borrow(object, PyBUF_C_CONTIGUOUS);
-  return types::Value(types::Buffer{.data = view.buf,
-                                    .bytes = static_cast<size_t>(view.len),
-                                    .direction = view.readonly ? types::Direction::kIn : types::Direction::kInOut,
-                                    .element = ElementOf(view),
-                                    .owner = nullptr});
+  types::Buffer array = MemoryOf(view);
+  if (view.ndim > 1) TakeShape(view, &array);
+  return types::Value(std::move(array));
 }
 
 types::Value Arguments::ArrayOf(PyObject* object) {
   const Py_buffer& view = Borrow(object, PyBUF_STRIDES);
-  types::Buffer array{.data = view.buf,
-                      .bytes = static_cast<size_t>(view.len),
-                      .direction = view.readonly ? types::Direction::kIn : types::Direction::kInOut,
-                      .element = ElementOf(view),
-                      .owner = nullptr};
+  types::Buffer array = MemoryOf(view);
   if (view.ndim == 0) return types::Value(std::move(array));
-  array.shape.assign(view.shape, view.shape + view.ndim);
-  array.strides.assign(view.strides, view.strides + view.ndim);
+  TakeShape(view, &array);
   if (array.element.is(types::Kind::kVoid)) {
     array.fits_any_pointer = true;
     array.element = view.format != nullptr && view.format[0] == 'b' ? types::Type::Int(8) : types::Type::Uint(8);

@@ -322,6 +322,20 @@ Buffer Buffer::transpose() const {
   return out;
 }
 
+Result<Buffer> Buffer::try_member(size_t number) const {
+  RBC_ASSIGN_OR_RETURN(const auto type, types::Type::Parse(dtype_));
+  if (!type.is(types::Kind::kStruct) || number >= type.members().size())
+    return Invalid(fmt::format("elements of type `{}` have no member {}", dtype_, number));
+  RBC_ASSIGN_OR_RETURN(const auto layout, types::LayoutOfStruct(type));
+  const types::Type& member = type.members()[number];
+  RBC_ASSIGN_OR_RETURN(const auto element, types::ElementLayout(member));
+  Buffer out = *this;
+  out.dtype_ = member.ToString();
+  out.element_size_ = element.size;
+  out.offset_ += static_cast<int64_t>(layout.offsets[number]);
+  return out;
+}
+
 Status detail::Inside::FreeNow(const Buffer& buffer) { return buffer.state_->Free(); }
 
 void Buffer::free() const { ValueOrThrow(Result<void>(state_->Free())); }

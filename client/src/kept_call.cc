@@ -39,18 +39,6 @@ std::vector<types::Type> ArraysOf(const types::Type& result) {
   return out;
 }
 
-// The members that are no arrays, in a struct as the result has it.
-Expected<types::Value> TakePlain(const types::Type& result, std::string_view bytes) {
-  if (result.is(types::Kind::kArray)) return types::Value();
-  RBC_ASSIGN_OR_RETURN(const types::ResultLayout layout, types::LayoutOfArrays(result));
-  if (bytes.size() != layout.size) return Mismatch();
-  std::vector<types::Value> members;
-  for (const types::FrameSlot& slot : layout.slots)
-    members.push_back(slot.op == types::SlotOp::kArray ? types::Value()
-                                                       : types::LoadValue(slot.type, bytes.data() + slot.offset));
-  return types::Value::Struct(std::move(members));
-}
-
 client::ChainPart PartOf(const Prepared& prepared, size_t index, const PackedRow& row, const std::string& name) {
   client::ChainPart part{prepared.module.get(), *prepared.declared[index], {}, row.epoch};
   part.step.__isset.call = true;
@@ -143,6 +131,17 @@ Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const 
     fits = out[i].dtype() == types[i].element().ToString() && out[i].shape().size() == types[i].rank();
   if (!fits) return Mismatch();
   return out;
+}
+
+Expected<types::Value> TakePlain(const types::Type& result, std::string_view bytes) {
+  if (result.is(types::Kind::kArray)) return types::Value();
+  RBC_ASSIGN_OR_RETURN(const types::ResultLayout layout, types::LayoutOfArrays(result));
+  if (bytes.size() != layout.size) return Mismatch();
+  std::vector<types::Value> members;
+  for (const types::FrameSlot& slot : layout.slots)
+    members.push_back(slot.op == types::SlotOp::kArray ? types::Value()
+                                                       : types::LoadValue(slot.type, bytes.data() + slot.offset));
+  return types::Value::Struct(std::move(members));
 }
 
 Expected<std::vector<Expected<KeptAnswer>>> CallKept(const CallerState& caller, const Prepared& prepared, size_t index,

@@ -40,5 +40,7 @@ Expected<Answer> CallAndFetch(const CallerState& caller, const Prepared& prepare
 // The arrays of a reply. kProtocolMismatch: they are not those of the result.
 Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const types::Type& result,
                                        wire::CallReply& reply, const client::ChainReply& chain);
+// What else it returns: in a struct as the result has it, with nothing in the places of arrays.
+Expected<types::Value> TakePlain(const types::Type& result, std::string_view bytes);
 
 }  // namespace rbc::detail

@@ -111,6 +111,10 @@ Result<QueuedArray> Queue::try_keep(const Caller& function, std::vector<Value> a
   RBC_ASSIGN_OR_RETURN(auto step, owner_->state->Keep(function, std::move(arguments)));
   return QueuedArray(owner_->state->Add(std::move(step)));
 }
+Result<QueuedCall> Queue::try_keep_all(const Caller& function, std::vector<Value> arguments) {
+  RBC_ASSIGN_OR_RETURN(auto step, owner_->state->KeepAll(function, std::move(arguments)));
+  return QueuedCall(owner_->state->Add(std::move(step)));
+}
 Result<QueuedCall> Queue::try_launch(const Caller& kernel, const Grid& grid, std::vector<Value> arguments) {
   RBC_ASSIGN_OR_RETURN(auto step, owner_->state->Call(kernel, std::move(arguments), &grid));
   return QueuedCall(owner_->state->Add(std::move(step)));

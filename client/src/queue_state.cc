@@ -313,6 +313,7 @@ bool QueueState::Prepare(QueuedState& step, const Steps& chain, wire::ChainStep*
       return false;
     }
   }
+  if (step.keeps_all) request->call.__set_keep("");
   const bool is_void = step.chosen.overload->layout.result_size() == 0;
   if (step.MakesArray() && !step.writes && !is_void && (gone || !step.MakesOneValue())) KeepResult(*request, gone);
   return true;
@@ -373,7 +374,7 @@ void QueueState::Take(QueuedState& step, wire::ChainOutcome& outcome, const clie
   } else if (step.MakesArray() && outcome.__isset.array) {
     TakeArray(step, outcome.array, reply);
   } else if (!step.MakesArray() && outcome.__isset.call) {
-    TakeCall(step, outcome.call);
+    TakeCall(step, outcome.call, reply);
   } else {
     step.error = Error(ErrorKind::kProtocolMismatch, "the farm's reply does not hold the result of a step");
   }
@@ -430,7 +431,7 @@ Status QueueState::TakeKeptArray(QueuedState& step, wire::CallReply& reply, cons
   return {};
 }
 
-void QueueState::TakeCall(QueuedState& step, wire::CallReply& reply) const {
+void QueueState::TakeCall(QueuedState& step, wire::CallReply& reply, const client::ChainReply& chain) const {
   const auto take = [&]() -> Status {
     RBC_RETURN_IF_ERROR(TakeMemory(step.packed, reply.data));
     CallResult& out = step.call;
@@ -440,7 +441,11 @@ void QueueState::TakeCall(QueuedState& step, wire::CallReply& reply) const {
     out.status = reply.status;
     if (reply.status != 0 || step.request.__isset.launch) return {};
     const types::Type& type = step.chosen.overload->type.result();
-    RBC_ASSIGN_OR_RETURN(types::Value value, types::UnpackResult(type, reply.result, reply.data));
+    if (step.keeps_all) {
+      RBC_ASSIGN_OR_RETURN(out.kept, TakeKept(core_, type, reply, chain));
+    }
+    RBC_ASSIGN_OR_RETURN(types::Value value, step.keeps_all ? TakePlain(type, reply.result)
+                                                            : types::UnpackResult(type, reply.result, reply.data));
     out.value = ValueMaker::Make(std::move(value), type);
     return {};
   };

@@ -44,8 +44,9 @@ struct QueuedState {
   std::optional<Buffer> out;  // which one, if that is known here
   std::vector<Value> values;  // of a call
   types::PackedCall packed;
-  uint64_t epoch = 0;  // of the session whose arrays the call names; 0: none
-  bool keeps = false;  // a call whose array stays, as that of a map
+  uint64_t epoch = 0;      // of the session whose arrays the call names; 0: none
+  bool keeps = false;      // a call whose array stays, as that of a map
+  bool keeps_all = false;  // a call whose arrays stay, beside what else it returns
   bool done = false, sent = false, cancelled = false;
   std::optional<Error> error;
   std::shared_ptr<QueuedState> cause;  // the step that failed first, where that is another one
@@ -83,6 +84,7 @@ class QueueState : public std::enable_shared_from_this<QueueState> {
   Expected<std::shared_ptr<QueuedState>> Call(const Caller& function, std::vector<Value> arguments, const Grid* grid);
   // A call whose array stays.
   Expected<std::shared_ptr<QueuedState>> Keep(const Caller& function, std::vector<Value> arguments);
+  Expected<std::shared_ptr<QueuedState>> KeepAll(const Caller& function, std::vector<Value> arguments);
   std::shared_ptr<QueueHandle> Add(std::shared_ptr<QueuedState> step);
 
   void Flush();
@@ -115,7 +117,7 @@ class QueueState : public std::enable_shared_from_this<QueueState> {
               wire::ChainStep* request) const;
   void Take(QueuedState& step, wire::ChainOutcome& outcome, const client::ChainReply& reply) const;
   void TakeArray(QueuedState& step, wire::ArrayReply& reply, const client::ChainReply& chain) const;
-  void TakeCall(QueuedState& step, wire::CallReply& reply) const;
+  void TakeCall(QueuedState& step, wire::CallReply& reply, const client::ChainReply& chain) const;
   Status TakeKeptArray(QueuedState& step, wire::CallReply& reply, const client::ChainReply& chain) const;
   void End(const Steps& steps);
 

@@ -15,6 +15,11 @@ namespace {
 
 Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
 
+Error NothingToKeep(const QueuedState& step) {
+  return Invalid(
+      fmt::format("`{}` returns no array that could stay on the farm; call it", step.chosen.overload->type.ToString()));
+}
+
 wire::MathAccuracy::type ToWire(Accuracy accuracy) { return static_cast<wire::MathAccuracy::type>(accuracy); }
 
 }  // namespace
@@ -201,12 +206,17 @@ Expected<std::shared_ptr<QueuedState>> QueueState::Call(const Caller& function, 
 Expected<std::shared_ptr<QueuedState>> QueueState::Keep(const Caller& function, std::vector<Value> arguments) {
   RBC_ASSIGN_OR_RETURN(auto step, Call(function, std::move(arguments), nullptr));
   const types::Type& result = step->chosen.overload->type.result();
-  if (!result.is(types::Kind::kArray))
-    return Invalid(fmt::format("`{}` returns no array that could stay on the farm; call it",
-                               step->chosen.overload->type.ToString()));
+  if (!result.is(types::Kind::kArray)) return NothingToKeep(*step);
   step->keeps = true;
   step->dtype = result.element().ToString();
   step->rank = result.rank();
+  return step;
+}
+
+Expected<std::shared_ptr<QueuedState>> QueueState::KeepAll(const Caller& function, std::vector<Value> arguments) {
+  RBC_ASSIGN_OR_RETURN(auto step, Call(function, std::move(arguments), nullptr));
+  if (!step->chosen.overload->layout.returns_arrays()) return NothingToKeep(*step);
+  step->keeps_all = true;
   return step;
 }
 

@@ -107,11 +107,14 @@ TEST_P(Kept, StructsWithArrays) {
   const rbc::Value here[] = {rbc::Value(numbers)};
   const auto called = ValueOrThrow(halves.try_call(here));
   EXPECT_EQ(called.value.repr(), "([0.0, 1.0], 5, True, [2.0, 3.0, 4.0])");
-  const auto kept = ValueOrThrow(halves.try_keep(here));
-  ASSERT_THAT(kept.kept, SizeIs(2));
-  EXPECT_EQ(kept.kept[0].to_host<double>(), (Numbers{0, 1}));
-  EXPECT_EQ(kept.kept[1].to_host<double>(), (Numbers{2, 3, 4}));
-  EXPECT_EQ(kept.value.repr(), "(None, 5, True, None)");
+  Queue queue = jit.queue();
+  for (const auto& kept :
+       {ValueOrThrow(halves.try_keep(here)), ValueOrThrow(queue.keep_all(halves, jit.to_device(numbers)).try_get())}) {
+    ASSERT_THAT(kept.kept, SizeIs(2));
+    EXPECT_EQ(kept.kept[0].to_host<double>(), (Numbers{0, 1}));
+    EXPECT_EQ(kept.kept[1].to_host<double>(), (Numbers{2, 3, 4}));
+    EXPECT_EQ(kept.value.repr(), "(None, 5, True, None)");
+  }
   EXPECT_THAT(ErrorOf([&] { halves.keep(Counting(2)); }).message, HasSubstr("returns 2 arrays"));
   const auto deep = ErrorOf(
       [&] { jit.function(Source::C(kSource), "halves", {"{{float64[:], int64}, int32}(float64[::1])"})(numbers); });

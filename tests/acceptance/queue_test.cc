@@ -34,6 +34,14 @@ fine:
   store double %x, ptr %result
   ret i32 0
 }
+define i32 @both(ptr %result, double %x, i32 %n) {
+  %twice = fadd double %x, %x
+  store double %twice, ptr %result
+  %up = add i32 %n, 1
+  %second = getelementptr inbounds i8, ptr %result, i64 8
+  store i32 %up, ptr %second
+  ret i32 0
+}
 define void @spin(i64 %n) {
   br label %again
 again:
@@ -132,6 +140,28 @@ TEST_P(Queues, ResultsStayWhereTheirArraysAre) {
   EXPECT_EQ(sum.value<double>(), 30);
   EXPECT_EQ(z.get().target(), x.target());
   EXPECT_THAT(z.to_host<double>(), ElementsAre(3, 5, 7));
+}
+
+TEST_P(Queues, SeveralResultsAreMembersOfOneArray) {
+  const auto jit = Jit();
+  FunctionOptions options;
+  options.abi = CallAbi::kStatusRetptr;
+  const auto both = jit.function(Source::Ir(kFunctions), "both", {"{float64, int32}(float64, int32)"}, options);
+  Queue queue = jit.queue();
+  const Buffer made = queue.map(both, {Numbers{1, 2, 3}, int32_t{4}}).get();
+  EXPECT_EQ(made.dtype(), "{float64, int32}");
+  const Buffer twice = made.member(0), up = made.slice(0, 2, -1, -1).member(1);
+  EXPECT_THAT(twice.to_host<double>(), ElementsAre(2, 4, 6));
+  EXPECT_THAT(up.to_host<int32_t>(), ElementsAre(5, 5, 5));
+  EXPECT_THAT(queue.map(Add(jit), {twice, 1.0}).to_host<double>(), ElementsAre(3, 5, 7));
+  twice.copy_from(Numbers{7, 8, 9});
+  EXPECT_THAT(made.member(0).slice(0, 1, 3).to_host<double>(), ElementsAre(8, 9));
+  EXPECT_THAT(made.member(1).to_host<int32_t>(), ElementsAre(5, 5, 5)) << "what lies between is left alone";
+  for (const auto& none : {made.try_member(2), twice.try_member(0)}) {
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().kind, ErrorKind::kInvalidArgument);
+    EXPECT_THAT(none.error().message, HasSubstr("have no member"));
+  }
 }
 
 TEST_P(Queues, ErrorsAreToldByWhatNeedsThem) {

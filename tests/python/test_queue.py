@@ -98,6 +98,45 @@ def test_calls_take_what_earlier_steps_make(client, add, inverse):
     q.wait()  # nothing of it runs while others count
 
 
+def test_several_results_are_several_arrays(client, add):
+    both = client("{float64, int32}(float64, int32)")(lambda x, n: (2 * x, n + 1))
+    x, n = np.arange(6.0).reshape(2, 3), np.arange(3, dtype=np.int32)
+    there = client.to_device(x)
+    with client.queue() as q:
+        made = q(both, there, n)
+    queued, direct = made.result(), both(there, n)
+    assert type(queued) is type(direct) is tuple and len(queued) == len(direct) == 2
+    for ours, wanted in zip(queued, direct):
+        assert isinstance(ours, rbc.DeviceArray) and (ours.dtype, ours.shape) == (wanted.dtype, wanted.shape)
+        assert np.array_equal(np.asarray(ours), wanted.get()) and np.array_equal(ours.copy().get(), wanted.get())
+    assert [copy.tolist() for copy in made.get()] == [(2 * x).tolist(), [[1, 2, 3]] * 2]
+    doubled, up = queued
+    assert np.array_equal(doubled.T[1:].get(), (2 * x).T[1:]) and int(up[1, 2]) == 3
+    assert np.array_equal(add(doubled, up).get(), 2 * x + n + 1) and np.array_equal(q(add, doubled, x).get(), 3 * x)
+    assert client("float64(float64[:,:])")(lambda a: a[1, 2])(doubled) == 10.0 and add.reduce(doubled, axis=None) == 30.0
+    doubled[0, 1:] = 7.0
+    assert doubled.get().tolist() == [[0.0, 7.0, 7.0], [6.0, 8.0, 10.0]] and up.get().tolist() == [[1, 2, 3]] * 2
+    assert [part.shape for part in q(both, np.zeros(0), 1).result()] == [(0,)] * 2
+    with pytest.raises(rbc.InvalidArgument, match="several arrays"):
+        q(add, made, 1.0)
+
+
+def test_arrays_among_several_results_of_a_call_stay(client):
+    halves = client("{float64[:], float64, float64[:]}(float64[:])")(lambda x: (x[:2].copy(), x.sum(), x[2:].copy()))
+    there = client.to_device(np.arange(5.0))
+    gc.collect()
+    before = len(client.buffers)
+    queued, direct = client.queue()(halves, there).result(), halves(there)
+    assert [type(part) for part in queued] == [type(part) for part in direct] == [rbc.DeviceArray, float, rbc.DeviceArray]
+    assert queued[1] == 10.0 and queued[0].get().tolist() == [0, 1] and queued[2].get().tolist() == [2, 3, 4]
+    handle = client.queue()(halves, there)
+    assert handle.get()[2].tolist() == [2, 3, 4]
+    assert len(client.buffers) == before + 6
+    del queued, direct, handle
+    gc.collect()
+    assert len(client.buffers) == before
+
+
 def test_temporaries_go(client, add):
     gc.collect()
     before = len(client.buffers)

@@ -115,6 +115,10 @@ class RBC_API Buffer {
   Buffer reshape(std::vector<int64_t> shape) const { return ValueOrThrow(try_reshape(std::move(shape))); }
   // The dimensions in reverse order.
   Buffer transpose() const;
+  // Of an array of structs one member of each element: the results of a function that has several. kInvalidArgument: no
+  // structs, or they have no such member.
+  Result<Buffer> try_member(size_t number) const;
+  Buffer member(size_t number) const { return ValueOrThrow(try_member(number)); }
   // kInvalidArgument: it is no array of `rank` dimensions with elements of that type, side by side in C order.
   Status CheckArray(std::string_view type, size_t rank) const;
 

@@ -162,6 +162,11 @@ class RBC_API Queue {
   QueuedArray keep(const Caller& function, A&&... arguments) {
     return ValueOrThrow(try_keep(function, std::vector<Value>{Value(std::forward<A>(arguments))...}));
   }
+  // The same of one that returns a struct with arrays too: they are in CallResult::kept, as those of Caller::try_keep.
+  template <typename... A>
+  QueuedCall keep_all(const Caller& function, A&&... arguments) {
+    return ValueOrThrow(try_keep_all(function, std::vector<Value>{Value(std::forward<A>(arguments))...}));
+  }
   template <typename... A>
   QueuedCall launch(const Caller& kernel, const Grid& grid, A&&... arguments) {
     return ValueOrThrow(try_launch(kernel, grid, std::vector<Value>{Value(std::forward<A>(arguments))...}));
@@ -174,6 +179,7 @@ class RBC_API Queue {
                                const QueuedScanOptions& options = {});
   Result<QueuedCall> try_call(const Caller& function, std::vector<Value> arguments);
   Result<QueuedArray> try_keep(const Caller& function, std::vector<Value> arguments);
+  Result<QueuedCall> try_keep_all(const Caller& function, std::vector<Value> arguments);
   Result<QueuedCall> try_launch(const Caller& kernel, const Grid& grid, std::vector<Value> arguments);
 
   // Sends what is queued, and waits for nothing.

@@ -47,6 +47,15 @@ class DeviceArray(_core.Lender):
     def _whole(cls, buffer):
         return cls(buffer, _dtype(buffer.dtype), buffer.shape, buffer.strides)
 
+    @classmethod
+    def _members(cls, buffer):
+        """Of an array of structs one array a member, over the same memory."""
+        return tuple(cls._member(*buffer.member(number)) for number in range(len(_dtype(buffer.dtype).names)))
+
+    @classmethod
+    def _member(cls, member, offset):
+        return cls(member, _dtype(member.dtype), member.shape, member.strides, offset)
+
     # ---- what it is --------------------------------------------------------------------------------------------------
 
     @property

@@ -62,7 +62,8 @@ class Queued:
         return self._step.cancel()
 
     def result(self, timeout=None):
-        """A DeviceArray, one value, or what a call returns."""
+        """A DeviceArray (of a map with several results a tuple of them, views of one array), one value, or what a call
+        returns."""
         if self._outcome is None:
             if not self.wait(timeout):
                 raise concurrent.futures.TimeoutError()
@@ -101,7 +102,8 @@ class Queued:
         if self._target is not None:
             return self._target
         if "buffer" in outcome:
-            return DeviceArray._whole(outcome["buffer"])
+            is_struct = self._caller._signatures[self._index][0].is_struct
+            return (DeviceArray._members if is_struct else DeviceArray._whole)(outcome["buffer"])
         return numpy.frombuffer(outcome["data"], dtype=self.dtype).reshape(outcome["shape"])[()]
 
     def add_done_callback(self, callback):
@@ -127,9 +129,9 @@ class Queued:
         return asyncio.wrap_future(self.future()).__await__()
 
     def get(self):
-        """A copy of the elements as a NumPy array, or the value."""
+        """A copy of the elements as a NumPy array (of several results a tuple of them), or the value."""
         result = self.result()
-        return result.get() if isinstance(result, DeviceArray) else result
+        return tuple(map(_copied, result)) if isinstance(result, tuple) else _copied(result)
 
     def __array__(self, dtype=None, copy=None):
         result = self.result()
@@ -211,14 +213,17 @@ class Queue:
         return self._added(function, index, lambda: self._queue.scan(function._function(index), given, axis))
 
     def call(self, function, *args):
-        """A call with numbers, arrays that are on the farm, and those that earlier steps make. Of a function that returns an
-        array that array stays there too."""
+        """A call with numbers, arrays that are on the farm, and those that earlier steps make. Arrays that the function
+        returns stay there too."""
         self._check(args, "call", "; to others map the function, or call it itself")
         positional = function._bind(args, None)
         index = function._match(positional)
         function._function(index)
-        keeps = function._signatures[index][0].is_array
-        return self._added(function, index, lambda: self._queue.call(function._function(index), positional, keeps))
+        result = function._signatures[index][0]
+        if result.is_struct and any(result[i].is_array for i in range(len(result))):
+            return self._added(function, index, lambda: self._queue.keep_all(function._function(index), positional))
+        return self._added(function, index,
+                           lambda: self._queue.call(function._function(index), positional, result.is_array))
 
     def launch(self, launch, *args):
         """q.launch(k[blocks, threads], x, 1000): a kernel over arrays that are on the farm, those that earlier steps make,
@@ -316,7 +321,13 @@ class _Shown:
     def __init__(self, handle):
         if handle.dtype is None:
             raise InvalidArgument(f"{handle!r} is no array")
+        if handle.dtype.names:
+            raise InvalidArgument(f"{handle!r} is several arrays; take its result() first, and give one of them")
         self.dtype = handle.dtype
+
+
+def _copied(result):
+    return result.get() if isinstance(result, DeviceArray) else result
 
 
 def _is_there(arg):

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/python/src/buffer_object.h"
 
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -32,7 +33,7 @@ void CheckAlive(const BufferObject& object) {
   if (!state.IsKnownAlive()) OrThrow(WithoutGil(object.farm(), [&] { return state.CheckAlive(); }));
 }
 
-// Where the farm shares its memory, this process's: as plain bytes.
+// Where the farm shares its memory, this process's: as plain bytes, from its begin also for what is a part of it.
 int GetBuffer(PyObject* self, Py_buffer* view, int flags) {
   const BufferObject& object = *nb::inst_ptr<BufferObject>(self);
   const rbc::Buffer& buffer = object.buffer();
@@ -43,15 +44,16 @@ int GetBuffer(PyObject* self, Py_buffer* view, int flags) {
     view->obj = nullptr;
     return -1;
   }
-  if (buffer.data() == nullptr && buffer.bytes() != 0) {
+  const int64_t bytes = detail::Inside::StateOf(buffer).owned.info.bytes;
+  if (buffer.data() == nullptr && bytes != 0) {
     PyErr_SetString(PyExc_BufferError,
                     "the array is on another machine, or its farm shares no memory; get() copies it");
     view->obj = nullptr;
     return -1;
   }
   static char nothing = 0;
-  void* const data = buffer.data() == nullptr ? &nothing : buffer.data();
-  return PyBuffer_FillInfo(view, self, data, static_cast<Py_ssize_t>(buffer.bytes()), 0, flags);
+  void* const data = buffer.data() == nullptr ? &nothing : static_cast<char*>(buffer.data()) - buffer.offset();
+  return PyBuffer_FillInfo(view, self, data, bytes, 0, flags);
 }
 
 PyType_Slot kBufferSlots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(GetBuffer)}, {0, nullptr}};
@@ -77,6 +79,12 @@ nb::object MakeLender() {
 
 BufferObject BufferObject::View(std::vector<int64_t> shape, std::vector<int64_t> strides, int64_t offset) const {
   return {OrThrow(detail::Inside::ViewOf(buffer_, std::move(shape), std::move(strides), offset)), farm_};
+}
+
+std::pair<BufferObject, int64_t> BufferObject::Member(size_t number) const {
+  rbc::Buffer member = OrThrow(buffer_.try_member(number));
+  const int64_t offset = member.offset();
+  return {{std::move(member), farm_}, offset};
 }
 
 void BufferObject::Read(nb::handle into) const {
@@ -114,6 +122,7 @@ void DefineBuffer(nb::module_& module) {
       .def_prop_ro("is_shared", [](const BufferObject& b) { return b.buffer().data() != nullptr; })
       .def("is_beside", [](const BufferObject& a, const BufferObject& b) { return a.farm() == b.farm(); })
       .def("view", &BufferObject::View)
+      .def("member", &BufferObject::Member)
       .def("read", &BufferObject::Read)
       .def("write", &BufferObject::Write)
       .def("copy_from", &BufferObject::CopyFrom)

@@ -11,7 +11,7 @@
 #include <deque>
 #include <map>
 
-#include "client/python/src/buffer_object.h"
+#include "client/python/src/kept_result.h"
 #include "client/python/src/python_error.h"
 #include "client/src/residents.h"
 #include "types/array.h"
@@ -54,26 +54,6 @@ bool IsForArrays(PyObject* kwargs) {
 bool Keeps(const types::Type& signature, std::span<const types::Value> values) {
   const types::Type& result = signature.result();
   return (result.is(types::Kind::kArray) || types::HoldsArrays(result)) && detail::HasResidents(values);
-}
-
-nb::object ToDeviceArray(const rbc::Buffer& buffer, const std::shared_ptr<client::Farm>& farm) {
-  return nb::module_::import_("rbc.buffers")
-      .attr("DeviceArray")
-      .attr("_whole")(nb::cast(std::make_unique<BufferObject>(buffer, farm)));
-}
-
-// A result with the arrays that stay.
-nb::object KeptToPython(const detail::KeptAnswer& kept, const types::Type& type,
-                        const std::shared_ptr<client::Farm>& farm) {
-  auto next = kept.arrays.begin();
-  if (type.is(types::Kind::kArray)) return ToDeviceArray(*next, farm);
-  const auto& members = kept.answer.value.As<types::StructValue>()->members;
-  nb::list out;
-  for (size_t i = 0; i < members.size(); ++i) {
-    const types::Type& member = type.members()[i];
-    out.append(member.is(types::Kind::kArray) ? ToDeviceArray(*next++, farm) : ToPython(members[i], member));
-  }
-  return nb::tuple(out);
 }
 
 bool IsNumber(const types::Type& type) {
@@ -148,7 +128,8 @@ nb::object CallerObject::Result(nb::handle self, size_t index, const FunctionObj
   Print(self, answer.output);
   const types::Type result = types_[index].result();
   if (answer.status == 0)
-    return kept.arrays.empty() ? ToPython(answer.value, result) : KeptToPython(kept, result, function.farm());
+    return kept.arrays.empty() ? ToPython(answer.value, result)
+                               : KeptToPython(answer.value, kept.arrays, result, function.farm());
   if (answer.status == kNone) return nb::none();
   return self.attr("_exception")(answer.status, index);
 }

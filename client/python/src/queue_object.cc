@@ -11,6 +11,7 @@
 #include <chrono>
 
 #include "client/python/src/convert.h"
+#include "client/python/src/kept_result.h"
 #include "client/python/src/python_error.h"
 #include "client/src/queue_state.h"
 
@@ -20,6 +21,14 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLook{client::kImpatienceMs};  // between two looks at signals
+
+// `arguments` keeps the memory that they name.
+std::vector<Value> ValuesOf(const nb::tuple& args, Arguments& arguments) {
+  for (nb::handle argument : args) arguments.Add(argument.ptr());
+  std::vector<Value> values;
+  for (types::Value& value : arguments.TakeValues()) values.emplace_back(std::move(value));
+  return values;
+}
 
 nb::bytes BytesOf(const std::string& text) { return nb::bytes(text.data(), text.size()); }
 
@@ -84,7 +93,10 @@ nb::dict StepObject::Outcome() const {
   }
   if (!array_) {
     const types::Type result = mine.chosen.overload->type.result();
-    out["value"] = mine.call.status == 0 ? ToPython(mine.call.value.inner(), result) : nb::none();
+    if (!mine.call.kept.empty())
+      out["value"] = KeptToPython(mine.call.value.inner(), mine.call.kept, result, farm_);
+    else
+      out["value"] = mine.call.status == 0 ? ToPython(mine.call.value.inner(), result) : nb::none();
     return out;
   }
   out["dtype"] = mine.array.dtype;
@@ -157,9 +169,7 @@ std::unique_ptr<StepObject> QueueObject::Scan(const FunctionObject& function, nb
 
 std::unique_ptr<StepObject> QueueObject::Call(const FunctionObject& function, const nb::tuple& args, bool keeps) {
   Arguments arguments;
-  for (nb::handle argument : args) arguments.Add(argument.ptr());
-  std::vector<Value> values;
-  for (types::Value& value : arguments.TakeValues()) values.emplace_back(std::move(value));
+  std::vector<Value> values = ValuesOf(args, arguments);
   if (keeps)
     return std::make_unique<StepObject>(
         OrThrow(WithoutGil(farm_, [&] { return queue_.try_keep(function.caller(), std::move(values)); })), farm_);
@@ -167,13 +177,18 @@ std::unique_ptr<StepObject> QueueObject::Call(const FunctionObject& function, co
       OrThrow(WithoutGil(farm_, [&] { return queue_.try_call(function.caller(), std::move(values)); })), farm_);
 }
 
+std::unique_ptr<StepObject> QueueObject::KeepAll(const FunctionObject& function, const nb::tuple& args) {
+  Arguments arguments;
+  std::vector<Value> values = ValuesOf(args, arguments);
+  return std::make_unique<StepObject>(
+      OrThrow(WithoutGil(farm_, [&] { return queue_.try_keep_all(function.caller(), std::move(values)); })), farm_);
+}
+
 std::unique_ptr<StepObject> QueueObject::Launch(const FunctionObject& kernel, const std::vector<int32_t>& blocks,
                                                 const std::vector<int32_t>& threads, int32_t shared_bytes,
                                                 const nb::tuple& args, size_t words) {
   Arguments arguments;
-  for (nb::handle argument : args) arguments.Add(argument.ptr());
-  std::vector<Value> values;
-  for (types::Value& value : arguments.TakeValues()) values.emplace_back(std::move(value));
+  std::vector<Value> values = ValuesOf(args, arguments);
   const auto kept = std::make_shared<StepObject::Words>(words);
   values.emplace_back(types::Value(types::Buffer{
       .data = kept->data(), .bytes = words * sizeof(int64_t), .element = types::Type::Int(64), .owner = kept}));
@@ -207,6 +222,7 @@ void DefineQueue(nb::module_& module) {
       .def("reduce", &QueueObject::Reduce, nb::arg("function"), nb::arg("array"), nb::arg("axis").none(),
            nb::arg("ordered"))
       .def("scan", &QueueObject::Scan, nb::arg("function"), nb::arg("array"), nb::arg("axis").none())
+      .def("keep_all", &QueueObject::KeepAll)
       .def("call", &QueueObject::Call, nb::arg("function"), nb::arg("args"), nb::arg("keeps"))
       .def("launch", &QueueObject::Launch)
       .def("flush", &QueueObject::Flush)

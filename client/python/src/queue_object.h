@@ -53,6 +53,8 @@ class QueueObject {
   std::unique_ptr<StepObject> Scan(const FunctionObject& function, nb::handle array, std::optional<int> axis);
   // `keeps`: its array stays, as that of a map.
   std::unique_ptr<StepObject> Call(const FunctionObject& function, const nb::tuple& args, bool keeps);
+  // Of a function that returns a struct with arrays: these stay.
+  std::unique_ptr<StepObject> KeepAll(const FunctionObject& function, const nb::tuple& args);
   // The kernel's last argument, so many words, is added here.
   std::unique_ptr<StepObject> Launch(const FunctionObject& kernel, const std::vector<int32_t>& blocks,
                                      const std::vector<int32_t>& threads, int32_t shared_bytes, const nb::tuple& args,

@@ -22,6 +22,8 @@ using types::Extents;
 
 constexpr uint64_t kAlignment = 64;  // of arrays in a message: any element, whole vectors
 
+constexpr uint64_t RoundUp(uint64_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+
 Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
 
 template <typename T>
@@ -65,7 +67,8 @@ struct Operand {
   uint64_t place = 0;  // of element 0, 0, ...; worker/launch_frame.h
 };
 
-// The frame in the making: arrays of the message one behind the other.
+// The frame in the making: arrays of the message one behind the other. The request outlives it: nothing of it is copied
+// before it is known how large the frame is.
 class Packer {
  public:
   explicit Packer(const ArrayScope& scope) : scope_(scope) {}
@@ -86,17 +89,17 @@ class Packer {
           fmt::format("{} of '{}' has {} bytes, which do not hold an array of shape {} with strides {} at {}", what,
                       scope_.function.symbol, array.data.size(), types::ShapeText(array.shape),
                       types::ShapeText(array.strides), array.offset));
-    operand.place = memory_.size() + static_cast<uint64_t>(array.offset);
-    if (memory_.size() + array.data.size() > scope_.max_bytes) return TooLarge();
-    memory_ += array.data;
-    memory_.resize((memory_.size() + kAlignment - 1) / kAlignment * kAlignment);
+    operand.place = size_ + static_cast<uint64_t>(array.offset);
+    if (size_ + array.data.size() > scope_.max_bytes) return TooLarge();
+    pieces_.push_back(array.data);
+    size_ = RoundUp(size_ + array.data.size());
     return operand;
   }
 
-  // The last one: what comes back. `ref` absent, or with neither buffer nor data: new, side by side in C order.
-  Expected<Operand> TakeResult(const std::optional<wire::ArrayRef>& ref, const Element& element, const Extents& shape,
+  // The last one: what comes back. `ref` null, or with neither buffer nor data: new, side by side in C order.
+  Expected<Operand> TakeResult(const wire::ArrayRef* ref, const Element& element, const Extents& shape,
                                PackedArrays* out) {
-    if (scope_.keep != nullptr && ref)
+    if (scope_.keep != nullptr && ref != nullptr)
       return Invalid(fmt::format("the result of '{}' is to be kept and to be written into an array; do one of these",
                                  scope_.function.symbol));
     if (scope_.keep != nullptr) {
@@ -105,34 +108,36 @@ class Packer {
     }
     out->result.dtype = element.type.ToString();
     out->result.shape = shape;
-    if (ref) {
+    if (ref != nullptr) {
       if (ref->shape != shape)
         return Invalid(fmt::format("the result of '{}' has the shape {}, the array to write into {}",
                                    scope_.function.symbol, types::ShapeText(shape), types::ShapeText(ref->shape)));
     }
-    if (ref && (ref->__isset.buffer || ref->__isset.data)) {
+    if (ref != nullptr && (ref->__isset.buffer || ref->__isset.data)) {
       for (size_t i = 0; i < std::min(shape.size(), ref->strides.size()); ++i)
         if (shape[i] > 1 && ref->strides[i] == 0)
           return Invalid("the array to write into repeats its elements: it has a stride of 0");
-      const uint64_t at = memory_.size();
+      const uint64_t at = size_;
       RBC_ASSIGN_OR_RETURN(Operand operand, Take("the array to write into", *ref, element));
-      out->result = *ref;
-      out->result.__isset.data = false;
-      out->result.data.clear();
-      if (ref->__isset.buffer) out->written = static_cast<uint64_t>(ref->buffer);
-      if (!ref->__isset.buffer) {
+      out->result.dtype = ref->dtype;
+      out->result.strides = ref->strides;
+      out->result.offset = ref->offset;
+      if (ref->__isset.buffer) {
+        out->result.__set_buffer(ref->buffer);
+        out->written = static_cast<uint64_t>(ref->buffer);
+      } else {
         out->call.__set_return_from(static_cast<int32_t>(at));
-        returned_ = ref->data.size();
+        returned_ = true;
       }
       return operand;
     }
-    Operand operand{shape, types::DenseStrides(shape, element.size), element.size, memory_.size()};
+    Operand operand{shape, types::DenseStrides(shape, element.size), element.size, size_};
     RBC_ASSIGN_OR_RETURN(const uint64_t count, types::CountElements(shape));
     out->result.strides = operand.strides;
     const auto bytes = static_cast<unsigned __int128>(count) * element.size;
-    if (bytes + memory_.size() > scope_.max_bytes) return TooLarge();
+    if (bytes + size_ > scope_.max_bytes) return TooLarge();
     out->call.__set_out_bytes(static_cast<int32_t>(bytes));
-    out->call.__set_return_from(static_cast<int32_t>(memory_.size()));
+    out->call.__set_return_from(static_cast<int32_t>(size_));
     return operand;
   }
 
@@ -146,16 +151,20 @@ class Packer {
     head.flags = flags;
     head.magic = worker::kArrayMagic;
     const size_t words = head.dimensions + operands.size() * (size_t{head.dimensions} + 1);
-    frame.reserve(sizeof head + words * sizeof(int64_t) + memory_.size());
+    frame.reserve(sizeof head + words * sizeof(int64_t) + size_);
     Append(&frame, head);
     for (const int64_t length : iteration.shape) Append(&frame, length);
     for (size_t i = 0; i < operands.size(); ++i) {
       Append(&frame, operands[i].place);
       for (const int64_t stride : iteration.strides[i]) Append(&frame, stride);
     }
+    const size_t begin = frame.size();
+    for (const std::string_view piece : pieces_) {
+      frame.resize(begin + RoundUp(frame.size() - begin));
+      frame += piece;
+    }
     // A result that was given comes back without what rounds it up.
-    if (returned_) memory_.resize(static_cast<size_t>(out->call.return_from) + *returned_);
-    frame += memory_;
+    if (!returned_) frame.resize(begin + size_);
     out->kept = std::move(kept_);
   }
 
@@ -185,14 +194,15 @@ class Packer {
   }
 
   const ArrayScope& scope_;
-  std::string memory_;
-  std::optional<size_t> returned_;
+  std::vector<std::string_view> pieces_;
+  uint64_t size_ = 0;      // of the pieces, each rounded up
+  bool returned_ = false;  // the last piece is the result
   std::vector<std::shared_ptr<const void>> kept_;
 };
 
 template <typename Request>
-std::optional<wire::ArrayRef> OutOf(const Request& request) {
-  return request.__isset.into ? std::optional(request.into) : std::nullopt;
+const wire::ArrayRef* OutOf(const Request& request) {
+  return request.__isset.into ? &request.into : nullptr;
 }
 
 template <typename Request>

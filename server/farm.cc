@@ -127,7 +127,8 @@ void Farm::Housekeep() {
   }
 }
 
-void Farm::TrimMemory() const {
+void Farm::TrimMemory() {
+  spare_.Trim(loop_.large_messages());
   for (const auto& session : sessions_.All()) session->TrimMemory();
 }
 

@@ -16,6 +16,7 @@
 #include "server/names/name_registry.h"
 #include "server/net/loop.h"
 #include "server/session/session_table.h"
+#include "server/spare_memory.h"
 #include "server/store/module_store.h"
 
 namespace rbc::server {
@@ -87,7 +88,7 @@ class Farm final : public Service {
   void CountStreak(Connection& connection, std::shared_ptr<ExecutionWorker> worker);
   bool AllIdle() const;
   bool FreeADevice(int device) const;
-  void TrimMemory() const;
+  void TrimMemory();
   void GatherPages() const;
   void Housekeep();
 
@@ -106,6 +107,7 @@ class Farm final : public Service {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
+  SpareMemory spare_;
   std::thread housekeeper_;
 };
 

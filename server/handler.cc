@@ -5,11 +5,11 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <thrift/protocol/TBinaryProtocol.h>
-#include <thrift/transport/TBufferTransports.h>
 
 #include <cstring>
 
 #include "gen/rbc_constants.h"
+#include "server/frame_writer.h"
 #include "server/pinned_target.h"
 #include "server/status.h"
 #include "server/strict_reader.h"
@@ -21,7 +21,6 @@ namespace rbc::server {
 namespace {
 
 using apache::thrift::protocol::TBinaryProtocol;
-using apache::thrift::transport::TMemoryBuffer;
 
 constexpr std::string_view kCallHead("\x80\x01\x00\x01", 4);
 
@@ -443,20 +442,13 @@ bool Dispatch(Farm& farm, Connection& connection, std::string_view framed, bool 
   // A strict message that calls; nothing else is for a server.
   if (message.substr(0, kCallHead.size()) != kCallHead) return false;
   try {
-    const auto out = std::make_shared<TMemoryBuffer>();
+    const auto out = std::make_shared<FrameWriter>();
     const auto read = std::make_shared<StrictReader>(message, farm.config());
     const auto write = std::make_shared<TBinaryProtocol>(out);
-    constexpr uint8_t kRoom[4] = {};
-    out->write(kRoom, sizeof kRoom);
     handler->Begin(&farm, &connection, may_block);
     processor.process(read, write, nullptr);
-    uint8_t* bytes;
-    uint32_t size;
-    out->getBuffer(&bytes, &size);
-    if (size <= sizeof kRoom) return false;
-    const uint32_t length = __builtin_bswap32(size - static_cast<uint32_t>(sizeof kRoom));
-    std::memcpy(bytes, &length, sizeof length);
-    reply->assign(reinterpret_cast<const char*>(bytes), size);
+    if (out->empty()) return false;
+    *reply = out->Take();
     return true;
   } catch (const std::exception& malformed) {
     spdlog::debug("connection {}: {}", connection.id, malformed.what());

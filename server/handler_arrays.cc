@@ -199,7 +199,10 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
       reply.__set_ready(ready);
     }
   }
-  if (!packed.empty && packed.call.__isset.return_from) reply.result.__set_data(std::move(answer.data));
+  if (!packed.empty && packed.call.__isset.return_from) {
+    reply.result.data = std::move(answer.data);
+    reply.result.__isset.data = true;
+  }
   if (answer.__isset.output) reply.__set_output(answer.output);
   if (request.profile) TellTimes(answer, compile, Clock::now() - begin, &reply);
   if (const auto stays = kept.Release()) {

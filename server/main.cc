@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <malloc.h>
 #include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -22,6 +21,7 @@
 #include "server/net/address.h"
 #include "server/net/exposure.h"
 #include "server/net/tls_context.h"
+#include "server/spare_memory.h"
 #include "server/supervisor_backend.h"
 #include "server/version.h"
 
@@ -140,10 +140,7 @@ int WaitForStop(bool until_eof = false) {
 }
 
 void Tune() {
-  // One small arena per thread would keep what a burst of large messages needed; two serve all.
-  mallopt(M_ARENA_MAX, 2);
-  mallopt(M_TRIM_THRESHOLD, 1 << 20);
-  mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  SpareMemory::Tune();
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;

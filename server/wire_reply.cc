@@ -3,13 +3,13 @@
 #include "server/wire_reply.h"
 
 #include <thrift/protocol/TBinaryProtocol.h>
-#include <thrift/transport/TBufferTransports.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "base/thrift_binary.h"
 #include "gen/Farm.h"
+#include "server/frame_writer.h"
 #include "server/strict_reader.h"
 #include "thrift/error_wire.h"
 
@@ -19,7 +19,6 @@ namespace {
 using apache::thrift::protocol::TBinaryProtocol;
 using apache::thrift::protocol::TMessageType;
 using apache::thrift::protocol::TType;
-using apache::thrift::transport::TMemoryBuffer;
 
 constexpr size_t kLongestMethod = 64;
 
@@ -27,17 +26,6 @@ uint32_t BigEndianAt(std::string_view bytes, size_t at) {
   uint32_t word;
   std::memcpy(&word, bytes.data() + at, sizeof word);
   return __builtin_bswap32(word);
-}
-
-std::string Framed(TMemoryBuffer& buffer) {
-  uint8_t* bytes;
-  uint32_t size;
-  buffer.getBuffer(&bytes, &size);
-  const uint32_t length = __builtin_bswap32(size);
-  std::string out(sizeof length + size, '\0');
-  std::memcpy(out.data(), &length, sizeof length);
-  std::memcpy(out.data() + sizeof length, bytes, size);
-  return out;
 }
 
 // A worker may send any number.
@@ -61,8 +49,8 @@ std::string RefusalTo(std::string_view framed, const Error& error) {
     return "";
   const size_t name = BigEndianAt(framed, 8);
   if (name > kLongestMethod || framed.size() < kNameAt + name + 4) return "";
-  const auto buffer = std::make_shared<TMemoryBuffer>();
-  TBinaryProtocol protocol(buffer);
+  const auto out = std::make_shared<FrameWriter>();
+  TBinaryProtocol protocol(out);
   protocol.writeMessageBegin(std::string(framed.substr(kNameAt, name)), TMessageType::T_REPLY,
                              static_cast<int32_t>(BigEndianAt(framed, kNameAt + name)));
   protocol.writeStructBegin("result");
@@ -72,18 +60,18 @@ std::string RefusalTo(std::string_view framed, const Error& error) {
   protocol.writeFieldStop();
   protocol.writeStructEnd();
   protocol.writeMessageEnd();
-  return Framed(*buffer);
+  return out->Take();
 }
 
 std::string FrameCall(const wire::CallRequest& request) {
-  const auto buffer = std::make_shared<TMemoryBuffer>();
-  TBinaryProtocol protocol(buffer);
+  const auto out = std::make_shared<FrameWriter>();
+  TBinaryProtocol protocol(out);
   protocol.writeMessageBegin("call", TMessageType::T_CALL, 0);
   wire::Farm_call_pargs arguments;
   arguments.request = &request;
   arguments.write(&protocol);
   protocol.writeMessageEnd();
-  return Framed(*buffer);
+  return out->Take();
 }
 
 Expected<wire::CallOutcome> ParseCallReply(const std::string& framed, const FarmConfig& config) try {
@@ -100,8 +88,10 @@ Expected<wire::CallOutcome> ParseCallReply(const std::string& framed, const Farm
   wire::Farm_call_result result;
   result.read(&protocol);
   CheckEnums(&result.error);
-  if (result.__isset.success) outcome.__set_reply(result.success);
-  if (result.__isset.error) outcome.__set_error(result.error);
+  outcome.reply = std::move(result.success);
+  outcome.__isset.reply = result.__isset.success;
+  outcome.error = std::move(result.error);
+  outcome.__isset.error = result.__isset.error;
   if (outcome.__isset.reply == outcome.__isset.error)
     return {ErrorKind::kInternal, "the execution worker's reply is malformed"};
   return outcome;
@@ -117,8 +107,8 @@ std::string WithQueueTime(std::string framed, std::chrono::nanoseconds in_farm, 
   for (const int64_t told : {reply.upload_ns, reply.kernel_ns, reply.download_ns})
     left -= std::clamp<int64_t>(told, 0, left);
   reply.__set_queue_ns(left);
-  const auto buffer = std::make_shared<TMemoryBuffer>();
-  TBinaryProtocol protocol(buffer);
+  const auto out = std::make_shared<FrameWriter>();
+  TBinaryProtocol protocol(out);
   constexpr size_t kSequenceAt = 4 + 4 + 4 + 4;  // length, version, the name's length, "call"
   protocol.writeMessageBegin("call", TMessageType::T_REPLY, static_cast<int32_t>(BigEndianAt(framed, kSequenceAt)));
   wire::Farm_call_result result;
@@ -126,7 +116,7 @@ std::string WithQueueTime(std::string framed, std::chrono::nanoseconds in_farm, 
   result.__isset.success = true;
   result.write(&protocol);
   protocol.writeMessageEnd();
-  return Framed(*buffer);
+  return out->Take();
 }
 
 }  // namespace rbc::server

@@ -48,7 +48,7 @@ class PageBuffer {
   static constexpr size_t kLeast = 8 * 1024;
   static constexpr size_t kRound = 64 * 1024;
   static constexpr size_t kKept = 1024 * 1024;
-  static constexpr size_t kKeptInUse = 8 * 1024 * 1024;
+  static constexpr size_t kKeptInUse = 32 * 1024 * 1024;
   void Release() {
     if (memory_ != nullptr) munmap(memory_, size_);
     memory_ = nullptr;

@@ -8,6 +8,7 @@
 
 #include "base/strided_run.h"
 #include "base/strided_walk.h"
+#include "types/array.h"
 #include "types/array_extent.h"
 #include "types/array_shape.h"
 #include "types/frame.h"
@@ -91,7 +92,13 @@ Expected<wire::ArrayRef> PackArray(const CheckedArray& checked, const types::Typ
   RBC_ASSIGN_OR_RETURN(const ArrayOnce once, OnceOf(checked, to));
   out.strides = once.strides;
   out.__isset.data = true;
-  out.data.resize(once.elements * once.size);
+  const uint64_t bytes = once.elements * once.size;
+  const auto size = static_cast<uint32_t>(once.size);
+  if (checked.type == to && bytes != 0 && types::IsContiguous(array.shape, array.strides, size)) {
+    out.data.assign(static_cast<const char*>(array.data), bytes);
+    return out;
+  }
+  out.data.resize(bytes);
   RBC_RETURN_IF_ERROR(CopyElements(checked, once, to, out.data.data()));
   return out;
 }

@@ -6,11 +6,12 @@
 
 #include <cstring>
 
+#include "base/append_to_message.h"
+
 namespace rbc::client {
 namespace {
 
 constexpr size_t kMostBeforeHello = size_t{1} << 20;
-constexpr size_t kKeptBuffer = size_t{1} << 16;
 constexpr int kNesting = 16;
 
 std::shared_ptr<apache::thrift::TConfiguration> Limits() {
@@ -27,7 +28,7 @@ Channel::Channel(FrameSocket* socket)
 
 void Channel::Begin(const Deadline& deadline) {
   deadline_ = deadline;
-  if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
+  memory_.Trim(out_.size(), &out_);
   out_.assign(4, '\0');
   in_ = {};
   received_ = false;
@@ -40,7 +41,7 @@ void Channel::write(const uint8_t* from, uint32_t size) {
         Error(ErrorKind::kResourceExhausted,
               fmt::format("the request is larger than the {} bytes that the farm at {} takes in a message", most_sent_,
                           socket_->peer())));
-  out_.append(reinterpret_cast<const char*>(from), size);
+  AppendToMessage({reinterpret_cast<const char*>(from), size}, &out_);
 }
 
 void Channel::flush() {

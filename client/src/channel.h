@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "client/src/frame_socket.h"
+#include "client/src/large_memory.h"
 
 namespace rbc::client {
 
@@ -51,6 +52,7 @@ class Channel : public apache::thrift::transport::TVirtualTransport<Channel> {
   FrameSocket* socket_;
   Deadline deadline_;
   std::string out_;
+  LargeMemory memory_;  // of out_
   std::string_view in_;
   bool received_ = false;
   size_t most_sent_;

@@ -19,7 +19,6 @@ using apache::thrift::protocol::TBinaryProtocol;
 
 // Elements of a list that a reply may hold: Thrift makes room for them before it has seen them.
 constexpr int32_t kMostElements = 1 << 16;
-constexpr size_t kKeptBuffer = size_t{1} << 18;
 // No farm may make us take more than this in one message.
 constexpr size_t kMostMessage = size_t{1} << 30;
 
@@ -75,7 +74,7 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
   if (wants_ring_ != 0) OpenRing(std::exchange(wants_ring_, 0), deadline);
   sent_ = false;  // whatever became of that: this call has not begun
   if (broken_) return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} broke", peer()));
-  if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
+  memory_.Trim(out_.size(), &out_);
   EncodeCall(call, ++sequence_, out_);
   // Buffers are found by the farm itself.
   if (ring_ && call.buffers.empty() && Ring::Fits(out_.size()) && ring_use_.IsDirect(call.function_id)) {

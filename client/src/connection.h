@@ -12,6 +12,7 @@
 #include "client/src/channel.h"
 #include "client/src/deadline.h"
 #include "client/src/frame_socket.h"
+#include "client/src/large_memory.h"
 #include "client/src/ring.h"
 #include "gen/Farm.h"
 
@@ -79,6 +80,7 @@ class Connection {
   std::shared_ptr<Channel> channel_;
   wire::FarmClient client_;
   std::string out_;
+  LargeMemory memory_;  // of out_
   int32_t sequence_ = 0;
   bool broken_ = false;
   bool ring_allowed_ = false;

@@ -19,8 +19,7 @@ namespace rbc::client {
 namespace {
 
 constexpr size_t kFirstBuffer = 4096;
-constexpr size_t kKeptBuffer = size_t{1} << 18;  // a larger one is given back after its frame
-constexpr size_t kStep = size_t{1} << 20;        // memory grows at most so far ahead of what arrived
+constexpr size_t kStep = size_t{1} << 20;  // memory grows at most so far ahead of what arrived
 constexpr size_t kLimitBeforeHello = size_t{1} << 20;
 // A wake across CPUs costs 60 us and more, a reply of a small call 3: worth polling so long.
 constexpr uint32_t kSpinUs = 50;
@@ -91,10 +90,8 @@ void FrameSocket::Grow(size_t size) {
 }
 
 Expected<std::string_view> FrameSocket::Receive(const Deadline& deadline) {
-  if (buffer_.size() > kKeptBuffer) {
-    buffer_.resize(kKeptBuffer);
-    buffer_.shrink_to_fit();
-  }
+  memory_.Trim(received_, &buffer_);
+  Grow(kFirstBuffer);
   size_t have = 0;
   while (have < 4) {
     RBC_ASSIGN_OR_RETURN(const size_t n, ReceiveSome(have, deadline));
@@ -113,6 +110,7 @@ Expected<std::string_view> FrameSocket::Receive(const Deadline& deadline) {
   if (have > whole)
     return Error(ErrorKind::kProtocolMismatch,
                  fmt::format("the farm at {} sends {} bytes that nobody asked for", peer_, have - whole));
+  received_ = whole;
   return std::string_view(buffer_).substr(4, whole - 4);
 }
 

@@ -11,6 +11,7 @@
 #include "base/expected.h"
 #include "base/unique_fd.h"
 #include "client/src/deadline.h"
+#include "client/src/large_memory.h"
 #include "thrift/tls_stream.h"
 
 namespace rbc::client {
@@ -63,6 +64,8 @@ class FrameSocket {
   std::unique_ptr<TlsStream> tls_;
   std::string peer_;
   std::string buffer_;
+  size_t received_ = 0;  // bytes of the last frame
+  LargeMemory memory_;   // of buffer_
   size_t limit_;
   size_t sent_ = 0;
   int receive_timeout_ms_ = -1;  // SO_RCVTIMEO as set now

@@ -69,6 +69,8 @@ class Loop {
   std::vector<std::string> addresses() const;
   // No new connections; idle ones are closed, the others after the request they are in.
   void BeginDrain();
+  // Those that took much memory, their replies included.
+  uint64_t large_messages() const { return large_messages_.load(std::memory_order_relaxed); }
   // Requests being served now; lent calls do not count.
   uint32_t serving() const { return in_request_.load(std::memory_order_relaxed); }
   // Closes everything and waits for the threads, which must not wait for workers any more.
@@ -140,7 +142,7 @@ class Loop {
   std::atomic<uint32_t> spinning_{0};
   std::atomic<uint32_t> in_request_{0};
   std::atomic<uint32_t> lent_{0};
-  std::atomic<uint64_t> receive_bytes_{0};
+  std::atomic<uint64_t> receive_bytes_{0}, large_messages_{0};
   std::atomic<uint64_t> accepted_{0}, malformed_{0}, timed_out_{0}, messages_{0}, lends_{0}, tls_failed_{0},
       tls_evicted_{0};
 };

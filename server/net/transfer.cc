@@ -22,6 +22,7 @@ namespace rbc::server {
 namespace {
 
 constexpr size_t kLengthBytes = 4;
+constexpr size_t kLarge = 256 * 1024;     // a message whose memory is worth keeping for the next one
 constexpr size_t kFirstPart = 64 * 1024;  // what a message in parts is given at first, then twice as much each time
 
 uint32_t FrameLength(std::string_view bytes) {
@@ -106,6 +107,7 @@ bool Loop::ServeOne(Connection* connection, std::string_view framed, Thread& thr
   connection->in_request.store(true, std::memory_order_relaxed);
   const bool good = service_.Serve(*connection, framed, !thread.last, &thread.reply);
   connection->in_request.store(false, std::memory_order_relaxed);
+  if (std::max(framed.size(), thread.reply.size()) > kLarge) large_messages_.fetch_add(1, std::memory_order_relaxed);
   bool kept = false;
   if (good) {
     kept = Send(connection, std::move(thread.reply));

@@ -35,6 +35,9 @@ void twice(const double *x, long n, double *out, long m) {
     out[i] += 2 * x[i];
   }
 }
+double add(double x, double y) {
+  return x + y;
+}
 void bump(double *x, long n) {
   for (long i = 0; i < n; i++) x[i] += 1;
 }
@@ -233,6 +236,33 @@ TEST_P(LargeArrays, WhatIsOnlyReadTravelsOnce) {
   EXPECT_EQ(y[7], 5);
   const auto result = profile(Get(jit, "scaled", kScaled), {argument(x), types::Value(2.0)});
   EXPECT_GE(result.bytes_in, kMany * 8);
+}
+
+// Fresh pages cost far more than copies: all of them together are to be fewer than those of one copy of a message. The
+// farm may give its memory back in between where this machine stands still for a second.
+TEST_P(LargeArrays, LargeMessagesFindMemoryThatIsThere) {
+  const auto tight = WithoutRoom();
+  const auto add = Get(tight.jit, "add", "float64(float64, float64)");
+  const auto twice = Get(tight.jit, "twice", kTwice);
+  Queue queue = tight.jit.queue();
+  const Numbers x = Counting(kMany);
+  Numbers out(kMany);
+  const auto use = [&] {
+    twice(x, std::span(out));
+    return queue.reduce(add, x).value<double>();
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(use(), kMany * (kMany - 1) / 2);
+  EXPECT_EQ(out[7], 5 * 14);
+  if (kSanitized) return;
+  const auto fresh = [&] {
+    uint64_t pages = FreshPages(farm().pid()) + FreshPages(getpid());
+    for (const auto& worker : farm().WorkersOf("execute")) pages += FreshPages(worker.pid);
+    return pages;
+  };
+  constexpr uint64_t kUses = 20, kPage = 4096;
+  const uint64_t before = fresh();
+  for (uint64_t i = 0; i < kUses; ++i) (void)use();
+  EXPECT_LT((fresh() - before) / kUses, kMany * sizeof(double) / kPage);
 }
 
 // What large messages needed serves the next ones, and goes back to the system once none comes.

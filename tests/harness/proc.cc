@@ -129,16 +129,29 @@ size_t OpenDescriptors(pid_t pid) {
   return count;
 }
 
-std::chrono::milliseconds ProcessorTime(pid_t pid) {
+namespace {
+
+// The numbers of /proc/PID/stat from a field on, which are counted from 1.
+std::istringstream StatFrom(pid_t pid, int first) {
   const std::string text = ReadWholeFile(PathOf(pid, "stat"));
   const size_t close = text.rfind(')');
-  if (close == std::string::npos) return {};
-  std::istringstream rest(text.substr(close + 1));
-  // Fields 14 and 15, of which the third is the first here.
+  std::istringstream rest(close == std::string::npos ? std::string() : text.substr(close + 1));
   std::string skipped;
-  for (int field = 3; field < 14; ++field) rest >> skipped;
+  for (int field = 3; field < first; ++field) rest >> skipped;
+  return rest;
+}
+
+}  // namespace
+
+uint64_t FreshPages(pid_t pid) {
+  uint64_t faults = 0;
+  StatFrom(pid, 10) >> faults;
+  return faults;
+}
+
+std::chrono::milliseconds ProcessorTime(pid_t pid) {
   int64_t user = 0, system = 0;
-  rest >> user >> system;
+  StatFrom(pid, 14) >> user >> system;
   return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
 }
 

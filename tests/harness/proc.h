@@ -42,6 +42,8 @@ std::string SoftLimit(pid_t pid, const std::string& name);
 // out: how many of them count as private changes with what the kernel writes back.
 uint64_t WorkingBytes(pid_t pid);
 uint64_t ResidentBytes(pid_t pid);
+// Pages that it has touched for the first time, or again after they were given back, in its whole life.
+uint64_t FreshPages(pid_t pid);
 size_t OpenDescriptors(pid_t pid);
 // What the process has had of the processors, in the kernel's ticks of 10 ms.
 std::chrono::milliseconds ProcessorTime(pid_t pid);

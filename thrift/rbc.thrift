@@ -381,7 +381,7 @@ struct ChainOutcome {
 
 // A lane of a worker, in shared memory: docs/protocol.md, "Direct rings". The descriptor to map comes with the reply.
 struct RingReply {
-  1: i32 layout                      // of the memory; this is 1
+  1: i32 layout                      // of the memory; this is 2
   2: i64 size                        // bytes to map
   3: i32 lanes                       // in the memory
   4: i32 lane                        // the one that is this connection's until it closes

@@ -428,8 +428,8 @@ void CallRunner::Forget() {
   if (data_.capacity() > kSmallMemory) std::string().swap(data_);
 }
 
-std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunction& function,
-                                         std::span<uint8_t> small) {
+std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunction& function, std::span<uint8_t> small,
+                                         PlainReply* plain) {
   context_.capture.Reset();
   std::string_view frame = call.frame;
   const Status head = TakeHead(function, &frame);
@@ -473,6 +473,10 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
   if (!outcome) {
     outcome.error().output = std::string(output);
     reply = Refuse(call, outcome.error(), small);
+  } else if (plain != nullptr && data.empty() && output.empty() && result.size() <= plain->place.size()) {
+    std::memcpy(plain->place.data(), result.data(), result.size());
+    plain->size = result.size();
+    plain->status = status;
   } else {
     uint8_t* out = size <= small.size() ? small.data() : reply_.Get(size);
     reply = {out, WriteReply(out, call.seqid, result, status, data, output, call.profile ? &times : nullptr)};

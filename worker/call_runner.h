@@ -22,14 +22,22 @@ struct CallLimits {
   uint64_t max_string = 0;   // bytes of a returned string
 };
 
+// Where a reply that is a status and a short result alone goes instead of a message.
+struct PlainReply {
+  std::span<uint8_t> place;
+  size_t size = 0;  // of the result
+  int32_t status = 0;
+};
+
 // One a lane, used by the lane's thread alone.
 class CallRunner {
  public:
   CallRunner(CallContext& context, const CallLimits& limits) : context_(context), limits_(limits) {}
 
   // `function` stays loaded meanwhile. The reply lies in `small` if it fits, else in memory of this object that is kept
-  // until DropReply. A refusal is a reply too.
-  std::span<const uint8_t> Run(const CallView& call, const LoadedFunction& function, std::span<uint8_t> small);
+  // until DropReply. A refusal is a reply too. Empty: it is in `plain`, which may be null.
+  std::span<const uint8_t> Run(const CallView& call, const LoadedFunction& function, std::span<uint8_t> small,
+                               PlainReply* plain = nullptr);
   // A call of kDeviceMemoryFunction (device_frame.h) or kKeptResultsFunction (kept_frame.h). `small` has at least
   // kReplyOverhead bytes.
   std::span<const uint8_t> RunOfWorker(const CallView& call, std::span<uint8_t> small);

@@ -58,7 +58,7 @@ LaneRunner::LaneRunner(LaneShare& share, uint32_t index)
 }
 
 bool LaneRunner::IsMine(uint32_t state) const {
-  return state == kCall || state == kContinue || state == kBatch ||
+  return state == kShortCall || state == kCall || state == kContinue || state == kBatch ||
          (state == kLent && connection_.load(std::memory_order_acquire) >= 0);
 }
 
@@ -98,6 +98,9 @@ void LaneRunner::GiveBack(LaneState state) {
 void LaneRunner::Run() {
   for (;;) {
     switch (AwaitTurn()) {
+      case kShortCall:
+        ServeShort();
+        break;
       case kCall:
         ServeRing();
         break;
@@ -118,7 +121,7 @@ void LaneRunner::Run() {
 }
 
 std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedFunction* function,
-                                             std::span<uint8_t> small) {
+                                             std::span<uint8_t> small, PlainReply* plain) {
   lane_.seqid = call.seqid;
   lane_.request_id = call.request_id;
   lane_.function_id = call.function_id;
@@ -126,13 +129,14 @@ std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedF
   lane_.phase.store(kRunning, std::memory_order_relaxed);
   const uint64_t calls = lane_.calls.load(std::memory_order_relaxed);
   lane_.calls.store(calls + 1, std::memory_order_release);
-  const auto reply = function != nullptr ? runner_.Run(call, *function, small) : runner_.RunOfWorker(call, small);
+  const auto reply =
+      function != nullptr ? runner_.Run(call, *function, small, plain) : runner_.RunOfWorker(call, small);
   lane_.phase.store(kSending, std::memory_order_relaxed);
   lane_.calls.store(calls + 2, std::memory_order_release);
   return reply;
 }
 
-std::span<const uint8_t> LaneRunner::Serve(const CallView& call, std::span<uint8_t> small) {
+std::span<const uint8_t> LaneRunner::Serve(const CallView& call, std::span<uint8_t> small, PlainReply* plain) {
   if (call.keep && lane_.direct.load(std::memory_order_relaxed) != 0) {
     Error error(ErrorKind::kUnsupported,
                 "the results of a call over a ring cannot be kept; send it over the connection");
@@ -140,12 +144,12 @@ std::span<const uint8_t> LaneRunner::Serve(const CallView& call, std::span<uint8
     return runner_.Refuse(call, error, small);
   }
   if (const LoadedFunction* function = share_.functions->Enter(index_, call.function_id)) {
-    const auto reply = RunCall(call, function, small);
+    const auto reply = RunCall(call, function, small, plain);
     share_.functions->Leave(index_);
     return reply;
   }
   if (call.function_id == kDeviceMemoryFunction || call.function_id == kKeptResultsFunction)
-    return RunCall(call, nullptr, small);
+    return RunCall(call, nullptr, small, nullptr);
   Error error(ErrorKind::kUnknownModule, "function id " + std::to_string(call.function_id) + " is not loaded");
   error.role = "execution worker";
   error.retry_safe = true;
@@ -163,7 +167,10 @@ void LaneRunner::ServeRing() {
   if (size < 4 || FrameLength(framed) != size - 4 ||
       ParseCall({reinterpret_cast<const char*>(framed) + 4, size - 4}, &call) != CallParse::kCall)
     EndOutOfTurn("a lane's request is not a call");
-  const auto reply = Serve(call, lane_.reply);
+  Answer(Serve(call, lane_.reply));
+}
+
+void LaneRunner::Answer(std::span<const uint8_t> reply) {
   lane_.reply_size = static_cast<uint32_t>(reply.size());
   if (reply.data() == lane_.reply) {
     lane_.reply_offset = kInline;
@@ -172,6 +179,26 @@ void LaneRunner::ServeRing() {
   }
   big_reply_ = reply;
   GiveBack(kReplyBig);
+}
+
+// What the client wrote is read once: it may write on. It leaves `phase` alone; the request's number tells the daemon
+// whether the call has begun.
+void LaneRunner::ServeShort() {
+  const uint32_t size = lane_.short_size;
+  if (lane_.direct.load(std::memory_order_relaxed) == 0 || size > kShortBytes)
+    EndOutOfTurn("a lane's short call is longer than its place");
+  ShortCall& short_call = lane_.short_call;
+  CallView call;
+  call.function_id = short_call.function_id;
+  call.request_id = short_call.request_id;
+  call.deadline_ms = short_call.deadline_ms;
+  call.frame = {reinterpret_cast<const char*>(short_call.bytes), size};
+  PlainReply plain{short_call.bytes};
+  const auto reply = Serve(call, lane_.reply, &plain);
+  if (!reply.empty()) return Answer(reply);
+  lane_.short_size = static_cast<uint32_t>(plain.size);
+  short_call.status = plain.status;
+  GiveBack(kShortReply);
 }
 
 // `phase` is back at kReceived between two calls, so that the next one is known not to have begun.
@@ -274,7 +301,7 @@ std::optional<ReturnReason> LaneRunner::ServeOne(size_t message_size) {
   if (ParseCall(message, &call) != CallParse::kCall || call.keep) return kNotACall;
   const LoadedFunction* function = share_.functions->Enter(index_, call.function_id);
   if (function == nullptr) return kNotACall;
-  const auto reply = RunCall(call, function, lane_.reply);
+  const auto reply = RunCall(call, function, lane_.reply, nullptr);
   share_.functions->Leave(index_);
   const bool sent = Send(reply);
   runner_.GiveBack();  // nobody looks after it while the connection is waited for

@@ -46,6 +46,7 @@ class LaneRunner {
   void GiveBack(LaneState state);
 
   void ServeRing();
+  void ServeShort();
   void ServeBatch();
   void FinishBigReply();
 
@@ -58,10 +59,13 @@ class LaneRunner {
   bool InArena(uint64_t offset, uint64_t size) const {
     return offset <= share_.arena.size() && size <= share_.arena.size() - offset;
   }
-  // The reply, in `small` where it fits.
-  std::span<const uint8_t> Serve(const CallView& call, std::span<uint8_t> small);
+  // The reply, in `small` where it fits. Empty: in `plain`.
+  std::span<const uint8_t> Serve(const CallView& call, std::span<uint8_t> small, PlainReply* plain = nullptr);
   // No function: one of the worker itself.
-  std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction* function, std::span<uint8_t> small);
+  std::span<const uint8_t> RunCall(const CallView& call, const LoadedFunction* function, std::span<uint8_t> small,
+                                   PlainReply* plain);
+  // To the other end of the ring.
+  void Answer(std::span<const uint8_t> reply);
   template <typename Poll>
   bool Spin(AdaptiveSpin& spin, Poll&& poll);
 

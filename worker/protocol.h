@@ -216,6 +216,9 @@ enum LaneState : uint32_t {
   // where there is no room for another reply, or with kReplyBig, whose reply is that of one call more. Never on a
   // direct lane.
   kBatch = 8,
+  // On a direct lane alone: a call that needs its function and few bytes, in place of a message (ShortCall).
+  kShortCall = 9,    // worker
+  kShortReply = 10,  // client: result and status; all else is answered by kReply or kReplyBig
 };
 
 // What a lent lane is doing with its connection, for the explanation of a death.
@@ -238,37 +241,56 @@ inline constexpr uint64_t kInline = ~uint64_t{0};
 inline constexpr uint32_t kLaneRequestBytes = 1920;
 inline constexpr uint32_t kLaneReplyBytes = 1920;
 
-// One page: lanes of several pages cost a TLB miss a call (pitfalls: 0.4 us).
+// A direct lane's call that needs no message. Its frame, then its result lie in `bytes`.
+inline constexpr uint32_t kShortBytes = 80;
+inline constexpr uint32_t kNotShort = 0xffffffff;
+struct ShortCall {
+  uint64_t function_id;
+  int64_t request_id;
+  uint32_t deadline_ms;  // 0: the daemon's default
+  int32_t status;        // of the reply
+  uint8_t bytes[kShortBytes];
+};
+
+// One page: lanes of several pages cost a TLB miss a call (pitfalls: 0.4 us). Each cache line that goes from one CPU to
+// the other costs a good part of a short call, so that such a call has two, one each way and there: `state`, which the
+// other side polls and which is therefore alone, since a line that is polled is taken away between two writes; and what
+// the call says, where frame and result have at most 24 bytes. What the worker notes for the daemon lies apart.
 struct alignas(kPage) Lane {
   std::atomic<uint32_t> state;  // LaneState; the futex word of both sides
-  std::atomic<uint32_t> phase;  // LanePhase
-  uint32_t request_size;        // bytes of the framed message, its 4-byte length included
-  uint32_t reply_size;
-  uint64_t request_offset;  // in the arena, or kInline
-  uint64_t reply_offset;
-  std::atomic<uint64_t> calls;  // calls begun; odd: one is running, even: none
-  uint64_t function_id;         // of the running call
-  int64_t request_id;
-  int32_t seqid;
-  uint32_t deadline_ms;                // of the running call; 0: the daemon's default
-  std::atomic<uint32_t> capture_size;  // bytes in this lane's capture
-  uint32_t return_reason;              // ReturnReason
+  uint8_t unused[60];
+  uint32_t short_size;                 // bytes of frame or result of a short call; kNotShort: the last was another
   std::atomic<uint32_t> worker_waits;  // 1: the worker blocks on `state` and wants a futex wake
   std::atomic<uint32_t> daemon_waits;  // the same for the daemon
   std::atomic<uint32_t> direct;        // 1: a client has the daemon's end
-  std::atomic<uint32_t> done;          // kBatch: bytes of whole replies at reply_offset, as given
-  uint8_t unused[256 - 88];
+  ShortCall short_call;
+  uint32_t return_reason;      // ReturnReason
+  std::atomic<uint32_t> done;  // kBatch: bytes of whole replies at reply_offset, as given
+  // The worker's, and what calls that are not short have besides.
+  std::atomic<uint32_t> phase;         // LanePhase
+  std::atomic<uint32_t> capture_size;  // bytes in this lane's capture
+  std::atomic<uint64_t> calls;         // calls begun; odd: one is running, even: none
+  uint64_t function_id;                // of the running call
+  int64_t request_id;
+  int32_t seqid;
+  uint32_t deadline_ms;     // of the running call; 0: the daemon's default
+  uint64_t request_offset;  // in the arena, or kInline
+  uint64_t reply_offset;
+  uint32_t request_size;  // bytes of the framed message, its 4-byte length included
+  uint32_t reply_size;
   uint8_t request[kLaneRequestBytes];
   uint8_t reply[kLaneReplyBytes];
 };
 static_assert(offsetof(Lane, request) == 256 && sizeof(Lane) == kPage);
 // What docs/protocol.md promises to clients.
-static_assert(offsetof(Lane, phase) == 4 && offsetof(Lane, request_size) == 8 && offsetof(Lane, reply_size) == 12 &&
-              offsetof(Lane, request_offset) == 16 && offsetof(Lane, worker_waits) == 72 &&
-              offsetof(Lane, daemon_waits) == 76 && offsetof(Lane, reply) == 2176);
+static_assert(offsetof(Lane, short_size) == 64 && offsetof(Lane, worker_waits) == 68 &&
+              offsetof(Lane, daemon_waits) == 72 && offsetof(Lane, short_call) == 80 &&
+              offsetof(ShortCall, bytes) == 24 && offsetof(Lane, phase) == 192 &&
+              offsetof(Lane, request_offset) == 232 && offsetof(Lane, request_size) == 248 &&
+              offsetof(Lane, reply_size) == 252 && offsetof(Lane, reply) == 2176);
 
 // What a client that maps the ring relies on, docs/protocol.md "Direct rings": the sizes, Lane and LaneState.
-inline constexpr int kLaneLayout = 1;
+inline constexpr int kLaneLayout = 2;
 
 // Who waits for whom in a call through the ring: client, daemon, worker.
 inline constexpr int kRingParties = 3;

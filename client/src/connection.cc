@@ -26,6 +26,8 @@ std::shared_ptr<TBinaryProtocol> Protocol(const std::shared_ptr<Channel>& channe
   return std::make_shared<TBinaryProtocol>(channel, 0, kMostElements, true, true);
 }
 
+constexpr int32_t kShortSequence = 0;  // short calls have no number on their lane
+
 // Asked once in a while where the farm has no lane to spare.
 constexpr auto kRingPause = std::chrono::seconds(1);
 
@@ -75,10 +77,15 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
   sent_ = false;  // whatever became of that: this call has not begun
   if (broken_) return Error(ErrorKind::kConnectionLost, fmt::format("the connection to the farm at {} broke", peer()));
   memory_.Trim(out_.size(), &out_);
-  EncodeCall(call, ++sequence_, out_);
   // Buffers are found by the farm itself.
-  if (ring_ && call.buffers.empty() && Ring::Fits(out_.size()) && ring_use_.IsDirect(call.function_id)) {
-    auto answer = CallOverRing(deadline);
+  const bool is_direct = ring_ && call.buffers.empty() && ring_use_.IsDirect(call.function_id);
+  const bool is_short = is_direct && Ring::IsShort(call);
+  if (is_short)
+    out_.clear();
+  else
+    EncodeCall(call, ++sequence_, out_);
+  if (is_short || (is_direct && Ring::Fits(out_.size()))) {
+    auto answer = is_short ? CallOverRing(call, deadline) : CallOverRing(deadline);
     if (!answer || !answer->error || answer->error->may_have_run) return answer;
     // What never began goes to the farm itself, which brings the function or another worker. With another worker
     // buffers may be lost that the call names by their places.
@@ -88,6 +95,7 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
     else if (answer->error->kind != ErrorKind::kWorkerLost)
       return answer;
   }
+  if (is_short) EncodeCall(call, ++sequence_, out_);
   auto answer = CallOverSocket(deadline);
   if (ring_allowed_ && answer && ring_use_.CalledOverSocket(call.function_id) && !ring_) {
     // Asked for with the next call: the answer's views lie where the farm's next reply goes.
@@ -123,19 +131,28 @@ Expected<std::string_view> Connection::Exchange(const Deadline& deadline) {
 
 Expected<CallAnswer> Connection::CallOverSocket(const Deadline& deadline) {
   RBC_ASSIGN_OR_RETURN(const std::string_view reply, Exchange(deadline));
-  auto answer = DecodeCallReply(reply, sequence_);
-  broken_ = !answer.has_value();
-  return answer;
+  return Decode(reply, sequence_);
 }
 
 Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
   sent_ = true;
   broken_ = true;
-  std::string_view reply;
-  switch (ring_->Exchange(out_, deadline, [this] { return Alive(); })) {
+  return AnswerOf(ring_->Exchange(out_, deadline, [this] { return Alive(); }), sequence_, deadline);
+}
+
+Expected<CallAnswer> Connection::CallOverRing(const CallMessage& call, const Deadline& deadline) {
+  sent_ = true;
+  broken_ = true;
+  return AnswerOf(ring_->Exchange(call, deadline, [this] { return Alive(); }), kShortSequence, deadline);
+}
+
+Expected<CallAnswer> Connection::AnswerOf(RingEvent event, int32_t sequence, const Deadline& deadline) {
+  switch (event) {
+    case RingEvent::kShortReply:
+      broken_ = false;
+      return ring_->TakeShortReply();
     case RingEvent::kReply:
-      reply = ring_->TakeReply();
-      break;
+      return Decode(ring_->TakeReply(), sequence);
     case RingEvent::kElsewhere: {
       auto fetched = Ask(deadline, [](wire::FarmClient& client) {
         std::string framed;
@@ -147,8 +164,7 @@ Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
       if (!fetched) return std::move(fetched).error();
       ring_reply_ = *std::move(fetched);
       if (ring_reply_.size() < 4) return Error(ErrorKind::kProtocolMismatch, "the farm sends an empty reply of a lane");
-      reply = std::string_view(ring_reply_).substr(4);
-      break;
+      return Decode(std::string_view(ring_reply_).substr(4), sequence);
     }
     case RingEvent::kTimeout:
       return Error(ErrorKind::kDeadlineExceeded,
@@ -158,11 +174,15 @@ Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
     case RingEvent::kLeft:
       return Error(ErrorKind::kCancelled, "the wait for the farm's answer was interrupted");
     case RingEvent::kLost:
-      return Error(
-          ErrorKind::kConnectionLost,
-          fmt::format("the connection to the farm at {} was closed by the farm; see whether it still runs", peer()));
+      break;
   }
-  auto answer = DecodeCallReply(reply, sequence_);
+  return Error(
+      ErrorKind::kConnectionLost,
+      fmt::format("the connection to the farm at {} was closed by the farm; see whether it still runs", peer()));
+}
+
+Expected<CallAnswer> Connection::Decode(std::string_view reply, int32_t sequence) {
+  auto answer = DecodeCallReply(reply, sequence);
   broken_ = !answer.has_value();
   return answer;
 }

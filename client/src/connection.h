@@ -65,7 +65,7 @@ class Connection {
   Expected<std::shared_ptr<const ArenaMap>> MapArena(const Deadline& deadline);
 
   uint64_t epoch = 0;           // of the session that this connection belongs to; the Farm's
-  Clock::time_point last_used;  // the Farm's
+  Clock::time_point last_used;  // when the Farm gave it out last
 
  private:
   // The exception in flight as an error. Never throws.
@@ -73,7 +73,11 @@ class Connection {
   // Sends out_.
   Expected<std::string_view> Exchange(const Deadline& deadline);
   Expected<CallAnswer> CallOverSocket(const Deadline& deadline);
+  // The call in out_, and one that Ring::IsShort.
   Expected<CallAnswer> CallOverRing(const Deadline& deadline);
+  Expected<CallAnswer> CallOverRing(const CallMessage& call, const Deadline& deadline);
+  Expected<CallAnswer> AnswerOf(RingEvent event, int32_t sequence, const Deadline& deadline);
+  Expected<CallAnswer> Decode(std::string_view reply, int32_t sequence);
   void OpenRing(int64_t function_id, const Deadline& deadline);
 
   FrameSocket socket_;

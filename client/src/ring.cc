@@ -36,19 +36,32 @@ Ring::Ring(void* memory, size_t size, worker::Lane* lane) : memory_(memory), siz
 
 Ring::~Ring() { ::munmap(memory_, size_); }
 
-void Ring::Post(std::string_view framed) {
+void Ring::Put(std::string_view framed) {
   std::memcpy(lane_->request, framed.data(), framed.size());
   lane_->request_size = static_cast<uint32_t>(framed.size());
   lane_->request_offset = worker::kInline;
   lane_->phase.store(worker::kReceived, std::memory_order_relaxed);
+  lane_->short_size = worker::kNotShort;
+}
+
+void Ring::Put(const CallMessage& call) {
+  worker::ShortCall& out = lane_->short_call;
+  out.function_id = static_cast<uint64_t>(call.function_id);
+  out.request_id = call.request_id;
+  out.deadline_ms = static_cast<uint32_t>(call.deadline_ms);
+  if (!call.frame.empty()) std::memcpy(out.bytes, call.frame.data(), call.frame.size());
+  lane_->short_size = static_cast<uint32_t>(call.frame.size());
+}
+
+void Ring::Post(worker::LaneState as) {
   uint32_t idle = worker::kIdle;
-  if (!lane_->state.compare_exchange_strong(idle, worker::kCall)) return;  // dead: Await sees it
+  if (!lane_->state.compare_exchange_strong(idle, as)) return;  // dead: Await sees it
   if (lane_->worker_waits.load() != 0) platform::WakeAll(lane_->state);
 }
 
-bool Ring::Block(int ms) {
+bool Ring::Block(worker::LaneState posted, int ms) {
   lane_->daemon_waits.store(1);
-  if (!IsOurs()) platform::WaitWhile(lane_->state, worker::kCall, ms);
+  if (!IsOurs()) platform::WaitWhile(lane_->state, posted, ms);
   lane_->daemon_waits.store(0);
   return IsOurs();
 }
@@ -59,6 +72,8 @@ RingEvent Ring::Event() const {
       const uint32_t size = lane_->reply_size;
       return size >= 4 && size <= worker::kLaneReplyBytes ? RingEvent::kReply : RingEvent::kLost;
     }
+    case worker::kShortReply:
+      return lane_->short_size <= worker::kShortBytes ? RingEvent::kShortReply : RingEvent::kLost;
     case worker::kReplyBig:
     case worker::kDead:
       return RingEvent::kElsewhere;
@@ -72,6 +87,16 @@ std::string_view Ring::TakeReply() {
   reply_.assign(reinterpret_cast<const char*>(lane_->reply), size);
   lane_->state.store(worker::kIdle, std::memory_order_release);
   return std::string_view(reply_).substr(4);
+}
+
+CallAnswer Ring::TakeShortReply() {
+  const size_t size = std::min(lane_->short_size, worker::kShortBytes);
+  std::memcpy(short_reply_, lane_->short_call.bytes, size);
+  CallAnswer answer;
+  answer.status = lane_->short_call.status;
+  answer.result = std::string_view(short_reply_, size);
+  lane_->state.store(worker::kIdle, std::memory_order_release);
+  return answer;
 }
 
 bool RingUse::CalledOverSocket(int64_t function) {

@@ -13,6 +13,7 @@
 #include "base/adaptive_spin.h"
 #include "base/expected.h"
 #include "base/unique_fd.h"
+#include "client/src/call_codec.h"
 #include "client/src/deadline.h"
 #include "client/src/interrupt.h"
 #include "worker/protocol.h"
@@ -21,6 +22,7 @@ namespace rbc::client {
 
 enum class RingEvent : uint8_t {
   kReply,
+  kShortReply,
   kElsewhere,  // the daemon has the reply, or knows why there is none
   kTimeout,    // the deadline is over; the lane is of no more use
   kLeft,       // whoever waited does not want to any more; the lane is of no more use
@@ -36,36 +38,55 @@ class Ring {
   Ring(const Ring&) = delete;
 
   static bool Fits(size_t framed) { return framed <= worker::kLaneRequestBytes; }
+  static bool IsShort(const CallMessage& call) {
+    return call.frame.size() <= worker::kShortBytes && call.out_bytes == 0 && call.return_from < 0 && !call.profile &&
+           call.epoch == 0 && call.buffers.empty();
+  }
   // Sends the framed request and waits. `alive` tells whether the daemon is there; asked ten times a second.
   template <typename Alive>
   RingEvent Exchange(std::string_view framed, const Deadline& deadline, Alive&& alive) {
-    Post(framed);
-    if (Poll()) return Event();
-    for (;;) {
-      const int ms = deadline.RemainingMs();
-      if (ms == 0) return RingEvent::kTimeout;
-      if (Block(std::min(ms, kLookMs))) return Event();
-      if (ThisThreadLeaves()) return RingEvent::kLeft;
-      if (!alive()) return RingEvent::kLost;
-    }
+    Put(framed);
+    return PostAndWait(worker::kCall, deadline, alive);
+  }
+  // The same without a message. REQUIRES: IsShort(call).
+  template <typename Alive>
+  RingEvent Exchange(const CallMessage& call, const Deadline& deadline, Alive&& alive) {
+    Put(call);
+    return PostAndWait(worker::kShortCall, deadline, alive);
   }
   // After kReply: the message without its length, valid until the next Exchange; gives the lane back to the next call.
   std::string_view TakeReply();
+  // After kShortReply: the same of its result.
+  CallAnswer TakeShortReply();
   // The worker is gone; its successor has another ring.
   bool dead() const { return lane_->state.load() == worker::kDead; }
 
  private:
   static constexpr int kLookMs = 100;
   Ring(void* memory, size_t size, worker::Lane* lane);
-  void Post(std::string_view framed);
+  template <typename Alive>
+  RingEvent PostAndWait(worker::LaneState state, const Deadline& deadline, Alive&& alive) {
+    Post(state);
+    if (Poll()) return Event();
+    for (;;) {
+      const int ms = deadline.RemainingMs();
+      if (ms == 0) return RingEvent::kTimeout;
+      if (Block(state, std::min(ms, kLookMs))) return Event();
+      if (ThisThreadLeaves()) return RingEvent::kLeft;
+      if (!alive()) return RingEvent::kLost;
+    }
+  }
+  void Put(std::string_view framed);
+  void Put(const CallMessage& call);
+  void Post(worker::LaneState as);
   bool IsOurs() const {
     const uint32_t state = lane_->state.load(std::memory_order_seq_cst);
-    return state != worker::kCall && state != worker::kContinue;
+    return state != worker::kShortCall && state != worker::kCall && state != worker::kContinue;
   }
   bool Poll() {
     return IsOurs() || spin_.Until([this] { return IsOurs(); });
   }
-  bool Block(int ms);
+  bool Block(worker::LaneState posted, int ms);
   RingEvent Event() const;
 
   void* const memory_;
@@ -73,6 +94,7 @@ class Ring {
   worker::Lane* const lane_;
   AdaptiveSpin spin_;
   std::string reply_;
+  char short_reply_[worker::kShortBytes];
 };
 
 // Which functions are called through a ring: those that were called often over the socket, by which the farm has loaded

@@ -425,6 +425,7 @@ std::optional<DirectLane> ExecutionWorkerImpl::OpenDirect(uint64_t cookie) {
   const std::lock_guard lock(mutex_);
   const auto index = TakeUnseenLane(Use::kDirect, cookie, -1);
   if (!index) return std::nullopt;
+  lane(*index)->short_size = worker::kNotShort;
   lane(*index)->direct.store(1);
   return DirectLane{*index, static_cast<uint32_t>(uses_.size()), ring_.size(), ring_.fd()};
 }
@@ -433,6 +434,17 @@ std::optional<uint32_t> ExecutionWorkerImpl::DirectLaneOf(uint64_t cookie) const
   for (uint32_t i = 0; i < uses_.size(); ++i)
     if (uses_[i].use == Use::kDirect && uses_[i].cookie == cookie) return i;
   return std::nullopt;
+}
+
+// What the client asked for, which the worker may not have looked at. It writes here: copied first.
+ExecutionWorkerImpl::DirectRequest ExecutionWorkerImpl::DirectRequestIn(uint32_t index) const {
+  const Lane& l = *lane(index);
+  if (HoldsShortCall(index)) return {0, l.short_call.function_id};
+  const std::string request(reinterpret_cast<const char*>(l.request), sizeof l.request);
+  worker::CallView call;
+  if (const size_t size = MessageAt(request, 0); size != 0)
+    worker::ParseCall(std::string_view(request).substr(4, size - 4), &call);
+  return {call.seqid, call.function_id};
 }
 
 Status ExecutionWorkerImpl::DirectReply(uint64_t cookie, std::string* framed) {
@@ -450,12 +462,8 @@ Status ExecutionWorkerImpl::DirectReply(uint64_t cookie, std::string* framed) {
     return Error(ErrorKind::kInvalidArgument, "no reply waits for the daemon in this connection's lane");
   }
   if (taken && *taken) return {};
-  // What the client asked for, which the worker may not have looked at. The client writes here: copied first.
-  const std::string request(reinterpret_cast<const char*>(l.request), sizeof l.request);
-  worker::CallView call;
-  if (const size_t size = MessageAt(request, 0); size != 0)
-    worker::ParseCall(std::string_view(request).substr(4, size - 4), &call);
-  *framed = worker::ErrorReply(call.seqid, taken ? taken->error() : AfterDeath(*index, call.function_id));
+  const DirectRequest asked = DirectRequestIn(*index);
+  *framed = worker::ErrorReply(asked.seqid, taken ? taken->error() : AfterDeath(*index, asked.function_id));
   return {};
 }
 
@@ -472,7 +480,7 @@ bool ExecutionWorkerImpl::HasWork(uint32_t index) const {
   const Lane& l = *lane(index);
   if (uses_[index].use != Use::kLent) {
     const uint32_t state = l.state.load();
-    return state == worker::kCall || state == worker::kContinue;
+    return state == worker::kCall || state == worker::kShortCall || state == worker::kContinue;
   }
   const int fd = uses_[index].fd;
   int bytes = 0;
@@ -651,7 +659,8 @@ std::vector<DeadCall> ExecutionWorkerImpl::DeadCalls() const {
   std::vector<DeadCall> out;
   for (uint32_t i = 0; i < uses_.size(); ++i) {
     const Lane& l = *lane(i);
-    if (!IsUnseen(i) || l.calls.load() % 2 == 0) continue;
+    // A short call names no arrays of the session.
+    if (!IsUnseen(i) || l.calls.load() % 2 == 0 || HoldsShortCall(i)) continue;
     const std::string request(reinterpret_cast<const char*>(l.request), sizeof l.request);
     const size_t size = MessageAt(request, 0);
     worker::CallView call;
@@ -698,11 +707,21 @@ void ExecutionWorkerImpl::OnExit(int wait_status) {
   for (auto& back : returns) on_return_(std::move(back));
 }
 
+// A short call leaves `phase` as the last call did: begun is what has the number that the worker noted last.
+bool ExecutionWorkerImpl::HasBegun(uint32_t index) const {
+  const Lane& l = *lane(index);
+  if (l.phase.load() < worker::kRunning) return false;
+  return !HoldsShortCall(index) || l.request_id == l.short_call.request_id;
+}
+
+bool ExecutionWorkerImpl::HoldsShortCall(uint32_t index) const {
+  return lane(index)->direct.load() != 0 && lane(index)->short_size != worker::kNotShort;
+}
+
 Error ExecutionWorkerImpl::AfterDeath(uint32_t index, uint64_t function_id) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, kDeathIsSoon, [&] { return explained_; });
-  const bool ran = lane(index)->phase.load() >= worker::kRunning;
-  Error error = ExplainDeath(index, FunctionName(function_id), ran);
+  Error error = ExplainDeath(index, FunctionName(function_id), HasBegun(index));
   error.output = Captured(index);
   return error;
 }

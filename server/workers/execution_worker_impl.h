@@ -72,10 +72,17 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
     std::optional<Error> error;
   };
 
+  struct DirectRequest {
+    int32_t seqid = 0;  // short calls have none
+    uint64_t function_id = 0;
+  };
+
   // REQUIRES: mutex_ held. A free lane of those whose calls the daemon does not see, marked as taken by `use`.
   std::optional<uint32_t> TakeUnseenLane(Use use, uint64_t cookie, int fd);
   void FreeUnseenLane(uint32_t index);                          // REQUIRES: mutex_ held
   std::optional<uint32_t> DirectLaneOf(uint64_t cookie) const;  // REQUIRES: mutex_ held
+  bool HoldsShortCall(uint32_t index) const;
+  DirectRequest DirectRequestIn(uint32_t index) const;
   bool IsUnseen(uint32_t index) const { return uses_[index].use != Use::kFree && uses_[index].use != Use::kRelay; }
   uint32_t FirstLentLane() const;
   bool CloseIdleLanes();                                // REQUIRES: mutex_ held. False: one is in use
@@ -100,6 +107,7 @@ class ExecutionWorkerImpl final : public ExecutionWorker, public WorkerEvents {
   Error Violation(const char* what);
   // After death: why the call on this lane ended. Blocks until the death is understood (at most seconds).
   Error AfterDeath(uint32_t index, uint64_t function_id);
+  bool HasBegun(uint32_t index) const;
   Error ExplainDeath(uint32_t index, const std::string& function, bool ran) const;  // REQUIRES: mutex_ held
   LentReturn ExplainLent(uint32_t index) const;                                     // REQUIRES: mutex_ held
   std::vector<DeadCall> DeadCalls() const;                                          // REQUIRES: mutex_ held

@@ -1,5 +1,6 @@
 // Direct rings: calls of librbc through a lane that it shares with its worker.
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <thrift/transport/TBufferTransports.h>
 #include <unistd.h>
 
+#include <complex>
 #include <random>
 #include <thread>
 
@@ -19,6 +21,7 @@
 #include "tests/harness/farm_test.h"
 #include "tests/harness/ir.h"
 #include "tests/harness/neighbour.h"
+#include "tests/harness/proc.h"
 #include "worker/protocol.h"
 
 namespace rbc::harness {
@@ -68,6 +71,88 @@ TEST_F(Direct, IsLeftAloneWhereAskedTo) {
   for (int i = 0; i < 100; ++i) ASSERT_EQ(add(i, 0.5), i + 0.5);
   EXPECT_GE(Messages() - before, 100);
   EXPECT_EQ(ClientLanes(), 0);
+}
+
+// Frames of every size around that of a short call, and none.
+TEST_F(Direct, AnyNumberOfArgumentsArrives) {
+  const auto jit = Jit();
+  for (int count = 0; count <= 14; ++count) {
+    SCOPED_TRACE(count);
+    std::string parameters, sum = "0.5", types;
+    std::vector<::rbc::Value> values;
+    double expected = 0.5;
+    for (int i = 0; i < count; ++i) {
+      const char* const comma = i == 0 ? "" : ", ";
+      parameters += fmt::format("{}double x{}", comma, i);
+      types += fmt::format("{}float64", comma);
+      sum += fmt::format(" + {} * x{}", i + 1, i);
+      values.emplace_back(i + 0.25);
+      expected += (i + 1) * (i + 0.25);
+    }
+    const std::string code = fmt::format("double sum{}({}) {{ return {}; }}", count, parameters, sum);
+    const auto f = jit.function(Source::C(code), fmt::format("sum{}", count), {fmt::format("float64({})", types)});
+    for (int i = 0; i < kWarm; ++i) ASSERT_EQ(f.call(values).as<double>(), expected);
+    const int before = Messages();
+    for (int i = 0; i < 50; ++i) ASSERT_EQ(f.call(values).as<double>(), expected);
+    EXPECT_LT(Messages() - before, 20);
+  }
+}
+
+TEST_F(Direct, EveryKindOfResultArrives) {
+  const auto jit = Jit();
+  const auto source = Source::C(R"(
+      int puts(const char *);
+      signed char small(signed char x) { return -x; }
+      float _Complex turn(float _Complex z) { return z * 1i; }
+      void nothing(double x) {}
+      double said(double x) { if (x > 3) puts("more than three"); return x; }
+      const char *text(long n) { return n == 1 ? "one" : n == 2 ? "two" : 0; })");
+  const auto small = jit.function<int8_t(int8_t)>(source, "small");
+  const auto turn = jit.function<std::complex<float>(std::complex<float>)>(source, "turn");
+  const auto nothing = jit.function<void(double)>(source, "nothing");
+  const auto said = jit.function<double(double)>(source, "said");
+  const auto text = jit.function<std::string(int64_t)>(source, "text");
+  const auto careful = jit.function(Source::Ir(R"(define i32 @careful(ptr %r, ptr %e, double %x) {
+  %bad = fcmp olt double %x, 0.0
+  store double %x, ptr %r
+  %status = select i1 %bad, i32 7, i32 0
+  ret i32 %status
+})"),
+                                    "careful", {"float64(float64)"}, {.abi = CallAbi::kStatusRetptr});
+  for (int i = 0; i < 2 * kWarm; ++i) {
+    ASSERT_EQ(small(i), -i);
+    ASSERT_EQ(turn({1.0f * i, 2}), std::complex<float>(-2, i));
+    nothing(i);
+    printed_.clear();
+    ASSERT_EQ(said(i), i);
+    ASSERT_EQ(printed_, i > 3 ? "more than three\n" : "");
+    ASSERT_EQ(text(i % 2 + 1), i % 2 == 0 ? "one" : "two");
+    const auto fine = careful.try_call({1.0 * i});
+    ASSERT_TRUE(fine) << fine.error().message;
+    ASSERT_EQ(fine->value.as<double>(), i);
+    const auto bad = careful.try_call({-1.0});
+    ASSERT_TRUE(bad) << bad.error().message;
+    ASSERT_EQ(bad->status, 7);
+  }
+  EXPECT_EQ(ClientLanes(), 1);
+}
+
+TEST_F(Direct, ACallThatAStoppedWorkerNeverTookIsMadeElsewhere) {
+  const auto jit = Jit();
+  const auto say = jit.function<double(double)>(
+      Source::C("int puts(const char *); double say(double x) { puts(\"once\"); return x; }"), "say");
+  for (int i = 0; i < kWarm; ++i) ASSERT_EQ(say(i), i);
+  pid_t pid = 0;
+  for (const auto& each : farm().WorkersOf("execute"))
+    if (each.session != 0) pid = each.pid;
+  ASSERT_NE(pid, 0);
+  const ProcessId worker = ReadStat(pid)->id;
+  kill(pid, SIGSTOP);
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return ReadStat(pid)->state == 'T'; }));
+  printed_.clear();
+  EXPECT_EQ(say(7), 7);
+  EXPECT_EQ(printed_, "once\n");
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return !IsAlive(worker); })) << "the stopped worker is left behind";
 }
 
 TEST_F(Direct, LargeArgumentsAndRepliesTakeTheLongWay) {
@@ -281,7 +366,7 @@ class Scribbler {
     for (uint32_t i = 0; i < lanes_; ++i) {
       auto* lane = reinterpret_cast<uint8_t*>(worker::LaneAt(ring_, i));
       for (size_t k = 0; k < 256; k += 8) *reinterpret_cast<uint64_t*>(lane + k) = random();
-      if (random() % 2 == 0) worker::LaneAt(ring_, i)->state = random() % 9;
+      if (random() % 2 == 0) worker::LaneAt(ring_, i)->state = random() % 11;
     }
     for (size_t k = 0; k < sizeof(worker::RingHeader); k += 8)
       *reinterpret_cast<uint64_t*>(static_cast<uint8_t*>(ring_) + k) = random();

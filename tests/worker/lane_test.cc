@@ -5,9 +5,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/futex.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <thrift/protocol/TBinaryProtocol.h>
 #include <thrift/transport/TBufferTransports.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <memory>
@@ -176,6 +179,53 @@ TEST(Lanes, AnswerRightWhileFunctionsComeAndGo) {
   done = true;
   control.join();
   EXPECT_GT(twice_ran, 0);
+}
+
+// On a direct lane, as docs/protocol.md describes it.
+LaneState CallShort(Lane* lane, uint64_t function, std::initializer_list<double> arguments) {
+  lane->short_call.function_id = function;
+  lane->short_call.request_id += 1;
+  std::memcpy(lane->short_call.bytes, arguments.begin(), arguments.size() * sizeof(double));
+  lane->short_size = static_cast<uint32_t>(arguments.size() * sizeof(double));
+  lane->state.store(kShortCall);
+  syscall(SYS_futex, &lane->state, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  uint32_t state = kShortCall;
+  for (int i = 0; i < 20'000 && state == kShortCall; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(i < 100 ? 0 : 1000));
+    state = lane->state.load();
+  }
+  return static_cast<LaneState>(state);
+}
+
+TEST(Lanes, AnswerShortCallsInTheirPlace) {
+  constexpr uint32_t kDirect = 2;
+  Lane* lane = LaneAt(TheWorkshop().share.ring, kDirect);
+  lane->direct.store(1);
+  for (int n = 0; n < 500; ++n) {
+    SCOPED_TRACE(n);
+    ASSERT_EQ(CallShort(lane, kAdd, {1.0 * n, 0.5}), kShortReply);
+    double sum = 0;
+    ASSERT_EQ(lane->short_size, sizeof sum);
+    std::memcpy(&sum, lane->short_call.bytes, sizeof sum);
+    ASSERT_EQ(sum, n + 0.5);
+    ASSERT_EQ(lane->short_call.status, 0);
+    ASSERT_EQ(lane->request_id, lane->short_call.request_id) << "how the daemon knows that it began";
+    lane->state.store(kIdle);
+  }
+  // Errors are framed replies.
+  const auto refused = [&](uint64_t function, wire::ErrorKind::type kind) {
+    ASSERT_EQ(CallShort(lane, function, {}), kReply);
+    try {
+      Answer({reinterpret_cast<const char*>(lane->reply), lane->reply_size});
+      ADD_FAILURE() << "no error";
+    } catch (const wire::FarmError& error) {
+      EXPECT_EQ(error.kind, kind) << error.message;
+    }
+    lane->state.store(kIdle);
+  };
+  refused(kAdd, wire::ErrorKind::InvalidArgument);
+  refused(FunctionId(999, 1), wire::ErrorKind::UnknownModule);
+  lane->direct.store(0);
 }
 
 std::string ReceiveFrame(int fd) {

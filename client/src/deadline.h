@@ -16,6 +16,8 @@ class Deadline {
   static Deadline AfterMs(int64_t ms) { return After(std::chrono::milliseconds(ms)); }
 
   Clock::time_point when() const { return when_; }
+  // When the time began to run.
+  Clock::time_point start() const { return start_; }
   // The whole time that was given, for messages.
   int64_t GivenMs() const { return given_ms_; }
   // Rounded up; 0 when past. Bounded so that it fits poll().
@@ -33,8 +35,8 @@ class Deadline {
 
  private:
   Deadline(Clock::time_point start, std::chrono::nanoseconds time)
-      : when_(start + time), given_ms_(std::chrono::ceil<std::chrono::milliseconds>(time).count()) {}
-  Clock::time_point when_;
+      : start_(start), when_(start + time), given_ms_(std::chrono::ceil<std::chrono::milliseconds>(time).count()) {}
+  Clock::time_point start_, when_;
   int64_t given_ms_;
 };
 

@@ -124,7 +124,7 @@ Farm::~Farm() {
 
 // ---- connections -----------------------------------------------------------------------------------------------
 
-Expected<Farm::Lease> Farm::Acquire(const Deadline& deadline, Module* module, Loaded* loaded) {
+Expected<Farm::Lease> Farm::Acquire(const Deadline& deadline, Module* module, Loaded* loaded, Clock::time_point now) {
   for (;;) {
     std::unique_ptr<Connection> connection;
     uint64_t epoch;
@@ -138,8 +138,10 @@ Expected<Farm::Lease> Farm::Acquire(const Deadline& deadline, Module* module, Lo
       if (module != nullptr) *loaded = module->loaded_;
     }
     if (!connection) break;
-    if (connection->epoch == epoch && (Clock::now() - connection->last_used < kSurelyAlive || connection->Alive()))
+    if (connection->epoch == epoch && (now - connection->last_used < kSurelyAlive || connection->Alive())) {
+      connection->last_used = now;
       return Lease(this, std::move(connection));
+    }
     Drop(std::move(connection));
   }
   RBC_ASSIGN_OR_RETURN(Lease lease, Connect(deadline));
@@ -337,7 +339,6 @@ Expected<Farm::Lease> Farm::Attach(uint64_t epoch, std::shared_ptr<const wire::H
 }
 
 void Farm::Take(std::unique_ptr<Connection> connection) {
-  connection->last_used = Clock::now();
   for (;;) {
     Releases releases;
     {
@@ -599,7 +600,9 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
   for (int attempt = 0;; ++attempt) {
     const bool last = attempt + 1 >= kMostAttempts;
     Loaded loaded;
-    RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
+    // The deadline began just now: the clock is not asked again.
+    const auto now = attempt == 0 ? deadline.start() : Clock::now();
+    RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded, now));
     if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();
     RBC_ASSIGN_OR_RETURN(const bool there, LoadIfMissing(module, lease, attempt, deadline, &loaded));
     if (!there) continue;

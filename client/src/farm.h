@@ -295,7 +295,8 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Farm(Endpoint endpoint, FarmOptions options);
   // Protocol 1.`minor` or later.
   bool Speaks(uint64_t epoch, int32_t minor);
-  Expected<Lease> Acquire(const Deadline& deadline, Module* module = nullptr, Loaded* loaded = nullptr);
+  Expected<Lease> Acquire(const Deadline& deadline, Module* module = nullptr, Loaded* loaded = nullptr,
+                          Clock::time_point now = Clock::now());
   Expected<Lease> Connect(const Deadline& deadline);
   Expected<std::unique_ptr<Connection>> Open(const Address& address, const Deadline& deadline);
   struct Socket {

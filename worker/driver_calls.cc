@@ -16,8 +16,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/system_calls.h"
 #include "worker/proc_self.h"
+#include "worker/system_calls.h"
 
 // Makes a system call. What follows its instruction has a name, for the filter.
 extern "C" long rbc_driver_call(long number, const long* arguments);

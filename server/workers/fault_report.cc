@@ -7,7 +7,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "base/system_calls.h"
+#include "worker/system_calls.h"
 
 namespace rbc::server {
 namespace {
@@ -35,7 +35,7 @@ std::string SignalCause(int signal) {
 }
 
 std::string ForbiddenCall(int number) {
-  const auto name = SystemCallName(number);
+  const auto name = worker::SystemCallName(number);
   return name.empty() ? fmt::format("forbidden system call {}", number)
                       : fmt::format("forbidden system call {} ({})", number, name);
 }

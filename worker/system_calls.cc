@@ -1,12 +1,12 @@
 // Names of system calls.
 // SPDX-License-Identifier: Apache-2.0
-#include "base/system_calls.h"
+#include "worker/system_calls.h"
+
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <iterator>
 
-#if defined(__linux__) && defined(__x86_64__)
-#include <sys/syscall.h>
 // Those that a program, a library or a driver asks for by itself.
 // clang-format off
 #define RBC_SYSTEM_CALLS(X) \
@@ -33,11 +33,8 @@
   X(landlock_restrict_self) X(rt_sigaction) X(dup2) X(getpeername) X(getcwd) X(getrlimit) X(setpriority) \
   X(setrlimit) X(mkdirat) X(utimensat) X(timerfd_settime) X(io_uring_setup) X(sched_getattr)
 // clang-format on
-#else
-#define RBC_SYSTEM_CALLS(X)
-#endif
 
-namespace rbc {
+namespace rbc::worker {
 namespace {
 
 struct Row {
@@ -56,4 +53,4 @@ std::string_view SystemCallName(long number) {
   return row == std::end(kRows) ? std::string_view() : row->name;
 }
 
-}  // namespace rbc
+}  // namespace rbc::worker

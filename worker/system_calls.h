@@ -4,9 +4,9 @@
 
 #include <string_view>
 
-namespace rbc {
+namespace rbc::worker {
 
-// "openat"; "" for a number that is not listed, and where system calls are not Linux's. Async-signal-safe.
+// "openat"; "" for a number that is not listed. Async-signal-safe.
 std::string_view SystemCallName(long number);
 
-}  // namespace rbc
+}  // namespace rbc::worker

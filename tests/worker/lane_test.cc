@@ -185,7 +185,7 @@ TEST(Lanes, AnswerRightWhileFunctionsComeAndGo) {
 LaneState CallShort(Lane* lane, uint64_t function, std::initializer_list<double> arguments) {
   lane->short_call.function_id = function;
   lane->short_call.request_id += 1;
-  std::memcpy(lane->short_call.bytes, arguments.begin(), arguments.size() * sizeof(double));
+  if (arguments.size() != 0) std::memcpy(lane->short_call.bytes, arguments.begin(), arguments.size() * sizeof(double));
   lane->short_size = static_cast<uint32_t>(arguments.size() * sizeof(double));
   lane->state.store(kShortCall);
   syscall(SYS_futex, &lane->state, FUTEX_WAKE, 1, nullptr, nullptr, 0);

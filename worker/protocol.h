@@ -253,9 +253,9 @@ struct ShortCall {
 };
 
 // One page: lanes of several pages cost a TLB miss a call (pitfalls: 0.4 us). Each cache line that goes from one CPU to
-// the other costs a good part of a short call, so that such a call has two, one each way and there: `state`, which the
-// other side polls and which is therefore alone, since a line that is polled is taken away between two writes; and what
-// the call says, where frame and result have at most 24 bytes. What the worker notes for the daemon lies apart.
+// the other costs a good part of a short call. Two go there and back: that of `state`, which lies alone because a line
+// that the other side polls is taken away between two writes; and that of what the call says, where frame and result
+// have at most 24 bytes. What the worker notes for the daemon lies apart from both.
 struct alignas(kPage) Lane {
   std::atomic<uint32_t> state;  // LaneState; the futex word of both sides
   uint8_t unused[60];

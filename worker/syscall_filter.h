@@ -14,7 +14,7 @@ std::vector<sock_filter> CompileFilter();
 std::vector<sock_filter> ExecuteFilter();
 // Of an execution worker with a GPU's context: the driver's calls beside those of the above.
 std::vector<sock_filter> GpuFilter();
-// The same for worker/watched_calls.h: what it refuses is told and done by the handler of SIGSYS.
+// The same for worker/driver_calls.h: what it refuses is told and done by the handler of SIGSYS.
 std::vector<sock_filter> WatchedGpuFilter(const void* trusted);
 
 }  // namespace rbc::worker

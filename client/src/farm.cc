@@ -600,7 +600,7 @@ Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage ca
   for (int attempt = 0;; ++attempt) {
     const bool last = attempt + 1 >= kMostAttempts;
     Loaded loaded;
-    // The deadline began just now: the clock is not asked again.
+    // It began with the call, or arrays were staged over these connections since: the clock need not be asked again.
     const auto now = attempt == 0 ? deadline.start() : Clock::now();
     RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded, now));
     if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();

@@ -168,4 +168,15 @@ struct Arguments {
   }
 };
 
+// The whole of such a program: what `run` gives is its exit code, 1 where it cannot go on.
+inline int RunProgram(const char* name, int argc, char** argv, int (*run)(const Arguments&)) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  try {
+    return run({argc, argv});
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "%s: %s\n", name, failure.what());
+    return 1;
+  }
+}
+
 }  // namespace rbc::bench

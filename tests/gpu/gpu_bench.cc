@@ -215,12 +215,4 @@ int Run(const Arguments& arguments) {
 }  // namespace
 }  // namespace rbc::bench
 
-int main(int argc, char** argv) {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  try {
-    return rbc::bench::Run({argc, argv});
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "gpu_bench: %s\n", failure.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return rbc::bench::RunProgram("gpu_bench", argc, argv, rbc::bench::Run); }

@@ -198,6 +198,19 @@ Status CallRunner::CheckColumns(const LoadedFunction& function, const Memory& me
   return {};
 }
 
+Status CallRunner::CheckShort(const LoadedFunction& function, std::string_view frame) const {
+  constexpr size_t kWhere = sizeof(uint64_t);  // how the slot of an array begins
+  const auto& arrays = function.point.arrays;
+  const bool names_one = std::any_of(arrays.begin(), arrays.end(), [frame](const EntryPoint::Array& array) {
+    if (frame.size() < array.offset + kWhere) return false;  // refused as too short
+    uint64_t where;
+    std::memcpy(&where, frame.data() + array.offset, kWhere);
+    return (where & kInDataArena) != 0;
+  });
+  if (!names_one && !arrays_ && arguments_.empty()) return {};
+  return Invalid(function, "names arrays of the session and is a short one; send it as a message");
+}
+
 Expected<CallRunner::Memory> CallRunner::Prepare(const CallView& call, std::string_view frame,
                                                  const LoadedFunction& function) {
   const EntryPoint& point = function.point;
@@ -432,7 +445,8 @@ std::span<const uint8_t> CallRunner::Run(const CallView& call, const LoadedFunct
                                          PlainReply* plain) {
   context_.capture.Reset();
   std::string_view frame = call.frame;
-  const Status head = TakeHead(function, &frame);
+  Status head = TakeHead(function, &frame);
+  if (head && plain != nullptr) head = CheckShort(function, frame);
   auto memory = head ? Prepare(call, frame, function) : Expected<Memory>(head.error());
   if (!memory) {
     Forget();

@@ -60,6 +60,8 @@ class CallRunner {
   // The head of the frame of a kernel or a map is taken off it.
   Status TakeHead(const LoadedFunction& function, std::string_view* frame);
   Status TakePointers(const LoadedFunction& function, std::string_view* frame);
+  // A short call is to name no arrays of the session: were it to die, nobody could tell which it was writing.
+  Status CheckShort(const LoadedFunction& function, std::string_view frame) const;
   Expected<Memory> Prepare(const CallView& call, std::string_view frame, const LoadedFunction& function);
   Status PlaceArrays(const LoadedFunction& function, const Memory& memory) const;
   Status CheckColumns(const LoadedFunction& function, const Memory& memory) const;

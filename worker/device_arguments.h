@@ -28,6 +28,8 @@ class DeviceArguments {
   // A parameter that is an array; nothing happens if it lies in the call's memory. kInvalidArgument, as PlaceArray.
   Status Add(const EntryPoint::Array& array, std::span<const uint8_t> frame);
 
+  bool empty() const { return pointers_.empty() && in_arena_.empty(); }
+
   // Bytes that are wanted behind a call's memory of `size`. REQUIRES: all are added.
   uint64_t RoomBehind(uint64_t size);
   // Before the call runs, and after it has. `memory` is the call's with that room. kResourceExhausted, and errors with

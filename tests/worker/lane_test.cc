@@ -62,13 +62,15 @@ class LocalDevice : public Device {
   }
 };
 
-std::unique_ptr<ModuleInstance> Load(uint64_t id, const char* symbol, uint32_t parameters) {
+std::unique_ptr<ModuleInstance> Load(uint64_t id, const char* symbol, uint32_t parameters,
+                                     std::vector<EntryPoint::Array> arrays = {}) {
   LocalDevice device;
   LoadBlob blob;
   EntryPoint entry;
   entry.symbol = symbol;
   entry.frame_size = 8 * parameters;
   entry.result_size = 8;
+  entry.arrays = std::move(arrays);
   blob.artifact.entries = {entry};
   blob.function_ids = {id};
   blob.names = {symbol};
@@ -226,6 +228,29 @@ TEST(Lanes, AnswerShortCallsInTheirPlace) {
   refused(kAdd, wire::ErrorKind::InvalidArgument);
   refused(FunctionId(999, 1), wire::ErrorKind::UnknownModule);
   lane->direct.store(0);
+}
+
+// Were it to die, nobody could tell which it was writing.
+TEST(Lanes, RefuseArraysOfTheSessionInShortCalls) {
+  Workshop& workshop = TheWorkshop();
+  const uint64_t function = FunctionId(3, 1);
+  const auto module = Load(function, "twice", 3, {{.offset = 0, .rank = 1, .element_size = 8, .alignment = 8}});
+  EXPECT_TRUE(workshop.functions.Add(&module->functions()[0]));
+  Lane* lane = LaneAt(workshop.share.ring, 2);
+  lane->direct.store(1);
+  EXPECT_EQ(CallShort(lane, function, {0, 0, 0}), kShortReply) << "one without elements, in the frame";
+  lane->state.store(kIdle);
+  ASSERT_EQ(CallShort(lane, function, {-0.0, 0, 0}), kReply) << "the highest bit means the session's arena";
+  try {
+    Answer({reinterpret_cast<const char*>(lane->reply), lane->reply_size});
+    ADD_FAILURE() << "no error";
+  } catch (const wire::FarmError& error) {
+    EXPECT_EQ(error.kind, wire::ErrorKind::InvalidArgument);
+    EXPECT_NE(error.message.find("send it as a message"), std::string::npos) << error.message;
+  }
+  lane->state.store(kIdle);
+  lane->direct.store(0);
+  workshop.functions.Remove(&module->functions()[0]);
 }
 
 std::string ReceiveFrame(int fd) {

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/src/array_staging.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -35,23 +37,42 @@ Status Fill(const Buffer& buffer, const CheckedArray& array, const types::Type& 
 
 bool IsLargeArray(const Farm& farm, uint64_t bytes) { return bytes >= (farm.SharesMemory() ? kNearBytes : kFarBytes); }
 
-Expected<Buffer> ArrayStaging::Make(const types::Type& type, std::vector<int64_t> shape) const {
-  wire::BufferSpec spec;
-  spec.dtype = type.ToString();
-  spec.shape = std::move(shape);
-  return detail::Inside::MakeBuffer(core_, spec);
+bool HasNoRoom(const Error& error) {
+  return error.kind == ErrorKind::kResourceExhausted || error.kind == ErrorKind::kUnsupported ||
+         error.kind == ErrorKind::kInvalidArgument;
+}
+
+Expected<std::optional<Buffer>> ArrayStaging::Make(const types::Type& type, std::vector<int64_t> shape,
+                                                   uint64_t bytes) {
+  Error no_room;
+  if (IsLarge(bytes)) {
+    wire::BufferSpec spec;
+    spec.dtype = type.ToString();
+    spec.shape = std::move(shape);
+    auto buffer = detail::Inside::MakeBuffer(core_, spec);
+    if (buffer) return std::optional(*std::move(buffer));
+    no_room = std::move(buffer).error();
+    if (!HasNoRoom(no_room)) return no_room;
+    RBC_ASSIGN_OR_RETURN(const auto hello, core_->farm->Hello(core_->DeadlineOf(0)));
+    const auto limit = static_cast<uint64_t>(std::max<int64_t>(hello->max_message, 0));
+    if (bytes > limit - std::min(in_message_, limit))
+      return std::move(no_room).While(fmt::format(
+          "the request's arrays, {} bytes and more, do not fit into a message of {} either", in_message_ + bytes, limit));
+  }
+  in_message_ += bytes;
+  return std::optional<Buffer>();
 }
 
 Expected<wire::ArrayRef> ArrayStaging::Pack(const CheckedArray& array, const types::Type& to) {
   if (array.array.buffer != 0) return PackArray(array, to);
   RBC_ASSIGN_OR_RETURN(const ArrayOnce once, OnceOf(array, to));
-  if (!IsLarge(once.elements * once.size)) return PackArray(array, to);
-  RBC_ASSIGN_OR_RETURN(Buffer buffer, Make(to, once.shape));
-  RBC_RETURN_IF_ERROR(Fill(buffer, array, to, once));
-  wire::ArrayRef out = detail::Inside::RefTo(buffer);
+  RBC_ASSIGN_OR_RETURN(auto buffer, Make(to, once.shape, once.elements * once.size));
+  if (!buffer) return PackArray(array, to);
+  RBC_RETURN_IF_ERROR(Fill(*buffer, array, to, once));
+  wire::ArrayRef out = detail::Inside::RefTo(*buffer);
   out.shape = array.array.shape;
   out.strides = once.strides;
-  kept_.push_back(std::move(buffer));
+  kept_.push_back(*std::move(buffer));
   return out;
 }
 
@@ -75,8 +96,8 @@ Expected<wire::ArrayRef> ArrayStaging::PackOut(const CheckedArray& out, bool kee
 Expected<std::optional<wire::ArrayRef>> ArrayStaging::PackNew(const types::Type& type, uint64_t size,
                                                               const std::vector<int64_t>& shape, bool zero) {
   RBC_ASSIGN_OR_RETURN(const uint64_t elements, types::CountElements(shape));
-  if (!IsLarge(elements * size)) return std::optional<wire::ArrayRef>();
-  RBC_ASSIGN_OR_RETURN(result_, Make(type, shape));
+  RBC_ASSIGN_OR_RETURN(result_, Make(type, shape, elements * size));
+  if (!result_) return std::optional<wire::ArrayRef>();
   if (zero) {
     const std::string zeros(result_->bytes(), '\0');
     RBC_RETURN_IF_ERROR(result_->try_copy_from(zeros.data(), zeros.size()));

@@ -12,13 +12,10 @@
 #include "types/pack.h"
 
 namespace rbc::detail {
-namespace {
 
-// What the farm says where it keeps no such buffer.
-bool HasNoRoom(const Error& error) {
-  return error.kind == ErrorKind::kResourceExhausted || error.kind == ErrorKind::kUnsupported ||
-         error.kind == ErrorKind::kInvalidArgument;
-}
+using client::HasNoRoom;
+
+namespace {
 
 Error AfterTheCall(Error error) {
   error.may_have_run = true;

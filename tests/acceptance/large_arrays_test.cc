@@ -15,6 +15,8 @@
 namespace rbc::harness {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -208,6 +210,40 @@ TEST_P(LargeArrays, MessagesDoNotBoundThem) {
   EXPECT_EQ(error.kind, ErrorKind::kResourceExhausted) << error.message;
   EXPECT_FALSE(error.may_have_run);
   EXPECT_THAT(jit.buffers(), IsEmpty());
+}
+
+// As calls do.
+TEST_P(LargeArrays, MapsTravelInMessagesWithoutRoom) {
+  const auto [jit, all] = WithoutRoom();
+  const auto add = Get(jit, "add", "float64(float64, float64)");
+  const Numbers x = Counting(kMany);
+  const auto given = ArrayArgument::Of(x), pairs = ArrayArgument::Of(std::span(x), {kMany / 2, 2});
+  EXPECT_TRUE(add.map_arrays({given, ArrayArgument::One(1.0)}).as<double>() == Counting(kMany, 1));
+  Numbers out(2 * kMany, -1);
+  ArrayMapOptions options;
+  options.out = ArrayArgument::Of(std::span(out), {kMany});
+  options.out->strides = {2 * sizeof(double)};
+  std::vector<char> odd(kMany);
+  for (size_t i = 0; i < odd.size(); ++i) odd[i] = i % 2 != 0;
+  options.where = ArrayArgument{"bool", odd.data(), {kMany}, {}};
+  add.map_arrays({given, given}, options);
+  EXPECT_THAT(std::span(out).first(7), ElementsAre(-1, -1, 2, -1, -1, -1, 6));
+  EXPECT_EQ(add.reduce(given).as<double>(), Numbers{kMany * (kMany - 1) / 2.0});
+  EXPECT_THAT(add.reduce(pairs, {.axis = 1}).as<double>(), SizeIs(kMany / 2));
+  EXPECT_EQ(add.scan(given).as<double>().back(), kMany * (kMany - 1) / 2.0);
+}
+
+TEST_P(LargeArrays, MapsWithoutAnyRoomSayUsedAskedAndAllowed) {
+  const auto [jit, all] = WithoutRoom();
+  const auto add = Get(jit, "add", "float64(float64, float64)");
+  const Numbers x(5 << 20, 1.0);  // 40 MiB: one fits a message, two do not
+  EXPECT_EQ(add.reduce(ArrayArgument::Of(x)).as<double>(), Numbers{5 << 20});
+  const Error error = ErrorOf([&] { add.map_arrays({ArrayArgument::Of(x), ArrayArgument::One(1.0)}); });
+  EXPECT_EQ(error.kind, ErrorKind::kResourceExhausted);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("67108864 bytes in use"), HasSubstr("41943040 are asked for"),
+                                   HasSubstr("67108864 allowed"), HasSubstr("83886088 bytes")));
+  EXPECT_FALSE(error.may_have_run);
+  EXPECT_THAT(jit.buffers(), SizeIs(1));
 }
 
 // What the compiler sees that a function only reads does not come back.

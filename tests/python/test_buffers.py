@@ -68,6 +68,15 @@ def test_views_are_those_of_numpy(client):
     assert np.array_equal(there.get(), array)
 
 
+def test_views_without_elements_are_arrays_too(client):
+    add = client("float64(float64, float64)")(lambda a, b: a + b)
+    there = client.to_device(np.zeros((3, 0)))
+    whole = client.to_device(np.zeros((3, 4)))
+    for view in (there[2:, ...], there[::-1], there.T[:, ::2], whole[3:, ::-1], whole[:, 4:][::-2]):
+        assert np.asarray(view).shape == view.get().shape == add(view, 1.0).shape == view.shape and view.size == 0
+        view[...] = 1.0
+
+
 @pytest.mark.parametrize("target", ["host", "cuda"])
 def test_of_a_view_only_its_elements_travel(client, target):
     """Whatever a view's strides: its neighbours stay as they are, and a large array is not moved for a small view."""

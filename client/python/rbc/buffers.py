@@ -144,6 +144,8 @@ class DeviceArray(_core.Lender):
     # ---- its elements ------------------------------------------------------------------------------------------------
 
     def _over(self, memory):
+        if 0 in self.shape:  # NumPy wants strides within the memory all the same
+            return numpy.ndarray(self.shape, self.dtype, memory)
         return numpy.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
 
     def __array__(self, dtype=None, copy=None):

@@ -113,7 +113,7 @@ class Finder {
                           function_.symbol, slot.type.ToString())};
     RBC_ASSIGN_OR_RETURN(auto buffer, data_.Find(static_cast<uint64_t>(wanted.buffer)));
     if (wanted.offset < 0 || static_cast<uint64_t>(wanted.offset) > buffer->bytes())
-      return Invalid(fmt::format("a pointer to byte {} of buffer {} of {} bytes leads outside", wanted.offset,
+      return Invalid(fmt::format("a pointer to byte {} of buffer {}, which has {} bytes, leads outside", wanted.offset,
                                  buffer->Title(), buffer->bytes()));
     worker::LaunchPointer pointer{};
     pointer.position = slot.offset;

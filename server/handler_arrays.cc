@@ -83,7 +83,7 @@ MathAccuracy CheckedAccuracy(wire::MathAccuracy::type accuracy) {
 // The buffer that a result stays as. It goes again unless its request succeeds.
 class KeptResult {
  public:
-  explicit KeptResult(Session& session) : session_(session) {}
+  KeptResult(Session& session, const std::string& function) : session_(session), function_(function) {}
   ~KeptResult() {
     if (buffer_ == nullptr) return;
     const uint64_t id = buffer_->id();
@@ -96,7 +96,7 @@ class KeptResult {
   // On a device, or (target empty) in the arena.
   Expected<wire::ArrayRef> Make(const std::string& name, const std::string& dtype, const std::vector<int64_t>& shape,
                                 const std::string& target) {
-    RBC_ASSIGN_OR_RETURN(buffer_, session_.CreateBuffer({name, dtype, shape, false}, target));
+    RBC_ASSIGN_OR_RETURN(buffer_, session_.CreateBuffer({name, dtype, shape, false, function_}, target));
     return RefTo(*buffer_);
   }
   Status Fill(std::string_view bytes) const {
@@ -123,6 +123,7 @@ class KeptResult {
   }
 
   Session& session_;
+  const std::string& function_;
   std::shared_ptr<const Buffer> buffer_;
 };
 
@@ -161,17 +162,18 @@ void Handler::RunArrays(wire::ArrayReply& reply, const Request& request, EntryKi
   uint32_t index = 0;
   const auto module = FunctionOf(*mine, request.function_id, &index);
   const bool on_host = PinnedTarget::Of(module->info->target).target == "host";
-  DevicePlaces places(module->info->target, module->info->functions[index].declaration.symbol);
+  const FunctionDeclaration& declaration = module->info->functions[index].declaration;
+  DevicePlaces places(module->info->target, declaration.symbol);
   const FindInArena find = [&](const wire::ArrayRef& array) -> Expected<ArrayInArena> {
     RBC_ASSIGN_OR_RETURN(ResolvedArray found, mine->data().Resolve(array));
     if (found.buffer->device() != nullptr) return places.Find(std::move(found));
     return ArrayInArena{found.offset, std::move(found.buffer)};
   };
-  KeptResult kept(*mine);
+  KeptResult kept(*mine, declaration.symbol);
   const MakeArray make = [&](const std::string& dtype, const std::vector<int64_t>& shape) {
     return kept.Make(request.keep, dtype, shape, places.target());  // beside the arrays that it is made of
   };
-  ArrayScope scope{module->info->functions[index].declaration, farm_->config().max_message, find};
+  ArrayScope scope{declaration, farm_->config().max_message, find};
   if (request.__isset.keep) scope.keep = &make;
   auto packed = OrThrow(pack(scope, request));
   reply.result = std::move(packed.result);

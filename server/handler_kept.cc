@@ -16,7 +16,7 @@ namespace {
 // Buffers for results; they go again unless Release() is called.
 class NewBuffers {
  public:
-  explicit NewBuffers(Session& session) : session_(session) {}
+  NewBuffers(Session& session, const std::string& function) : session_(session), function_(function) {}
   ~NewBuffers() {
     for (const auto& buffer : buffers_) (void)session_.FreeBuffer(buffer->id());
   }
@@ -27,7 +27,8 @@ class NewBuffers {
   Status Add(const types::FrameSlot& slot, const std::string& result, const std::string& name) {
     auto array = types::LoadFrameArray(result.data() + slot.offset, slot.type.rank());
     RBC_ASSIGN_OR_RETURN(
-        auto buffer, session_.CreateBuffer({name, slot.type.element().ToString(), std::move(array.shape), false}, {}));
+        auto buffer,
+        session_.CreateBuffer({name, slot.type.element().ToString(), std::move(array.shape), false, function_}, {}));
     buffers_.push_back(std::move(buffer));
     return {};
   }
@@ -36,6 +37,7 @@ class NewBuffers {
 
  private:
   Session& session_;
+  const std::string& function_;
   std::vector<std::shared_ptr<const Buffer>> buffers_;
 };
 
@@ -71,7 +73,7 @@ wire::CallOutcome Handler::RunKept(Session& session, const wire::CallRequest& re
     if (slot.op == types::SlotOp::kArray) arrays.push_back(slot);
   uint64_t number = 0;  // the same in each array's place
   std::memcpy(&number, result.data() + arrays.front().offset, sizeof number);
-  NewBuffers buffers(session);
+  NewBuffers buffers(session, declaration.symbol);
   Status status;
   for (const auto& slot : arrays) {
     if (status) status = buffers.Add(slot, result, request.keep);

@@ -151,19 +151,12 @@ Result<ArrayResult> ResultOf(wire::ArrayReply& reply, const Chosen& chosen, cons
 
 using Named = std::initializer_list<const std::optional<ArrayArgument>*>;
 
-// Arrays of the session that a request names and that ended here, by their names: a farm that never had them knows
-// none.
 Error NameLost(Error error, const detail::Core& core, std::span<const ArrayArgument> arrays, Named more) {
-  if (error.kind != ErrorKind::kBufferLost) return error;
-  for (const auto& buffer : core.names.All()) {
-    const auto is_it = [&](const ArrayArgument& array) { return array.buffer == buffer->owned.info.id; };
-    const bool named =
-        std::any_of(arrays.begin(), arrays.end(), is_it) ||
-        std::any_of(more.begin(), more.end(), [&](const auto* array) { return *array && is_it(**array); });
-    if (!named) continue;
-    if (const Status held = buffer->CheckHeld(); !held) error.message = held.error().message;
-  }
-  return error;
+  std::vector<int64_t> ids;
+  for (const ArrayArgument& array : arrays) ids.push_back(array.buffer);
+  for (const auto* array : more)
+    if (*array) ids.push_back((*array)->buffer);
+  return detail::NameLost(std::move(error), core, ids);
 }
 
 // What all three share once they have their result or error.

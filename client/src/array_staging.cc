@@ -56,8 +56,9 @@ Expected<std::optional<Buffer>> ArrayStaging::Make(const types::Type& type, std:
     RBC_ASSIGN_OR_RETURN(const auto hello, core_->farm->Hello(core_->DeadlineOf(0)));
     const auto limit = static_cast<uint64_t>(std::max<int64_t>(hello->max_message, 0));
     if (bytes > limit - std::min(in_message_, limit))
-      return std::move(no_room).While(fmt::format(
-          "the request's arrays, {} bytes and more, do not fit into a message of {} either", in_message_ + bytes, limit));
+      return std::move(no_room).While(
+          fmt::format("the request's arrays, {} bytes and more, do not fit into a message of {} either",
+                      in_message_ + bytes, limit));
   }
   in_message_ += bytes;
   return std::optional<Buffer>();

@@ -171,12 +171,34 @@ types::Buffer detail::Inside::ArrayOf(const Buffer& buffer, std::vector<int64_t>
   return out;
 }
 
+Error detail::NameLost(Error error, const Core& core, std::span<const int64_t> ids) {
+  if (error.kind != ErrorKind::kBufferLost) return error;
+  for (const int64_t id : ids) {
+    const auto buffer = core.buffers.Find(id);
+    if (buffer == nullptr) continue;
+    if (const Status held = buffer->CheckHeld(); !held) error.message = held.error().message;
+  }
+  return error;
+}
+
 Expected<Buffer> detail::Inside::Adopt(const std::shared_ptr<Core>& core, client::OwnedBuffer made, uint64_t ends) {
   RBC_RETURN_IF_ERROR(CheckInfo(made.info));
   const auto state = std::make_shared<BufferState>(core, std::move(made), ends);
-  const std::string& name = state->owned.info.name;
-  if (!name.empty()) core->names.Add(name, state);
+  core->buffers.Add(state->owned.info.id, state->owned.info.name, state);
   return Buffer(state);
+}
+
+Result<std::vector<Buffer>> detail::Inside::PartsOf(const Buffer& whole) {
+  RBC_ASSIGN_OR_RETURN(const auto type, types::Type::Parse(whole.dtype_));
+  const size_t count = type.is(types::Kind::kStruct) ? type.members().size() : 0;
+  const auto parts = std::make_shared<BufferParts>(whole.state_, count);
+  std::vector<Buffer> out;
+  for (size_t i = 0; i < count; ++i) {
+    RBC_ASSIGN_OR_RETURN(Buffer part, whole.try_member(i));
+    part.state_ = std::make_shared<BufferState>(parts, part.dtype_);
+    out.push_back(std::move(part));
+  }
+  return out;
 }
 
 Buffer::Buffer(std::shared_ptr<detail::BufferState> state) : state_(std::move(state)) {
@@ -342,7 +364,7 @@ void Buffer::free() const { ValueOrThrow(Result<void>(state_->Free())); }
 
 Result<size_t> RemoteJIT::try_free(const std::string& name) const {
   size_t freed = 0;
-  for (const auto& buffer : core_->names.Find(name)) {
+  for (const auto& buffer : core_->buffers.Find(name)) {
     if (!buffer->CheckHeld()) continue;
     RBC_RETURN_IF_ERROR(buffer->Free());
     ++freed;

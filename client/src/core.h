@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "client/src/buffer_names.h"
 #include "client/src/farm.h"
+#include "client/src/held_buffers.h"
 #include "client/src/ready_launches.h"
 #include "client/src/ready_maps.h"
 #include "client/src/task.h"
@@ -29,7 +29,7 @@ struct Core {
   std::shared_ptr<client::Farm> farm;
   RemoteJIT::Options options;
   client::TaskPool tasks;
-  BufferNames names;
+  HeldBuffers buffers;
 
   // What functions print goes where the user wants it.
   void Print(std::string_view text) const;
@@ -163,6 +163,8 @@ struct Inside {
   // outside of it.
   static Expected<Buffer> ViewOf(const Buffer& buffer, std::vector<int64_t> shape, std::vector<int64_t> strides,
                                  int64_t offset);
+  // The members of an array of structs as arrays that are freed one by one; its memory goes with the last of them.
+  static Result<std::vector<Buffer>> PartsOf(const Buffer& whole);
   // How a request names it.
   static wire::ArrayRef RefTo(const Buffer& buffer);
   // A buffer that the farm says it has made. kProtocolMismatch: lengths that do not fit.

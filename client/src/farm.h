@@ -74,6 +74,7 @@ struct OwnedBuffer {
   uint64_t epoch = 0;
   wire::BufferInfo info;
   std::shared_ptr<const ArenaMap> arena;
+  std::string made_by = {};  // the function that gave it
 };
 
 struct FarmOptions {

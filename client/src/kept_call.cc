@@ -61,7 +61,7 @@ Expected<KeptAnswer> Take(const CallerState& caller, const types::Type& result, 
   out.answer.output = reply.output;
   RBC_RETURN_IF_ERROR(TakeMemory(row.call, reply.data));
   if (reply.status != 0) return out;
-  RBC_ASSIGN_OR_RETURN(out.arrays, TakeKept(caller.core, result, reply, chain));
+  RBC_ASSIGN_OR_RETURN(out.arrays, TakeKept(caller, result, reply, chain));
   RBC_ASSIGN_OR_RETURN(out.answer.value, TakePlain(result, reply.result));
   return out;
 }
@@ -118,12 +118,13 @@ Expected<std::vector<Expected<KeptAnswer>>> CallKeptRows(const CallerState& call
   return out;
 }
 
-Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const types::Type& result,
-                                       wire::CallReply& reply, const client::ChainReply& chain) {
+Expected<std::vector<Buffer>> TakeKept(const CallerState& caller, const types::Type& result, wire::CallReply& reply,
+                                       const client::ChainReply& chain) {
   const std::vector<types::Type> types = ArraysOf(result);
   std::vector<Buffer> out;
   for (auto& info : reply.kept) {
-    RBC_ASSIGN_OR_RETURN(Buffer buffer, Inside::Adopt(core, {chain.epoch, std::move(info), chain.arena}, 0));
+    RBC_ASSIGN_OR_RETURN(Buffer buffer,
+                         Inside::Adopt(caller.core, {chain.epoch, std::move(info), chain.arena, caller.name}, 0));
     out.push_back(std::move(buffer));
   }
   bool fits = out.size() == types.size();

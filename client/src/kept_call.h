@@ -37,9 +37,9 @@ Expected<Answer> CallAndFetch(const CallerState& caller, const Prepared& prepare
                               const client::Deadline& deadline, bool explicit_deadline,
                               std::atomic<int64_t>* request_id, CallProfile* profile);
 
-// The arrays of a reply. kProtocolMismatch: they are not those of the result.
-Expected<std::vector<Buffer>> TakeKept(const std::shared_ptr<Core>& core, const types::Type& result,
-                                       wire::CallReply& reply, const client::ChainReply& chain);
+// The arrays of a reply to `caller`. kProtocolMismatch: they are not those of the result.
+Expected<std::vector<Buffer>> TakeKept(const CallerState& caller, const types::Type& result, wire::CallReply& reply,
+                                       const client::ChainReply& chain);
 // What else it returns: in a struct as the result has it, with nothing in the places of arrays.
 Expected<types::Value> TakePlain(const types::Type& result, std::string_view bytes);
 

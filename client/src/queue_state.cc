@@ -50,6 +50,16 @@ Status PutIn(const types::FrameLayout& layout, const Buffer& made, wire::FrameBu
                              slot->type.ToString()));
 }
 
+std::vector<int64_t> BuffersNamedBy(const wire::ChainStep& step) {
+  const auto& map = step.map_arrays;
+  std::vector<int64_t> out = {map.into.buffer, map.where.buffer, step.reduce_array.input.buffer,
+                              step.scan_array.input.buffer};
+  for (const auto& input : map.inputs) out.push_back(input.buffer);
+  for (const auto* buffers : {&step.call.buffers, &step.launch.buffers})
+    for (const auto& each : *buffers) out.push_back(each.buffer);
+  return out;
+}
+
 size_t BytesOf(const wire::ChainStep& step) {
   size_t bytes = step.call.frame.size() + step.launch.frame.size() + step.map_arrays.where.data.size() +
                  step.reduce_array.input.data.size() + step.scan_array.input.data.size();
@@ -407,7 +417,7 @@ void QueueState::TakeArray(QueuedState& step, wire::ArrayReply& reply, const cli
   if (step.writes) {
     step.buffer = step.out;
   } else if (reply.__isset.kept) {
-    auto buffer = Inside::Adopt(core_, {chain.epoch, std::move(reply.kept), chain.arena}, 0);
+    auto buffer = Inside::Adopt(core_, {chain.epoch, std::move(reply.kept), chain.arena, step.caller->name}, 0);
     if (buffer && out.status == 0)
       step.buffer = *std::move(buffer);
     else if (!buffer)
@@ -425,7 +435,7 @@ Status QueueState::TakeKeptArray(QueuedState& step, wire::CallReply& reply, cons
   step.array.dtype = step.dtype;
   step.array.signature = type.ToString();
   if (reply.status != 0 || (step.handle.expired() && reply.kept.empty())) return {};
-  RBC_ASSIGN_OR_RETURN(auto arrays, TakeKept(core_, type.result(), reply, chain));
+  RBC_ASSIGN_OR_RETURN(auto arrays, TakeKept(*step.caller, type.result(), reply, chain));
   step.buffer = std::move(arrays.front());
   step.array.shape = step.buffer->shape();
   return {};
@@ -442,7 +452,7 @@ void QueueState::TakeCall(QueuedState& step, wire::CallReply& reply, const clien
     if (reply.status != 0 || step.request.__isset.launch) return {};
     const types::Type& type = step.chosen.overload->type.result();
     if (step.keeps_all) {
-      RBC_ASSIGN_OR_RETURN(out.kept, TakeKept(core_, type, reply, chain));
+      RBC_ASSIGN_OR_RETURN(out.kept, TakeKept(*step.caller, type, reply, chain));
     }
     RBC_ASSIGN_OR_RETURN(types::Value value, step.keeps_all ? TakePlain(type, reply.result)
                                                             : types::UnpackResult(type, reply.result, reply.data));
@@ -456,7 +466,9 @@ void QueueState::TakeCall(QueuedState& step, wire::CallReply& reply, const clien
 void QueueState::End(const Steps& steps) {
   std::vector<std::function<void()>> callbacks;
   for (const auto& step : steps) {
-    if (step->error) *step->error = NameIt(std::move(*step->error), step->caller->name);
+    if (step->error)
+      *step->error =
+          NameIt(NameLost(std::move(*step->error), *core_, BuffersNamedBy(step->request)), step->caller->name);
     core_->Print(step->error ? step->error->output : step->MakesArray() ? step->array.output : step->call.output);
     step->inputs.clear();
     step->held.clear();

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "types/array_extent.h"
+#include "types/array_shape.h"
 #include "types/type.h"
 
 namespace rbc::server {
@@ -56,7 +57,9 @@ Buffer::~Buffer() {
 }
 
 std::string Buffer::Title() const {
-  return spec_.name.empty() ? std::to_string(id_) : fmt::format("\"{}\" ({})", spec_.name, id_);
+  if (!spec_.name.empty()) return fmt::format("\"{}\" ({})", spec_.name, id_);
+  const std::string origin = spec_.made_by.empty() ? std::string() : fmt::format(", made by '{}'", spec_.made_by);
+  return fmt::format("{} ({} of shape {}{})", id_, spec_.dtype, types::ShapeText(spec_.shape), origin);
 }
 
 }  // namespace rbc::server

@@ -16,7 +16,8 @@ struct BufferSpec {
   std::string name;  // for people; may be empty
   std::string dtype;
   std::vector<int64_t> shape;
-  bool fortran = false;  // the first dimension is innermost
+  bool fortran = false;      // the first dimension is innermost
+  std::string made_by = {};  // the function that gave it; empty: the client has made it
 };
 
 // Immutable but for its bytes, which the client and its workers change at any time. Keeps its place, in the arena or on
@@ -43,7 +44,7 @@ class Buffer {
   // REQUIRES: no device().
   uint64_t offset() const { return range_.offset; }  // in the arena
   char* data() const { return arena_->data() + range_.offset; }
-  // As messages call it: `"prices" (17)`, or its number alone.
+  // As messages call it: `"prices" (17)`; without a name `17 (float64 of shape (5,), made by 'smooth')`.
   std::string Title() const;
   // From here on it counts against no quota: it is kept as long as nobody wants its memory. False: somebody does.
   bool BecomeSpare() const {

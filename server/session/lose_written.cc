@@ -22,8 +22,16 @@ bool HasResult(const FunctionDeclaration& function) {
   return layout && layout->result_size() != 0;
 }
 
-std::string WhyLost(const FunctionDeclaration& function, const Error& why) {
-  return fmt::format("it was being written by '{}' when that ended ({})", function.symbol, Name(why.kind));
+// `as`: what it is to the function.
+std::string WhyLost(const FunctionDeclaration& function, const std::string& as, const Error& why) {
+  return fmt::format("as {} of '{}' it was being written when that ended ({})", as, function.symbol, Name(why.kind));
+}
+
+std::string ArgumentAt(const types::FrameLayout& layout, uint32_t position) {
+  const auto slots = layout.slots();
+  const auto found =
+      std::find_if(slots.begin(), slots.end(), [&](const types::FrameSlot& slot) { return slot.offset == position; });
+  return fmt::format("argument {}", found - slots.begin() + 1);
 }
 
 // Arrays of the arena that a device's function has go there and come back when it is done: where it ends by a fault of
@@ -39,11 +47,12 @@ void LoseArguments(const worker::CallView& call, const SessionModule& module, ui
   if (module.info->repeatable || EndedBeforeWriting(module, why)) return;
   const auto& function = module.info->functions[index].declaration;
   const LaunchParts parts = function.abi == Abi::kKernel ? PartsOfLaunch(call.frame) : LaunchParts{{}, call.frame};
-  for (const worker::LaunchPointer& pointer : parts.pointers)
-    if ((pointer.place & worker::kInDataArena) != 0) data.LoseAt(pointer.begin, WhyLost(function, why));
   const auto type = types::Type::Parse(function.signature);
   const auto layout = type ? types::FrameLayout::Make(*type) : Expected<types::FrameLayout>(type.error());
   if (!layout) return;
+  for (const worker::LaunchPointer& pointer : parts.pointers)
+    if ((pointer.place & worker::kInDataArena) != 0)
+      data.LoseAt(pointer.begin, WhyLost(function, ArgumentAt(*layout, pointer.position), why));
   const auto& read_only = module.info->functions[index].read_only;
   for (size_t i = 0; i < layout->slots().size(); ++i) {
     const types::FrameSlot& slot = layout->slots()[i];
@@ -53,7 +62,8 @@ void LoseArguments(const worker::CallView& call, const SessionModule& module, ui
     const auto extent = types::ExtentOf(array.shape, array.strides, slot.element_size);
     if ((array.where & worker::kInDataArena) == 0 || !extent || extent->elements == 0) continue;
     // Wraps where the frame lies, and then is the place of no buffer.
-    data.LoseAt((array.where & ~worker::kInDataArena) + static_cast<uint64_t>(extent->low), WhyLost(function, why));
+    data.LoseAt((array.where & ~worker::kInDataArena) + static_cast<uint64_t>(extent->low),
+                WhyLost(function, ArgumentAt(*layout, slot.offset), why));
   }
 }
 
@@ -74,7 +84,7 @@ void LoseWritten(const worker::CallView& call, const SessionModule& module, uint
   if (places.operands.empty() || !HasResult(function)) return;
   const uint64_t result = places.operands.back();
   if ((result & worker::kInDataArena) == 0) return;
-  data.LoseAt(result & ~worker::kInDataArena, WhyLost(function, why));
+  data.LoseAt(result & ~worker::kInDataArena, WhyLost(function, "the result", why));
 }
 
 }  // namespace rbc::server

@@ -538,3 +538,32 @@ def test_what_a_worker_took_along_is_not_shown(client):
         with pytest.raises(rbc.BufferLost, match='"written".*is lost'):
             use()
     assert there.get().tolist() == [1.0] * 3 and np.asarray(there)[0] == 1.0
+
+
+def test_a_lost_array_without_a_name_is_told_by_what_it_is(client):
+    @client("void(float64[:], float64[:])")
+    def fail(x, out):
+        i = 0
+        while out[0] == 0 and i < 10**12:
+            out[i * 512] = x[0]
+            i += 1
+
+    f = client("float32(float32)")(lambda x: x + 1)
+    x, out = client.to_device(np.zeros(3)), client.to_device(np.zeros(3))
+    made = f(client.to_device(np.ones((2, 3), np.float32)))
+    queued = client.queue()(f, made)
+    with client.queue() as q:
+        last = q(f, made).result()
+    made.free()
+    last.free()
+    for array, told in ((made, r"float32 of shape \(2, 3\)"), (last, r"float32 of shape \(2, 3\), made by '")):
+        for use in (array.get, lambda array=array: f(array)):
+            with pytest.raises(rbc.BufferLost, match=told):
+                use()
+    with pytest.raises(rbc.BufferLost, match=r"float32 of shape"):
+        queued.result()
+    with pytest.raises(rbc.RemoteCrash):
+        fail(x, out)
+    with pytest.raises(rbc.BufferLost, match=r"float64 of shape \(3,\)\) is lost: as argument 2 of '\w*fail"):
+        out.get()
+    assert x.get().tolist() == [0.0] * 3, "it is only read"

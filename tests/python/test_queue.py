@@ -121,6 +121,28 @@ def test_several_results_are_several_arrays(client, add):
         q(add, made, 1.0)
 
 
+def test_several_results_are_freed_one_by_one(client):
+    both = client("{float64, int32}(float64)")(lambda x: (x * 2, 7))
+    add = client("float64(float64, float64)")(lambda a, b: a + b)
+    x = client.to_device(np.arange(4.0))
+    queued = client.queue()(both, x)
+    first, second = queued.result()
+    view = first[1:]
+    first.free()
+    for use in (first.get, view.get, first.free, lambda: np.asarray(view), lambda: add(first, 1.0),
+                lambda: add.reduce(view), lambda: client.queue()(add, first, x), lambda: add(x, 1.0, out=first)):
+        with pytest.raises(rbc.BufferLost, match="float64 of shape"):
+            use()
+    assert second.get().tolist() == [7] * 4
+    assert len(client.buffers) == 2, "the memory is there as long as one of them is"
+    second.free()
+    assert len(client.buffers) == 1
+    first, second = client.queue()(both, x).result()
+    first.free()
+    del second
+    assert len(client.buffers) == 1, "also where the last one just goes"
+
+
 def test_arrays_among_several_results_of_a_call_stay(client):
     halves = client("{float64[:], float64, float64[:]}(float64[:])")(lambda x: (x[:2].copy(), x.sum(), x[2:].copy()))
     there = client.to_device(np.arange(5.0))

@@ -49,8 +49,8 @@ class DeviceArray(_core.Lender):
 
     @classmethod
     def _members(cls, buffer):
-        """Of an array of structs one array a member, over the same memory."""
-        return tuple(cls._member(*buffer.member(number)) for number in range(len(_dtype(buffer.dtype).names)))
+        """Of an array of structs one array a member, over the same memory, which goes with the last of them."""
+        return tuple(cls._member(*member) for member in buffer.members())
 
     @classmethod
     def _member(cls, member, offset):

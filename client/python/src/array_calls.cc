@@ -11,6 +11,7 @@
 #include "client/python/src/caller_object.h"
 #include "client/python/src/farm_object.h"
 #include "client/python/src/python_error.h"
+#include "client/src/buffer_state.h"
 
 namespace rbc::python {
 namespace {
@@ -35,7 +36,9 @@ class Operands {
       out.strides = nb::cast<std::vector<int64_t>>(given[3]);
     }
     if (nb::isinstance<BufferObject>(given[1])) {
-      out.buffer = nb::cast<const BufferObject&>(given[1]).buffer().id();
+      const rbc::Buffer& buffer = nb::cast<const BufferObject&>(given[1]).buffer();
+      OrThrow(detail::Inside::StateOf(buffer).CheckHeld());
+      out.buffer = buffer.id();
       out.offset = nb::cast<int64_t>(given[4]);
       return out;
     }

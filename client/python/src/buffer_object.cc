@@ -81,10 +81,11 @@ BufferObject BufferObject::View(std::vector<int64_t> shape, std::vector<int64_t>
   return {OrThrow(detail::Inside::ViewOf(buffer_, std::move(shape), std::move(strides), offset)), farm_};
 }
 
-std::pair<BufferObject, int64_t> BufferObject::Member(size_t number) const {
-  rbc::Buffer member = OrThrow(buffer_.try_member(number));
-  const int64_t offset = member.offset();
-  return {{std::move(member), farm_}, offset};
+std::vector<std::pair<BufferObject, int64_t>> BufferObject::Members() const {
+  std::vector<std::pair<BufferObject, int64_t>> out;
+  for (const rbc::Buffer& member : OrThrow(detail::Inside::PartsOf(buffer_)))
+    out.push_back({{member, farm_}, member.offset()});
+  return out;
 }
 
 void BufferObject::Read(nb::handle into) const {
@@ -122,7 +123,7 @@ void DefineBuffer(nb::module_& module) {
       .def_prop_ro("is_shared", [](const BufferObject& b) { return b.buffer().data() != nullptr; })
       .def("is_beside", [](const BufferObject& a, const BufferObject& b) { return a.farm() == b.farm(); })
       .def("view", &BufferObject::View)
-      .def("member", &BufferObject::Member)
+      .def("members", &BufferObject::Members)
       .def("read", &BufferObject::Read)
       .def("write", &BufferObject::Write)
       .def("copy_from", &BufferObject::CopyFrom)

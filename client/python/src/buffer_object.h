@@ -22,8 +22,8 @@ class BufferObject {
   const std::shared_ptr<client::Farm>& farm() const { return farm_; }
   // Elements of the same memory laid out otherwise.
   BufferObject View(std::vector<int64_t> shape, std::vector<int64_t> strides, int64_t offset) const;
-  // Of an array of structs one member of each element, with the place of the first.
-  std::pair<BufferObject, int64_t> Member(size_t number) const;
+  // Of an array of structs each member, with the place of its first element. They are freed one by one.
+  std::vector<std::pair<BufferObject, int64_t>> Members() const;
   // Its elements in C order, to and from memory of this process of as many bytes.
   void Read(nb::handle into) const;
   void Write(nb::handle from) const;

@@ -13,6 +13,7 @@
 #include "client/python/src/convert.h"
 #include "client/python/src/kept_result.h"
 #include "client/python/src/python_error.h"
+#include "client/src/buffer_state.h"
 #include "client/src/queue_state.h"
 
 namespace rbc::python {
@@ -129,6 +130,7 @@ QueueArgument QueueObject::Take(nb::handle given) const {
     const auto& buffer = nb::cast<const BufferObject&>(given[1]);
     if (buffer.farm() != farm_)
       Throw(Error(ErrorKind::kInvalidArgument, "the array is on another connection to a farm; get() it first"));
+    OrThrow(detail::Inside::StateOf(buffer.buffer()).CheckHeld());
     out.buffer = buffer.buffer().id();
     out.offset = nb::cast<int64_t>(given[4]);
     out.kept = std::make_shared<const Buffer>(buffer.buffer());

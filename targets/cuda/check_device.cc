@@ -9,30 +9,22 @@
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallPtrSet.h"
-#include "llvm/ADT/StringExtras.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
+#include "targets/cuda/address_space.h"
+#include "targets/cuda/names.h"
 #include "targets/ir/check_module.h"
 
 namespace rbc::cuda {
 namespace {
 
-enum Space : unsigned {
-  kGeneric = 0,
-  kGlobal = 1,
-  kShared = 3,
-  kConstant = 4,
-  kLocal = 5,
-  kCluster = 7,
-  kParameter = 101
-};
-
 bool IsSpace(unsigned space) {
-  return space == kGeneric || space == kGlobal || space == kShared || space == kConstant || space == kLocal ||
-         space == kCluster || space == kParameter;
+  return space == kGenericSpace || space == kGlobalSpace || space == kSharedSpace || space == kConstantSpace ||
+         space == kLocalSpace || space == kClusterSpace || space == kParameterSpace;
 }
 
 // NVPTX intrinsics that the farm passes on; each of a family that all SMs from 75 have. Matrix units, tensor memory,
@@ -125,13 +117,14 @@ constexpr std::string_view kRefusedIntrinsics[] = {"llvm.localaddress",
                                                    "llvm.masked.expandload",
                                                    "llvm.masked.compressstore"};
 
+// Attributes by which a kernel says how it is launched.
+constexpr llvm::StringLiteral kBounds[] = {"nvvm.maxntid", "nvvm.reqntid",     "nvvm.minctasm",
+                                           "nvvm.maxnreg", "nvvm.cluster_dim", "nvvm.maxclusterrank"};
+
+constexpr uint32_t kFirstSmWithClusters = 90;
+
 bool StartsWithAny(std::string_view name, auto& prefixes) {
   return std::any_of(std::begin(prefixes), std::end(prefixes), [&](std::string_view p) { return name.starts_with(p); });
-}
-
-bool IsPtxName(llvm::StringRef name) {
-  return !name.empty() && name.size() < 1024 && !llvm::isDigit(name[0]) &&
-         llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_' || c == '$'; });
 }
 
 // Global values that a constant refers to.
@@ -154,7 +147,9 @@ void CollectGlobals(const llvm::Constant* constant, llvm::SmallPtrSetImpl<const 
 
 class DeviceChecker {
  public:
-  DeviceChecker(const llvm::Module& module, uint32_t sm) : module_(module), sm_(sm) {}
+  DeviceChecker(const llvm::Module& module, uint32_t sm) : module_(module), sm_(sm) {
+    module.getContext().getSyncScopeNames(scopes_);
+  }
 
   Status Check() {
     for (const auto& alias : module_.aliases()) RBC_RETURN_IF_ERROR(CheckAlias(alias));
@@ -175,8 +170,12 @@ class DeviceChecker {
 
   Status CheckAlias(const llvm::GlobalAlias& alias) {
     if (alias.use_empty() && alias.hasLocalLinkage()) return {};
-    if (!llvm::isa<llvm::Function>(alias.getAliasee()->stripPointerCasts()))
-      return ir::RefuseGlobal(alias, "aliases of data are not supported on GPUs");
+    const auto* function = llvm::dyn_cast<llvm::Function>(alias.getAliasee()->stripPointerCastsAndAliases());
+    if (function == nullptr) return ir::RefuseGlobal(alias, "aliases of data are not supported on GPUs");
+    if (function->getCallingConv() == llvm::CallingConv::PTX_Kernel)
+      return ir::RefuseGlobal(alias, "aliases of kernels are not supported on GPUs");
+    if (function->getFunctionType() != alias.getValueType())
+      return ir::RefuseGlobal(alias, "an alias with other parameters or another result than the function's");
     if (alias.isWeakForLinker()) return ir::RefuseGlobal(alias, "weak aliases are not supported on GPUs");
     return CheckName(alias);
   }
@@ -184,10 +183,10 @@ class DeviceChecker {
   Status CheckVariable(const llvm::GlobalVariable& variable) {
     RBC_RETURN_IF_ERROR(CheckName(variable));
     const unsigned space = variable.getAddressSpace();
-    if (space != kGeneric && space != kGlobal && space != kShared && space != kConstant) {
+    if (space != kGenericSpace && space != kGlobalSpace && space != kSharedSpace && space != kConstantSpace) {
       return ir::RefuseGlobal(variable, fmt::format("a variable in address space {} is not supported on GPUs", space));
     }
-    if (space == kShared && variable.hasInitializer() && !llvm::isa<llvm::UndefValue>(variable.getInitializer()))
+    if (space == kSharedSpace && variable.hasInitializer() && !llvm::isa<llvm::UndefValue>(variable.getInitializer()))
       return ir::RefuseGlobal(variable, "shared memory has no initial value; the kernel has to set it");
     if (variable.hasInitializer()) {
       if (const auto why = InitializerProblem(variable.getInitializer(), 0); !why.empty())
@@ -196,19 +195,25 @@ class DeviceChecker {
     return {};
   }
 
+  // Where a variable lies among all memory, which of shared memory is known to a running block only.
+  static bool IsGenericAddress(const llvm::ConstantExpr& expression) {
+    if (expression.getOpcode() != llvm::Instruction::AddrSpaceCast) return false;
+    const auto* global = llvm::dyn_cast<llvm::GlobalValue>(expression.getOperand(0)->stripPointerCasts());
+    return global != nullptr && global->getAddressSpace() != kSharedSpace &&
+           expression.getType()->getPointerAddressSpace() == kGenericSpace;
+  }
+
   // What the back end can write out as an initial value: numbers, addresses and addresses plus a number.
   static std::string_view InitializerProblem(const llvm::Constant* value, unsigned depth) {
     if (depth > 64) return "its initial value nests too deep for a GPU";
     if (llvm::isa<llvm::BlockAddress>(value)) return "addresses of labels are not supported on GPUs";
     if (const auto* expression = llvm::dyn_cast<llvm::ConstantExpr>(value)) {
       const auto* base = expression->stripInBoundsConstantOffsets();
-      const bool address = llvm::isa<llvm::GlobalValue>(base);
+      const bool address = llvm::isa<llvm::GlobalValue>(base) && base->getType() == expression->getType();
       const bool number = expression->getOpcode() == llvm::Instruction::PtrToInt &&
                           expression->getType()->isIntegerTy(64) &&
                           llvm::isa<llvm::GlobalValue>(expression->getOperand(0)->stripInBoundsConstantOffsets());
-      const bool cast = expression->getOpcode() == llvm::Instruction::AddrSpaceCast &&
-                        llvm::isa<llvm::GlobalValue>(expression->getOperand(0)->stripPointerCasts());
-      if (!address && !number && !cast)
+      if (!address && !number && !IsGenericAddress(*expression))
         return "its initial value is computed from addresses in a way that PTX cannot say";
       return {};
     }
@@ -226,8 +231,8 @@ class DeviceChecker {
     for (const auto& variable : module_.globals()) {
       if (!variable.getValueType()->isSized()) continue;
       const uint64_t size = layout.getTypeAllocSize(variable.getValueType()).getKnownMinValue();
-      if (variable.getAddressSpace() == kShared && !variable.isDeclaration()) shared += size;
-      if (variable.getAddressSpace() == kConstant) constant += size;
+      if (variable.getAddressSpace() == kSharedSpace && !variable.isDeclaration()) shared += size;
+      if (variable.getAddressSpace() == kConstantSpace) constant += size;
       if (shared > kMaxStaticShared) {
         return ir::RefuseGlobal(variable,
                                 fmt::format("the module's static shared memory takes more than {} KiB; use dynamic "
@@ -272,6 +277,7 @@ class DeviceChecker {
       return ir::RefuseGlobal(function, "a kernel returns nothing");
     if (function.getCallingConv() == llvm::CallingConv::PTX_Kernel && function.isVarArg())
       return ir::RefuseGlobal(function, "a kernel takes no variable arguments");
+    RBC_RETURN_IF_ERROR(CheckBounds(function));
     uint64_t local = 0;
     for (const auto& instruction : llvm::instructions(function)) {
       RBC_RETURN_IF_ERROR(CheckInstruction(instruction));
@@ -285,6 +291,23 @@ class DeviceChecker {
                                                  "GPU's thread has",
                                                  kMaxLocalBytes >> 10));
       }
+    }
+    return {};
+  }
+
+  // "nvvm.maxntid" and its like: one to three numbers.
+  static Status CheckBounds(const llvm::Function& function) {
+    for (const auto& attribute : function.getAttributes().getFnAttrs()) {
+      if (!attribute.isStringAttribute() || !llvm::is_contained(kBounds, attribute.getKindAsString())) continue;
+      llvm::SmallVector<llvm::StringRef, 4> numbers;
+      attribute.getValueAsString().split(numbers, ',');
+      const bool good = numbers.size() <= 3 && llvm::all_of(numbers, [](llvm::StringRef text) {
+                          uint32_t number = 0;
+                          return !text.trim().getAsInteger(10, number) && number > 0;
+                        });
+      if (!good)
+        return ir::RefuseGlobal(function, fmt::format("the attribute \"{}\" is one to three numbers over 0",
+                                                      std::string_view(attribute.getKindAsString())));
     }
     return {};
   }
@@ -313,19 +336,25 @@ class DeviceChecker {
     return ir::RefuseGlobal(function, why);
   }
 
-  static bool HasStrangeSpace(llvm::Type* type) {
+  // Clusters of blocks came with sm_90.
+  bool HasStrangeSpace(llvm::Type* type) const {
     type = type->getScalarType();
-    return type->isPointerTy() && !IsSpace(type->getPointerAddressSpace());
+    if (!type->isPointerTy()) return false;
+    const unsigned space = type->getPointerAddressSpace();
+    return !IsSpace(space) || (space == kClusterSpace && sm_ < kFirstSmWithClusters);
   }
 
   Status CheckInstruction(const llvm::Instruction& instruction) {
     const auto refuse = [&](std::string_view why) { return ir::RefuseInstruction(instruction, why); };
-    if (HasStrangeSpace(instruction.getType())) return refuse("GPUs have no such address space");
+    const auto no_space = [&] { return refuse(fmt::format("sm_{} has no such address space", sm_)); };
+    if (HasStrangeSpace(instruction.getType())) return no_space();
     for (const llvm::Value* operand : instruction.operands()) {
-      if (HasStrangeSpace(operand->getType())) return refuse("GPUs have no such address space");
+      if (HasStrangeSpace(operand->getType())) return no_space();
       if (const auto* constant = llvm::dyn_cast<llvm::Constant>(operand); constant != nullptr && HoldsLabel(constant))
         return refuse("addresses of labels are not supported on GPUs");
     }
+    if (WritesConstantMemory(instruction)) return refuse("constant memory cannot be written by a kernel");
+    RBC_RETURN_IF_ERROR(CheckScope(instruction));
     switch (instruction.getOpcode()) {
       case llvm::Instruction::IndirectBr:
         return refuse("jumps to computed addresses are not supported on GPUs");
@@ -333,7 +362,7 @@ class DeviceChecker {
         return CheckCast(llvm::cast<llvm::AddrSpaceCastInst>(instruction));
       case llvm::Instruction::Alloca: {
         const unsigned space = llvm::cast<llvm::AllocaInst>(instruction).getAddressSpace();
-        if (space != kGeneric && space != kLocal) return refuse("stack memory lies in address space 0 or 5");
+        if (space != kGenericSpace && space != kLocalSpace) return refuse("stack memory lies in address space 0 or 5");
         return {};
       }
       case llvm::Instruction::Call:
@@ -345,6 +374,28 @@ class DeviceChecker {
       default:
         return {};
     }
+  }
+
+  static bool WritesConstantMemory(const llvm::Instruction& instruction) {
+    const llvm::Value* place = nullptr;
+    if (const auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction)) place = store->getPointerOperand();
+    if (const auto* update = llvm::dyn_cast<llvm::AtomicRMWInst>(&instruction)) place = update->getPointerOperand();
+    if (const auto* exchange = llvm::dyn_cast<llvm::AtomicCmpXchgInst>(&instruction))
+      place = exchange->getPointerOperand();
+    if (const auto* memory = llvm::dyn_cast<llvm::MemIntrinsic>(&instruction)) place = memory->getRawDest();
+    return place != nullptr && llvm::getUnderlyingObject(place)->getType()->getPointerAddressSpace() == kConstantSpace;
+  }
+
+  // Other machines' names of who sees an atomic access mean nothing here.
+  Status CheckScope(const llvm::Instruction& instruction) {
+    const auto scope = llvm::getAtomicSyncScopeID(&instruction);
+    if (!scope || *scope == llvm::SyncScope::System || *scope == llvm::SyncScope::SingleThread) return {};
+    const auto name = scopes_[*scope];
+    if (name == "block" || name == "device" || (name == "cluster" && sm_ >= kFirstSmWithClusters)) return {};
+    return ir::RefuseInstruction(
+        instruction, fmt::format("sm_{} has no syncscope \"{}\"; there are \"block\", \"device\", from sm_{} on "
+                                 "\"cluster\", and all without one",
+                                 sm_, std::string_view(name), kFirstSmWithClusters));
   }
 
   static bool HoldsLabel(const llvm::Constant* constant) {
@@ -367,8 +418,8 @@ class DeviceChecker {
     if (cast.getType()->isVectorTy())
       return ir::RefuseInstruction(cast, "casts of vectors of pointers are not supported");
     const unsigned from = cast.getSrcAddressSpace(), to = cast.getDestAddressSpace();
-    if (from == kGeneric || to == kGeneric) return {};
-    if ((from == kShared && to == kCluster) || (from == kCluster && to == kShared)) return {};
+    if (from == kGenericSpace || to == kGenericSpace) return {};
+    if ((from == kSharedSpace && to == kClusterSpace) || (from == kClusterSpace && to == kSharedSpace)) return {};
     return ir::RefuseInstruction(cast, fmt::format("a pointer cannot go from address space {} to {}", from, to));
   }
 
@@ -390,59 +441,12 @@ class DeviceChecker {
 
   const llvm::Module& module_;
   const uint32_t sm_;
+  llvm::SmallVector<llvm::StringRef, 8> scopes_;
   llvm::DenseMap<const llvm::GlobalVariable*, char> visited_;
 };
-
-// Operations that this back end has no code for, whoever made them.
-bool IsUnselectable(llvm::Intrinsic::ID id, llvm::Type* type) {
-  const auto* scalar = type->getScalarType();
-  switch (id) {
-    case llvm::Intrinsic::sin:
-    case llvm::Intrinsic::cos:
-    case llvm::Intrinsic::tan:
-    case llvm::Intrinsic::asin:
-    case llvm::Intrinsic::acos:
-    case llvm::Intrinsic::atan:
-    case llvm::Intrinsic::atan2:
-    case llvm::Intrinsic::sinh:
-    case llvm::Intrinsic::cosh:
-    case llvm::Intrinsic::exp:
-    case llvm::Intrinsic::exp10:
-    case llvm::Intrinsic::log:
-    case llvm::Intrinsic::log2:
-    case llvm::Intrinsic::log10:
-    case llvm::Intrinsic::pow:
-    case llvm::Intrinsic::powi:
-    case llvm::Intrinsic::ldexp:
-    case llvm::Intrinsic::frexp:
-    case llvm::Intrinsic::modf:
-    case llvm::Intrinsic::sincos:
-    case llvm::Intrinsic::sincospi:
-    case llvm::Intrinsic::lround:
-    case llvm::Intrinsic::lrint:
-      return true;
-    case llvm::Intrinsic::tanh:
-    case llvm::Intrinsic::exp2:
-      return scalar->isDoubleTy();
-    default:
-      return false;
-  }
-}
 
 }  // namespace
 
 Status CheckDevice(const llvm::Module& module, uint32_t sm) { return DeviceChecker(module, sm).Check(); }
-
-Status CheckSelectable(const llvm::Module& module) {
-  for (const auto& function : module) {
-    for (const auto& instruction : llvm::instructions(function)) {
-      const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
-      if (call == nullptr || call->arg_empty()) continue;
-      if (IsUnselectable(call->getIntrinsicID(), call->getArgOperand(0)->getType()))
-        return ir::RefuseInstruction(instruction, "this operation is not supported on GPUs");
-    }
-  }
-  return {};
-}
 
 }  // namespace rbc::cuda

@@ -20,7 +20,4 @@ inline constexpr uint64_t kMaxConstantBytes = 64 * 1024;  // of constant memory
 // kUnsupported, with function and instruction.
 Status CheckDevice(const llvm::Module& module, uint32_t sm);
 
-// After the optimiser: what it may have made that selection would end the process on.
-Status CheckSelectable(const llvm::Module& module);
-
 }  // namespace rbc::cuda

@@ -10,14 +10,18 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
 #include "targets/cuda/check_device.h"
+#include "targets/cuda/check_selectable.h"
 #include "targets/cuda/cuda32.h"
 #include "targets/cuda/device_library.h"
 #include "targets/cuda/device_symbols.h"
 #include "targets/cuda/entries.h"
 #include "targets/cuda/gpu_device.h"
+#include "targets/cuda/initial_values.h"
 #include "targets/cuda/inline_late.h"
 #include "targets/cuda/libdevice.h"
+#include "targets/cuda/local_atomics.h"
 #include "targets/cuda/math.h"
+#include "targets/cuda/names.h"
 #include "targets/cuda/nvjitlink.h"
 #include "targets/cuda/nvptx.h"
 #include "targets/cuda/simulate.h"
@@ -134,19 +138,11 @@ class Compilation {
     for (const auto* name : {&statics_.constructors, &statics_.destructors}) {
       if (!name->empty()) module_->getFunction(*name)->setLinkage(llvm::GlobalValue::InternalLinkage);
     }
-    if (input_.functions.empty()) RespellNames();
-    return {};
-  }
-
-  // Dots of names that stay visible, as LLVM's back end does with the others.
-  void RespellNames() {
-    for (auto& global : module_->global_values()) {
-      std::string name = global.getName().str();
-      if (global.isDeclaration() || global.hasLocalLinkage() || name.starts_with("llvm.")) continue;
-      if (name.find_first_of(".@") == std::string::npos) continue;
-      for (size_t at; (at = name.find_first_of(".@")) != std::string::npos;) name.replace(at, 1, "_$_");
-      global.setName(name);
+    if (input_.functions.empty()) {
+      ir::KeepInlineDefinitions(*module_);
+      RespellVisibleNames(*module_);
     }
+    return {};
   }
 
   Status Declare() {
@@ -195,6 +191,7 @@ class Compilation {
     shared_.libdevice.SetSm(tools_.options.gpu.sm);
     RBC_RETURN_IF_ERROR(LinkDeviceLibrary(*module_, shared_.runtime));
     RBC_RETURN_IF_ERROR(MapMath(*module_, shared_.libdevice));
+    RBC_RETURN_IF_ERROR(CheckSelectable(*module_, tools_.options.gpu));
     // Libdevice's own functions come behind the optimiser.
     AnswerReflection(*module_, tools_.options.gpu.sm);
     return ir::CheckSymbols(*module_, DeclaredSymbols(shared_));
@@ -226,7 +223,10 @@ class Compilation {
     artifact_.repeatable =
         !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, shared_.library);
     RBC_RETURN_IF_ERROR(log_.Refusal());
-    return CheckSelectable(*module_);
+    LowerLocalAtomics(*module_);
+    RBC_RETURN_IF_ERROR(SpellInitialValues(*module_));
+    RespellLocalNames(*module_);
+    return CheckSelectable(*module_, tools_.options.gpu);
   }
 
   Status Emit() {

@@ -8,6 +8,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/Module.h"
+#include "targets/cuda/address_space.h"
 
 namespace rbc::cuda {
 
@@ -68,7 +69,6 @@ class KernelBuilder {
   }
 
  private:
-  static constexpr uint32_t kSharedSpace = 3;
   llvm::Module& module_;
   llvm::IRBuilder<> builder_;
   llvm::Function* kernel_ = nullptr;

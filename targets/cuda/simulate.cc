@@ -30,6 +30,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/xxhash.h"
 #include "llvm/Target/TargetMachine.h"
+#include "targets/cuda/address_space.h"
 #include "targets/host/emit.h"
 #include "targets/host/machine.h"
 #include "targets/host/optimize.h"
@@ -39,8 +40,6 @@
 
 namespace rbc::cuda {
 namespace {
-
-constexpr unsigned kSharedSpace = 3;
 
 // The engine's functions at which threads meet.
 constexpr std::string_view kMeetings[] = {"rbc_sim_barrier", "rbc_sim_warp_barrier", "rbc_sim_shuffle",

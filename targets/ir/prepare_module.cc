@@ -74,7 +74,10 @@ void ScrubForNvptx(llvm::Function& function) {
   for (auto& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
     if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction))
       call->setCallingConv(scrubbed(call->getCallingConv()));
-    if (IsFenceOfOneThread(instruction)) instruction.eraseFromParent();
+    if (IsFenceOfOneThread(instruction))
+      instruction.eraseFromParent();
+    else if (llvm::getAtomicSyncScopeID(&instruction) == llvm::SyncScope::SingleThread)
+      llvm::setAtomicSyncScopeID(&instruction, llvm::SyncScope::System);  // there is no smaller one but a block's
   }
 }
 
@@ -192,6 +195,12 @@ void Hide(llvm::GlobalValue& global, const RuntimeSymbols& symbols, const llvm::
   global.setDSOLocal(true);
   if (!IsLibraryName(global.getName(), symbols, library)) return;
   global.setName(global.getName() + llvm::StringRef(kRenamedSuffix.data(), kRenamedSuffix.size()));
+}
+
+void KeepInlineDefinitions(llvm::Module& module) {
+  for (auto& global : module.global_objects()) {
+    if (global.hasAvailableExternallyLinkage()) global.setLinkage(llvm::GlobalValue::InternalLinkage);
+  }
 }
 
 void KeepOnly(llvm::Module& module, std::span<const std::string> keep, const RuntimeSymbols& symbols,

@@ -39,6 +39,9 @@ struct PrepareOptions {
 void PrepareModule(llvm::Module& module, const llvm::Triple& triple, const llvm::DataLayout& layout,
                    const PrepareOptions& options);
 
+// Of a module that is emitted whole: bodies that some other file was to have are its own.
+void KeepInlineDefinitions(llvm::Module& module);
+
 // Makes every definition internal but `keep`, removes the dead, and makes extern_weak references to what `symbols`
 // lacks null. Internal definitions that share a library function's name are renamed.
 void KeepOnly(llvm::Module& module, std::span<const std::string> keep, const RuntimeSymbols& symbols,

@@ -2,13 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "targets/cuda/cuda32.h"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <string_view>
 
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/GetElementPtrTypeIterator.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
+#include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Operator.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -74,7 +76,7 @@ class WidthChecker {
   }
 
   // Conversions between pointers and numbers, anywhere within a constant.
-  static bool DependsOnWidth(const llvm::Constant* constant) {
+  bool DependsOnWidth(const llvm::Constant* constant) const {
     llvm::SmallPtrSet<const llvm::Constant*, 8> seen;
     llvm::SmallVector<const llvm::Constant*, 8> work = {constant};
     while (!work.empty()) {
@@ -95,15 +97,22 @@ class WidthChecker {
     return false;
   }
 
+  // Of the bytes that a constant index steps over: 32 bits of them are added as they are.
+  unsigned StepBits(const llvm::ConstantInt& number, const llvm::gep_type_iterator& at) const {
+    if (at.isStruct()) return 32;
+    const llvm::APInt index = number.getValue().sextOrTrunc(std::max(128u, number.getBitWidth()));
+    const uint64_t size = at.getSequentialElementStride(module_.getDataLayout()).getKnownMinValue();
+    return (index * llvm::APInt(index.getBitWidth(), size)).getSignificantBits();
+  }
+
   // Where the address may differ once indices have 64 bits.
-  static std::string ElementProblem(const llvm::GEPOperator& element) {
+  std::string ElementProblem(const llvm::GEPOperator& element) const {
     if (HoldsPointer(element.getSourceElementType()))
       return "steps over pointers in memory are not supported on cuda32";
     for (auto at = llvm::gep_type_begin(element); at != llvm::gep_type_end(element); ++at) {
       const llvm::Value* index = at.getOperand();
       if (const auto* number = llvm::dyn_cast<llvm::ConstantInt>(index)) {
-        if (number->getValue().getSignificantBits() > 32)
-          return "an offset of more than 32 bits is not supported on cuda32";
+        if (StepBits(*number, at) > 32) return "an offset of more than 32 bits is not supported on cuda32";
         continue;
       }
       // Of these a wider index keeps its value when it is cut to 32 bits.
@@ -128,23 +137,19 @@ class WidthChecker {
       case llvm::Instruction::IntToPtr:
         return refuse("conversions between pointers and numbers are not supported on cuda32");
       case llvm::Instruction::Load:
-        return HoldsPointer(instruction.getType()) ? refuse("pointers in memory are not supported on cuda32")
-                                                   : Status();
+        return HoldsPointer(instruction.getType()) ? refuse(kNoPointersInMemory) : Status();
       case llvm::Instruction::Store:
-        return HoldsPointer(instruction.getOperand(0)->getType())
-                   ? Status(refuse("pointers in memory are not supported on cuda32"))
-                   : Status();
+        return HoldsPointer(instruction.getOperand(0)->getType()) ? Status(refuse(kNoPointersInMemory)) : Status();
       case llvm::Instruction::AtomicCmpXchg:
-        return HoldsPointer(instruction.getOperand(1)->getType())
-                   ? Status(refuse("pointers in memory are not supported on cuda32"))
-                   : Status();
+        return HoldsPointer(instruction.getOperand(1)->getType()) ? Status(refuse(kNoPointersInMemory)) : Status();
       case llvm::Instruction::AtomicRMW:
-        return HoldsPointer(instruction.getType()) ? refuse("pointers in memory are not supported on cuda32")
-                                                   : Status();
+        return HoldsPointer(instruction.getType()) ? refuse(kNoPointersInMemory) : Status();
       case llvm::Instruction::Alloca:
         return HoldsPointer(llvm::cast<llvm::AllocaInst>(instruction).getAllocatedType())
-                   ? Status(refuse("pointers in memory are not supported on cuda32"))
+                   ? Status(refuse(kNoPointersInMemory))
                    : Status();
+      case llvm::Instruction::Call:
+        return CheckCall(llvm::cast<llvm::CallInst>(instruction));
       case llvm::Instruction::GetElementPtr: {
         const auto why = ElementProblem(llvm::cast<llvm::GEPOperator>(instruction));
         return why.empty() ? Status() : Status(refuse(why));
@@ -154,6 +159,26 @@ class WidthChecker {
     }
   }
 
+  // Intrinsics that reach into memory for vectors of pointers, or into a pointer for its bits.
+  static Status CheckCall(const llvm::CallInst& call) {
+    const auto pointers = [&](const llvm::Type* type) {
+      return type->getScalarType()->isPointerTy() ? Status(ir::RefuseInstruction(call, kNoPointersInMemory)) : Status();
+    };
+    switch (call.getIntrinsicID()) {
+      case llvm::Intrinsic::masked_load:
+      case llvm::Intrinsic::masked_gather:
+        return pointers(call.getType());
+      case llvm::Intrinsic::masked_store:
+      case llvm::Intrinsic::masked_scatter:
+        return pointers(call.getArgOperand(0)->getType());
+      case llvm::Intrinsic::ptrmask:
+        return ir::RefuseInstruction(call, "conversions between pointers and numbers are not supported on cuda32");
+      default:
+        return {};
+    }
+  }
+
+  static constexpr std::string_view kNoPointersInMemory = "pointers in memory are not supported on cuda32";
   const llvm::Module& module_;
 };
 

@@ -414,6 +414,20 @@ TEST(Cuda32, RefusesWhatDependsOnTheSizeOfPointers) {
        "ptr %q\n  "
        "ret i32 %x\n}\n",
        "may wrap around"},
+      {"define i32 @f(ptr %p) {\n  %q = getelementptr i32, ptr %p, i32 1073741825\n  %x = load i32, ptr %q\n  ret i32 "
+       "%x\n}\n",
+       "an offset of more than 32 bits"},
+      {"define i32 @f(ptr %p) {\n  %v = call <2 x ptr> @llvm.masked.load.v2p0.p0(ptr %p, i32 4, <2 x i1> <i1 1, i1 0>, "
+       "<2 x ptr> zeroinitializer)\n  %q = extractelement <2 x ptr> %v, i32 0\n  %x = load i32, ptr %q\n  ret i32 "
+       "%x\n}\ndeclare <2 x ptr> @llvm.masked.load.v2p0.p0(ptr, i32, <2 x i1>, <2 x ptr>)\n",
+       "pointers in memory"},
+      {"define i32 @f(ptr %p) {\n  %v = insertelement <2 x ptr> zeroinitializer, ptr %p, i32 0\n  call void "
+       "@llvm.masked.store.v2p0.p0(<2 x ptr> %v, ptr %p, i32 4, <2 x i1> <i1 1, i1 0>)\n  ret i32 1\n}\ndeclare void "
+       "@llvm.masked.store.v2p0.p0(<2 x ptr>, ptr, i32, <2 x i1>)\n",
+       "pointers in memory"},
+      {"define i32 @f(ptr %p) {\n  %q = call ptr @llvm.ptrmask.p0.i32(ptr %p, i32 -4)\n  %x = load i32, ptr %q\n  ret "
+       "i32 %x\n}\ndeclare ptr @llvm.ptrmask.p0.i32(ptr, i32)\n",
+       "conversions between pointers and numbers"},
       {"@g = global ptr null\ndefine i32 @f(ptr %p) {\n  %x = load i32, ptr @g\n  ret i32 %x\n}\n",
        "'g': a variable that holds pointers"},
   };

@@ -58,13 +58,12 @@ constexpr Intrinsic::ID kSelectable[] = {
     Intrinsic::experimental_vector_compress, Intrinsic::experimental_vector_histogram_add,
     Intrinsic::experimental_vector_histogram_uadd_sat, Intrinsic::get_active_lane_mask, Intrinsic::stepvector,
     Intrinsic::vector_deinterleave2, Intrinsic::vector_extract, Intrinsic::vector_insert, Intrinsic::vector_interleave2,
-    Intrinsic::vector_partial_reduce_add, Intrinsic::vector_reduce_add, Intrinsic::vector_reduce_and,
-    Intrinsic::vector_reduce_fadd, Intrinsic::vector_reduce_fmax, Intrinsic::vector_reduce_fmaximum,
-    Intrinsic::vector_reduce_fmin, Intrinsic::vector_reduce_fminimum, Intrinsic::vector_reduce_fmul,
-    Intrinsic::vector_reduce_mul, Intrinsic::vector_reduce_or, Intrinsic::vector_reduce_smax,
-    Intrinsic::vector_reduce_smin, Intrinsic::vector_reduce_umax, Intrinsic::vector_reduce_umin,
-    Intrinsic::vector_reduce_xor, Intrinsic::vector_reverse, Intrinsic::vector_splice_left,
-    Intrinsic::vector_splice_right};
+    Intrinsic::vector_reduce_add, Intrinsic::vector_reduce_and, Intrinsic::vector_reduce_fadd,
+    Intrinsic::vector_reduce_fmax, Intrinsic::vector_reduce_fmaximum, Intrinsic::vector_reduce_fmin,
+    Intrinsic::vector_reduce_fminimum, Intrinsic::vector_reduce_fmul, Intrinsic::vector_reduce_mul,
+    Intrinsic::vector_reduce_or, Intrinsic::vector_reduce_smax, Intrinsic::vector_reduce_smin,
+    Intrinsic::vector_reduce_umax, Intrinsic::vector_reduce_umin, Intrinsic::vector_reduce_xor,
+    Intrinsic::vector_reverse, Intrinsic::vector_splice_left, Intrinsic::vector_splice_right};
 
 bool IsHalf(const llvm::Type* type) { return type->getScalarType()->isHalfTy() || type->getScalarType()->isBFloatTy(); }
 
@@ -82,7 +81,13 @@ std::string_view TypeProblem(Intrinsic::ID id, llvm::Type* type) {
     case Intrinsic::smul_fix_sat:
     case Intrinsic::umul_fix:
     case Intrinsic::umul_fix_sat:
-      return type->isVectorTy() || bits > 64 ? "this operation on this type is not supported on GPUs" : "";
+      return bits > 64 ? "this operation on this type is not supported on GPUs" : "";
+    case Intrinsic::masked_store: {
+      const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
+      return vector != nullptr && !llvm::isPowerOf2_32(vector->getNumElements())
+                 ? "masks over this number of elements are not supported on GPUs"
+                 : "";
+    }
     case Intrinsic::fshl:
     case Intrinsic::fshr:
       return bits > 64 && !llvm::isPowerOf2_32(bits) ? "funnel shifts of this width are not supported on GPUs" : "";
@@ -187,7 +192,10 @@ class SelectionChecker {
     if (name.starts_with("llvm.nvvm.")) return {};
     if (std::find(std::begin(kSelectable), std::end(kSelectable), id) == std::end(kSelectable))
       return ir::RefuseInstruction(call, fmt::format("'{}' is not supported on GPUs", std::string_view(name)));
-    const auto why = call.arg_empty() ? "" : TypeProblem(id, call.getArgOperand(0)->getType());
+    const bool loads = id == Intrinsic::masked_load;
+    const auto why = loads              ? TypeProblem(Intrinsic::masked_store, call.getType())
+                     : call.arg_empty() ? ""
+                                        : TypeProblem(id, call.getArgOperand(0)->getType());
     return why.empty() ? Status() : ir::RefuseInstruction(call, why);
   }
 

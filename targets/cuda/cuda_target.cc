@@ -26,6 +26,7 @@
 #include "targets/cuda/nvptx.h"
 #include "targets/cuda/simulate.h"
 #include "targets/cuda/simulated_device.h"
+#include "targets/cuda/split_vectors.h"
 #include "targets/host/emit.h"
 #include "targets/host/optimize.h"
 #include "targets/ir/check_module.h"
@@ -224,6 +225,7 @@ class Compilation {
         !artifact_.stateful && !has_pointers_ && ir::CallsOnlyPureFunctions(*module_, shared_.library);
     RBC_RETURN_IF_ERROR(log_.Refusal());
     LowerLocalAtomics(*module_);
+    SplitVectors(*module_);
     RBC_RETURN_IF_ERROR(SpellInitialValues(*module_));
     RespellLocalNames(*module_);
     return CheckSelectable(*module_, tools_.options.gpu);

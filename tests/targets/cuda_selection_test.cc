@@ -43,10 +43,14 @@ const Refusal kRefused[] = {
      "  %a = load i64, ptr %p\n  %b = zext i64 %a to i65\n  %c = call i65 @llvm.fshl.i65(i65 %b, i65 %b, i65 %b)\n  %d "
      "= trunc i65 %c to i64\n  store i64 %d, ptr %p",
      "funnel shifts of this width"},
-    {"VectorOfCarrylessProducts",
-     "  %a = load <4 x i8>, ptr %p\n  %b = call <4 x i8> @llvm.clmul.v4i8(<4 x i8> %a, <4 x i8> %a)\n  store <4 x i8> "
-     "%b, ptr %p",
-     "this operation on this type is not supported on GPUs"},
+    {"PartialReduction",
+     "  %a = load <16 x i32>, ptr %p\n  %b = call <4 x i32> @llvm.vector.partial.reduce.add.v4i32.v16i32(<4 x i32> "
+     "zeroinitializer, <16 x i32> %a)\n  store <4 x i32> %b, ptr %p",
+     "'llvm.vector.partial.reduce.add.v4i32.v16i32' is not supported on GPUs"},
+    {"MaskOfThree",
+     "  %a = call <3 x double> @llvm.masked.load.v3f64.p0(ptr %p, i32 32, <3 x i1> <i1 0, i1 1, i1 0>, <3 x double> "
+     "zeroinitializer)\n  store <3 x double> %a, ptr %p",
+     "masks over this number of elements"},
     {"ForeignScope", "  fence syncscope(\"agent\") acquire", "has no syncscope \"agent\""},
     {"ClusterTooEarly", "  %a = atomicrmw add ptr %p, i32 1 syncscope(\"cluster\") seq_cst",
      "sm_75 has no syncscope \"cluster\""},
@@ -183,6 +187,19 @@ TEST(InitialValues, OfOddTypesAreBytes) {
                     HasSubstr(" alone[1] = {5};"),
                     HasSubstr(" fields[48] = {4, 0, 0, 60, 0, 0, 0, 0, 0, 0, 128, 63, 0, 0, 0, 192, 1, 0, 0, 0, "
                               "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}")));
+}
+
+TEST(Vectors, AreTakenApartWhereThereAreElementsOnly) {
+  for (const char* type : {"<2 x i32>", "<4 x i16>", "<3 x i64>"}) {
+    const std::string name = fmt::format("v{}{}", type[1], std::string_view(type).substr(5, 3));
+    ExpectAssemblesAtAnyLevel(Function(fmt::format(
+        "  %a = load {0}, ptr %p\n  %b = call {0} @llvm.bswap.{1}({0} %a)\n  %c = call {0} @llvm.clmul.{1}({0} "
+        "%a, {0} %b)\n  %d = call {0} @llvm.umul.fix.{1}({0} %c, {0} %b, i32 3)\n  store {0} %d, ptr %p",
+        type, name)));
+  }
+  ExpectAssemblesAtAnyLevel(Function(
+      "  %a = load <2 x float>, ptr %p\n  %b = call <2 x float> @llvm.canonicalize.v2f32(<2 x float> %a)\n  store "
+      "<2 x float> %b, ptr %p"));
 }
 
 TEST(Names, OfTheModulesOwnAreMended) {

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "targets/cuda/device_library.h"
 
+#include <utility>
+#include <vector>
+
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/Bitcode/BitcodeReader.h"
@@ -17,6 +21,63 @@
 
 namespace rbc::cuda {
 namespace {
+
+// Functions that are rewritten or that the driver brings, with C's and CUDA's own types.
+class LibraryTypes {
+ public:
+  explicit LibraryTypes(llvm::Module& module) : module_(module) {
+    auto& context = module.getContext();
+    auto* pointer = llvm::PointerType::get(context, 0);
+    auto* nothing = llvm::Type::getVoidTy(context);
+    auto *number = llvm::Type::getInt32Ty(context), *size = llvm::Type::getInt64Ty(context);
+    types_ = {{"printf", Type(number, {pointer}, true)},
+              {"puts", Type(number, {pointer})},
+              {"putchar", Type(number, {number})},
+              {"abort", Type(nothing, {})},
+              {"__assert_fail", Type(nothing, {pointer, pointer, number, pointer})},
+              {"vprintf", Type(number, {pointer, pointer})},
+              {"malloc", Type(pointer, {size})},
+              {"free", Type(nothing, {pointer})},
+              {"__assertfail", Type(nothing, {pointer, pointer, number, pointer, size})}};
+    for (auto* length : {number, size}) {
+      for (const char* name : {"memcpy", "memmove"})
+        types_.emplace_back(name, Type(pointer, {pointer, pointer, length}));
+      types_.emplace_back("memset", Type(pointer, {pointer, number, length}));
+    }
+  }
+
+  Status Check() const {
+    for (const auto& function : module_) {
+      if (function.isDeclaration() && IsKnown(function.getName())) RBC_RETURN_IF_ERROR(CheckUses(function));
+    }
+    return {};
+  }
+
+ private:
+  static llvm::FunctionType* Type(llvm::Type* result, llvm::ArrayRef<llvm::Type*> parameters, bool more = false) {
+    return llvm::FunctionType::get(result, parameters, more);
+  }
+
+  bool IsKnown(llvm::StringRef name) const {
+    return llvm::any_of(types_, [&](const auto& known) { return known.first == name; });
+  }
+
+  Status CheckUses(const llvm::Function& function) const {
+    for (const auto* user : function.users()) {
+      const auto* call = llvm::dyn_cast<llvm::CallInst>(user);
+      if (call == nullptr || call->getCalledOperand() != &function)
+        return ir::RefuseGlobal(function, "the address of this function cannot be taken on a GPU");
+      const bool fits = llvm::any_of(types_, [&](const auto& known) {
+        return known.first == function.getName() && known.second == call->getFunctionType();
+      });
+      if (!fits) return ir::RefuseInstruction(*call, "a library function with other parameters than C's");
+    }
+    return {};
+  }
+
+  llvm::Module& module_;
+  std::vector<std::pair<llvm::StringRef, llvm::FunctionType*>> types_;
+};
 
 class LibraryCalls {
  public:
@@ -77,7 +138,6 @@ class LibraryCalls {
   }
 
   Status Printf(llvm::CallInst& call) {
-    if (call.arg_empty()) return ir::RefuseInstruction(call, "printf without a format");
     llvm::SmallVector<llvm::Value*, 8> values;
     for (unsigned i = 1; i < call.arg_size(); ++i) {
       auto* value = call.getArgOperand(i);
@@ -93,22 +153,18 @@ class LibraryCalls {
   }
 
   Status Print(llvm::CallInst& call, const char* format) {
-    if (call.arg_size() != 1) return ir::RefuseInstruction(call, "a library function with other parameters than C's");
     auto* text = builder_.CreateGlobalString(format, "rbc_format");
     return Replace(call, Vprintf(text, Packed(call, {call.getArgOperand(0)})));
   }
 
   Status Assert(llvm::CallInst& call) {
     llvm::Type *pointer = builder_.getPtrTy(), *size = builder_.getInt64Ty();
-    if (call.arg_size() != 4) return ir::RefuseInstruction(call, "a library function with other parameters than C's");
     auto function = module_.getOrInsertFunction(
         "__assertfail",
         llvm::FunctionType::get(builder_.getVoidTy(), {pointer, pointer, builder_.getInt32Ty(), pointer, size}, false));
     llvm::cast<llvm::Function>(function.getCallee())->addFnAttr(llvm::Attribute::NoUnwind);
     llvm::SmallVector<llvm::Value*, 5> arguments(call.args());
     arguments.push_back(builder_.getInt64(1));
-    if (arguments[2]->getType() != builder_.getInt32Ty())
-      return ir::RefuseInstruction(call, "a library function with other parameters than C's");
     builder_.CreateCall(function, arguments);
     return Trap(call);
   }
@@ -121,8 +177,6 @@ class LibraryCalls {
   }
 
   Status Memory(llvm::CallInst& call, std::string_view name) {
-    if (call.arg_size() != 3 || !call.getArgOperand(0)->getType()->isPointerTy())
-      return ir::RefuseInstruction(call, "a library function with other parameters than C's");
     llvm::Value *to = call.getArgOperand(0), *from = call.getArgOperand(1), *size = call.getArgOperand(2);
     if (name == "memset")
       builder_.CreateMemSet(to, builder_.CreateTrunc(from, builder_.getInt8Ty()), size, {});
@@ -176,6 +230,7 @@ std::string ReadDeviceRuntime() {
 }
 
 Status LinkDeviceLibrary(llvm::Module& module, const std::string& runtime) {
+  RBC_RETURN_IF_ERROR(LibraryTypes(module).Check());
   RBC_RETURN_IF_ERROR(LibraryCalls(module).Rewrite());
   // Most modules refer to nothing outside: then the library is not even opened.
   bool any = false;

@@ -98,6 +98,22 @@ const Refusal kRefusedModules[] = {
      "'p': its initial value is computed from addresses"},
     {"OddNumberBesideAnAddress", "@g = global i32 1\n@p = global {ptr, i17} {ptr @g, i17 3}\n",
      "'p': an initial value of integers of odd widths beside addresses"},
+    {"OtherMemcpy",
+     "declare ptr @memcpy(ptr, i32, i64)\ndefine void @f(ptr %p) {\n  %a = call ptr @memcpy(ptr %p, i32 1, i64 2)\n  "
+     "ret "
+     "void\n}\n",
+     "function 'f': a library function with other parameters than C's"},
+    {"OtherPrintf",
+     "declare double @printf(ptr, ...)\ndefine void @f(ptr %p) {\n  %a = call double (ptr, ...) @printf(ptr %p)\n  "
+     "store double %a, ptr %p\n  ret void\n}\n",
+     "function 'f': a library function with other parameters than C's"},
+    {"OtherMalloc",
+     "declare i32 @malloc(i32)\ndefine void @f(ptr %p) {\n  %a = call i32 @malloc(i32 1)\n  store i32 %a, ptr %p\n  "
+     "ret void\n}\n",
+     "function 'f': a library function with other parameters than C's"},
+    {"AddressOfALibraryFunction",
+     "declare void @free(ptr)\ndefine void @f(ptr %p) {\n  store ptr @free, ptr %p\n  ret void\n}\n",
+     "'free': the address of this function cannot be taken on a GPU"},
     {"NameOfOneMark", "define void @_() {\n  ret void\n}\n", "'_': this name cannot be written in PTX"},
     {"NameOfAConstant", "define void @WARP_SZ() {\n  ret void\n}\n", "'WARP_SZ': this name cannot be written in PTX"},
     {"BoundsOfNothing", "define ptx_kernel void @k() \"nvvm.minctasm\"=\"0\" {\n  ret void\n}\n",

@@ -40,6 +40,46 @@ def test_two_dimensions(gpu):
     assert np.array_equal(out, want)
 
 
+def test_atomics_take_arrays(gpu):
+    @gpu.kernel("void(int32[:], int64[:,:], float32[::1], uint8[:])")
+    def count(of_rest, table, total, x):
+        i = cuda.grid(1)
+        if i < x.shape[0]:
+            cuda.atomic.add(of_rest, x[i] % 8 - 8, 1)
+            cuda.atomic.max(table, (x[i] % 2, i % 3), i)
+            cuda.atomic.add(total, 0, x[i])
+
+    x = np.arange(200, dtype=np.uint8)
+    of_rest, table, total = np.zeros(16, np.int32)[::2], np.zeros((3, 2), np.int64).T, np.zeros(1, np.float32)
+    count[4, 64](of_rest, table, total, x)
+    assert of_rest.tolist() == [25] * 8
+    assert table.tolist() == [[max(i for i in range(200) if i % 2 == row and i % 3 == column) for column in range(3)]
+                              for row in range(2)]
+    assert total[0] == x.sum()
+
+
+def test_an_atomic_operation_that_cannot_be_is_explained(gpu):
+    @gpu.kernel("void(int32[:,:])")
+    def flat(x):
+        cuda.atomic.add(x, 3, 1)
+
+    @gpu.kernel("void(complex128[:])")
+    def complex_numbers(x):
+        cuda.atomic.add(x, 3, 1j)
+
+    @gpu.kernel("void(int32[:])")
+    def of_no_type(x):
+        part = cuda.shared.array(64, "int32")
+        x[0] = part[0]
+
+    with pytest.raises(rbc.TypingError, match="the second argument of a shared array is a type, such as"):
+        of_no_type[1, 1](np.zeros(4, np.int32))
+    with pytest.raises(rbc.TypingError, match="2 dimensions takes as many indices, not 1"):
+        flat[1, 1](np.zeros((2, 2), np.int32))
+    with pytest.raises(rbc.TypingError, match="no atomic add of complex128"):
+        complex_numbers[1, 1](np.zeros(4, complex))
+
+
 def test_shared_memory_barriers_and_atomics(gpu):
     def half(x):
         return x * 0.5

@@ -999,6 +999,13 @@ def _plain(sentence):
     return sentence.removesuffix(", defined at None")
 
 
+def _reason_of_intrinsic(lines):
+    for line, following in zip(lines, lines[1:]):
+        if line.startswith("Rejected as the implementation raised a specific error"):
+            return following.removeprefix("TypingError: ")
+    return None
+
+
 def _short(error, function):
     """numba's error as ours: the sentence that matters and the user's line. The whole is kept in `.details`."""
     details = str(error)
@@ -1011,6 +1018,8 @@ def _short(error, function):
         if line.startswith(("No implementation", "Unknown attribute", "Cannot unify", "NameError", "Untyped global")):
             sentence = line
             break
+    if sentence.startswith("No implementation of function Function(<intrinsic"):  # one of ours, which said why
+        sentence = _reason_of_intrinsic(useful) or sentence
     if loc is None or getattr(loc, "line", None) is None:
         for line in lines:
             if line.strip().startswith("File "):

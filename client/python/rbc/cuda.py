@@ -160,17 +160,45 @@ shared = pytypes.ModuleType("rbc.cuda.shared", "shared.array(size, dtype): memor
 shared.array = _shared_array
 
 
+def _check_place(place, index):
+    """What atomic operations work on: an element of a pointer's memory, or of an array that can be written."""
+    if isinstance(place, types.CPointer) and isinstance(index, types.Integer):
+        return
+    if not isinstance(place, types.Array):
+        raise TypingError("atomic operations take a pointer or an array, an index and a value")
+    count = index.count if isinstance(index, types.BaseTuple) else 1
+    if not all(isinstance(i, types.Integer) for i in (index if isinstance(index, types.BaseTuple) else (index,))):
+        raise TypingError("the index of an atomic operation is a whole number, or a tuple of them")
+    if count != place.ndim:
+        raise TypingError(f"an atomic operation on an array of {place.ndim} dimensions takes as many indices, not {count}")
+    if not place.mutable:
+        raise TypingError("an atomic operation changes the array, which is read-only")
+
+
+def _address(context, builder, place, place_type, index, index_type):
+    if isinstance(place_type, types.CPointer):
+        return builder.gep(place, [context.cast(builder, index, index_type, types.intp)])
+    is_tuple = isinstance(index_type, types.BaseTuple)
+    values = cgutils.unpack_tuple(builder, index, index_type.count) if is_tuple else [index]
+    of_types = index_type if is_tuple else (index_type,)
+    indices = [context.cast(builder, value, of_type, types.intp) for value, of_type in zip(values, of_types)]
+    array = context.make_array(place_type)(context, builder, place)
+    return cgutils.get_item_pointer(context, builder, place_type, array, indices, wraparound=True,
+                                    boundscheck=context.enable_boundscheck)
+
+
 def _atomic(operation, float_operation):
     @intrinsic
-    def run(typingctx, pointer, index, value):
-        if not isinstance(pointer, types.CPointer) or not isinstance(index, types.Integer):
-            raise TypingError("atomic operations take a pointer, an index and a value")
-        element = pointer.dtype
+    def run(typingctx, place, index, value):
+        _check_place(place, index)
+        element = place.dtype
+        if not isinstance(element, (types.Integer, types.Float)):
+            raise TypingError(f"there is no atomic {operation} of {element}")
         if isinstance(element, types.Float) and float_operation is None:
             raise TypingError(f"there is no atomic {operation} of floats")
 
         def codegen(context, builder, signature, args):
-            where = builder.gep(args[0], [context.cast(builder, args[1], signature.args[1], types.int64)])
+            where = _address(context, builder, args[0], signature.args[0], args[1], signature.args[1])
             name = operation
             if isinstance(element, types.Float):
                 name = float_operation
@@ -178,12 +206,13 @@ def _atomic(operation, float_operation):
                 name = "u" + operation
             return builder.atomic_rmw(name, where, args[2], "monotonic")
 
-        return element(pointer, index, element), codegen
+        return element(place, index, element), codegen
 
     return run
 
 
-atomic = pytypes.ModuleType("rbc.cuda.atomic", "atomic.add(pointer, index, value) and its like; each gives the value before.")
+atomic = pytypes.ModuleType("rbc.cuda.atomic", "atomic.add(place, index, value) and its like, of a pointer or an array; each "
+                             "gives the value before.")
 atomic.add = _atomic("add", "fadd")
 atomic.max = _atomic("max", None)
 atomic.min = _atomic("min", None)

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "client/src/array_staging.h"
 #include "client/src/buffer_state.h"
 #include "client/src/kept_call.h"
 #include "client/src/value_maker.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr size_t kMostSteps = 256;       // of a chain
 constexpr size_t kSendAt = 64;           // steps that are queued are sent without anybody asking
 constexpr size_t kMostBytes = 16 << 20;  // of a chain's own arrays, about
+constexpr size_t kOfBuffer = 256 << 10;  // an array of this process from here on goes there in a buffer
 
 Error Invalid(std::string message) { return {ErrorKind::kInvalidArgument, std::move(message)}; }
 
@@ -57,6 +59,13 @@ std::vector<int64_t> BuffersNamedBy(const wire::ChainStep& step) {
   for (const auto& input : map.inputs) out.push_back(input.buffer);
   for (const auto* buffers : {&step.call.buffers, &step.launch.buffers})
     for (const auto& each : *buffers) out.push_back(each.buffer);
+  return out;
+}
+
+// Those of this process among them have data.
+std::vector<wire::ArrayRef*> ArraysOf(wire::ChainStep& step) {
+  std::vector<wire::ArrayRef*> out = {&step.map_arrays.where, &step.reduce_array.input, &step.scan_array.input};
+  for (auto& input : step.map_arrays.inputs) out.push_back(&input);
   return out;
 }
 
@@ -329,6 +338,25 @@ bool QueueState::Prepare(QueuedState& step, const Steps& chain, wire::ChainStep*
   return true;
 }
 
+// Large arrays of this process do without the message, where the session has room. They go with the step.
+Status QueueState::Stage(QueuedState& step, wire::ChainStep* request) const {
+  for (wire::ArrayRef* const array : ArraysOf(*request)) {
+    if (array->data.size() < kOfBuffer) continue;
+    wire::BufferSpec spec;
+    spec.dtype = "uint8";
+    spec.shape = {static_cast<int64_t>(array->data.size())};
+    auto buffer = Inside::MakeBuffer(core_, spec);
+    if (!buffer && client::HasNoRoom(buffer.error())) continue;
+    if (!buffer) return std::move(buffer).error();
+    RBC_RETURN_IF_ERROR(buffer->try_copy_from(array->data.data(), array->data.size()));
+    array->__set_buffer(buffer->id());
+    std::string().swap(array->data);
+    array->__isset.data = false;
+    step.held.push_back(*std::move(buffer));
+  }
+  return {};
+}
+
 void QueueState::Run(const Steps& steps, std::atomic<int64_t>* request_id) {
   const bool is_explicit = options_.timeout.count() > 0 || core_->options.timeout.count() > 0;
   const int64_t each_ms = core_->farm->options().timeout_ms;
@@ -352,6 +380,11 @@ void QueueState::Run(const Steps& steps, std::atomic<int64_t>* request_id) {
     } else if (auto known = CheckFarm(*step, deadline); !known) {
       step->error = std::move(known).error();
     } else if (Prepare(*step, chain, &part.step)) {
+      step->times.bytes_out = static_cast<int64_t>(BytesOf(part.step));
+      if (auto staged = Stage(*step, &part.step); !staged) {
+        step->error = std::move(staged).error();
+        continue;
+      }
       part.epoch = step->epoch;
       parts.push_back(std::move(part));
       chain.push_back(step);
@@ -361,7 +394,6 @@ void QueueState::Run(const Steps& steps, std::atomic<int64_t>* request_id) {
   auto reply = core_->farm->RunChain(parts, deadline, is_explicit, request_id);
   for (size_t i = 0; i < chain.size(); ++i) {
     QueuedState& step = *chain[i];
-    step.times.bytes_out = static_cast<int64_t>(BytesOf(parts[i].step));
     if (!reply) {
       step.error = reply.error();
       continue;

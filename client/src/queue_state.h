@@ -112,6 +112,7 @@ class QueueState : public std::enable_shared_from_this<QueueState> {
   Steps NextChain();
   void Run(const Steps& steps, std::atomic<int64_t>* request_id);
   Status CheckFarm(const QueuedState& step, const client::Deadline& deadline) const;
+  Status Stage(QueuedState& step, wire::ChainStep* request) const;
   bool Prepare(QueuedState& step, const Steps& chain, wire::ChainStep* request) const;
   Status Fill(QueuedState& step, const QueuedState::Input& input, std::optional<int32_t> index,
               wire::ChainStep* request) const;

@@ -185,6 +185,32 @@ TEST_P(Kept, NothingIsLeftOfWhatNobodyWantsAnyMore) {
   EXPECT_TRUE(WaitUntil(std::chrono::seconds(20), [&] { return farm().StatusJson()["data"]["buffers"] == 0; }));
 }
 
+TEST_P(Kept, NoMessageBoundsTheArraysThatAQueueIsGiven) {
+  const auto jit = Jit();
+  const auto add = jit.function(Source::C(kSource), "add", {"float64(float64, float64)"});
+  const Numbers large = Counting(1'000'000);  // 8 MB
+  ArrayArgument columns = ArrayArgument::Of(std::span(large), {1000, 1000});
+  columns.strides = {8, 8000};
+  Queue queue = jit.queue();
+  const QueuedArray sums = queue.map(add, {large, 1.0}), turned = queue.map(add, {columns, 0.0});
+  const QueuedArray more = queue.map(add, {sums, large}), so_far = queue.scan(add, large);
+  const QueuedArray all = queue.reduce(add, large);
+  EXPECT_EQ(all.value<double>(), 499'999'500'000.0);
+  EXPECT_TRUE(sums.to_host<double>() == Counting(large.size(), 1));
+  EXPECT_EQ(turned.to_host<double>()[1], 1000);
+  EXPECT_EQ(more.to_host<double>()[7], 15);
+  EXPECT_EQ(so_far.to_host<double>().back(), 499'999'500'000.0);
+  EXPECT_THAT(jit.buffers(), SizeIs(4)) << "those of the handles alone";
+}
+
+TEST_P(Kept, WithoutRoomTheArraysOfAQueueTravelInItsMessage) {
+  const auto jit = Jit();
+  const Buffer all = jit.empty<char>({64 << 20});
+  const auto add = jit.function(Source::C(kSource), "add", {"float64(float64, float64)"});
+  Queue queue = jit.queue();
+  EXPECT_EQ(queue.reduce(add, Counting(50'000)).value<double>(), 1'249'975'000.0);  // 400 KB
+}
+
 // A call takes what an earlier step makes, of which nobody knows the length when it is queued.
 TEST_P(Kept, QueuesHandThemToCalls) {
   const auto jit = Jit();

@@ -32,8 +32,11 @@ bool IsSpace(unsigned space) {
 constexpr std::string_view kAllowed[] = {"llvm.nvvm.read.ptx.sreg.",
                                          "llvm.nvvm.barrier",
                                          "llvm.nvvm.bar.",
-                                         "llvm.nvvm.shfl.",
-                                         "llvm.nvvm.vote.",
+                                         "llvm.nvvm.shfl.sync.",
+                                         "llvm.nvvm.vote.all.sync",
+                                         "llvm.nvvm.vote.any.sync",
+                                         "llvm.nvvm.vote.uni.sync",
+                                         "llvm.nvvm.vote.ballot.sync",
                                          "llvm.nvvm.match.",
                                          "llvm.nvvm.activemask",
                                          "llvm.nvvm.membar.",
@@ -92,8 +95,11 @@ struct Newer {
   std::string_view prefix;
   uint32_t sm;
 };
-constexpr Newer kNewer[] = {{"llvm.nvvm.redux.sync.f", 100},
-                            {"llvm.nvvm.redux.sync.", 80},
+constexpr Newer kNewer[] = {{"llvm.nvvm.redux.sync.", 80},
+                            {"llvm.nvvm.f2tf32.rna", 80},
+                            {"llvm.nvvm.f2tf32.", 90},
+                            {"llvm.nvvm.ex2.approx.ftz.bf16", 90},
+                            {"llvm.nvvm.isspacep.shared.cluster", 90},
                             {"llvm.nvvm.read.ptx.sreg.cluster", 90},
                             {"llvm.nvvm.read.ptx.sreg.nclusterid", 90},
                             {"llvm.nvvm.read.ptx.sreg.is_explicit_cluster", 90},
@@ -101,6 +107,27 @@ constexpr Newer kNewer[] = {{"llvm.nvvm.redux.sync.f", 100},
                             {"llvm.nvvm.fence.proxy", 90},
                             {"llvm.nvvm.fence.sc.cluster", 90},
                             {"llvm.nvvm.fence.mbarrier", 90}};
+
+// Of half precision, by what their names hold: the first that is found decides.
+constexpr Newer kNewerOfHalf[] = {{".xorsign.", 86}, {".bf16", 80}, {"bf16x2", 80}, {".relu.", 80}, {".ftz.f16", 80}};
+
+// Which LLVM names and has no code for, or code that no assembler takes; reductions of floats want an SM's own variant.
+bool IsWithoutCode(std::string_view name) {
+  const bool of_bfloats = name.find(".bf16") != std::string_view::npos;
+  if (name.starts_with("llvm.nvvm.ex2.approx."))
+    return name.ends_with(".d") || name.find(".ftz.f16") != std::string_view::npos ||
+           name.starts_with("llvm.nvvm.ex2.approx.bf16");
+  return name == "llvm.nvvm.lg2.approx.d" || name.starts_with("llvm.nvvm.redux.sync.f") ||
+         (of_bfloats && (name.find(".ftz.") != std::string_view::npos || name.find(".sat.") != std::string_view::npos));
+}
+
+uint32_t LeastSmOfHalf(std::string_view name) {
+  if (name.find("f16") == std::string_view::npos) return 0;
+  for (const auto& newer : kNewerOfHalf) {
+    if (name.find(newer.prefix) != std::string_view::npos) return newer.sm;
+  }
+  return 0;
+}
 
 constexpr std::string_view kRefusedIntrinsics[] = {"llvm.localaddress",
                                                    "llvm.stackguard",
@@ -316,17 +343,23 @@ class DeviceChecker {
     const std::string_view name = function.getName();
     if (function.use_empty()) return {};
     if (name.starts_with("llvm.nvvm.")) {
-      if (!StartsWithAny(name, kAllowed)) return RefuseUses(function, fmt::format("'{}' is not supported", name));
+      if (!StartsWithAny(name, kAllowed) || IsWithoutCode(name))
+        return RefuseUses(function, fmt::format("'{}' is not supported", name));
       for (const auto& newer : kNewer) {
         if (!name.starts_with(newer.prefix)) continue;
         if (sm_ >= newer.sm) break;
-        return RefuseUses(function, fmt::format("'{}' needs sm_{} or newer, this is for sm_{}", name, newer.sm, sm_));
+        return RefuseOlder(function, newer.sm);
       }
-      return {};
+      return sm_ >= LeastSmOfHalf(name) ? Status() : RefuseOlder(function, LeastSmOfHalf(name));
     }
     if (StartsWithAny(name, kRefusedIntrinsics))
       return RefuseUses(function, fmt::format("'{}' is not supported on GPUs", name));
     return {};
+  }
+
+  Error RefuseOlder(const llvm::Function& function, uint32_t least) const {
+    return RefuseUses(function, fmt::format("'{}' needs sm_{} or newer, this is for sm_{}",
+                                            std::string_view(function.getName()), least, sm_));
   }
 
   static Error RefuseUses(const llvm::Function& function, std::string_view why) {
@@ -429,8 +462,19 @@ class DeviceChecker {
       return ir::RefuseInstruction(call, "a kernel cannot be called from device code");
     if (call.getCallingConv() == llvm::CallingConv::PTX_Kernel)
       return ir::RefuseInstruction(call, "a kernel cannot be called from device code");
+    const std::string_view name = callee == nullptr ? "" : std::string_view(callee->getName());
+    if (name.starts_with("llvm.nvvm.barrier") && call.arg_size() > 1 && IsPartOfAWarp(call.getArgOperand(1)))
+      return ir::RefuseInstruction(call, "the number of threads at a barrier is a multiple of 32");
+    llvm::StringRef text;
+    if (name == "llvm.nvvm.reflect" && !llvm::getConstantStringInfo(call.getArgOperand(0), text))
+      return ir::RefuseInstruction(call, "what is asked of the compiler is a constant text");
     if (call.isMustTailCall()) return ir::RefuseInstruction(call, "guaranteed tail calls are not supported on GPUs");
     return {};
+  }
+
+  static bool IsPartOfAWarp(const llvm::Value* threads) {
+    const auto* number = llvm::dyn_cast<llvm::ConstantInt>(threads);
+    return number != nullptr && number->getBitWidth() == 32 && number->getZExtValue() % 32 != 0;
   }
 
   static Status CheckUpdate(const llvm::AtomicRMWInst& update) {

@@ -114,6 +114,30 @@ const Refusal kRefusedModules[] = {
     {"AddressOfALibraryFunction",
      "declare void @free(ptr)\ndefine void @f(ptr %p) {\n  store ptr @free, ptr %p\n  ret void\n}\n",
      "'free': the address of this function cannot be taken on a GPU"},
+    {"ShuffleOfOldGpus",
+     "declare i32 @llvm.nvvm.shfl.down.i32(i32, i32, i32)\ndefine void @f(ptr %p) {\n  %a = call i32 "
+     "@llvm.nvvm.shfl.down.i32(i32 1, i32 2, i32 3)\n  store i32 %a, ptr %p\n  ret void\n}\n",
+     "'llvm.nvvm.shfl.down.i32' is not supported"},
+    {"VoteOfOldGpus",
+     "declare i1 @llvm.nvvm.vote.all(i1)\ndefine void @f(ptr %p) {\n  %a = call i1 @llvm.nvvm.vote.all(i1 1)\n  store "
+     "i1 %a, ptr %p\n  ret void\n}\n",
+     "'llvm.nvvm.vote.all' is not supported"},
+    {"BfloatsTooEarly",
+     "declare bfloat @llvm.nvvm.fmin.bf16(bfloat, bfloat)\ndefine void @f(ptr %p) {\n  %a = call bfloat "
+     "@llvm.nvvm.fmin.bf16(bfloat 1.0, bfloat 2.0)\n  store bfloat %a, ptr %p\n  ret void\n}\n",
+     "'llvm.nvvm.fmin.bf16' needs sm_80 or newer, this is for sm_75"},
+    {"SignsTooEarly",
+     "declare half @llvm.nvvm.fmin.xorsign.abs.f16(half, half)\ndefine void @f(ptr %p) {\n  %a = call half "
+     "@llvm.nvvm.fmin.xorsign.abs.f16(half 1.0, half 2.0)\n  store half %a, ptr %p\n  ret void\n}\n",
+     "needs sm_86 or newer, this is for sm_75"},
+    {"FlushedBfloats",
+     "declare bfloat @llvm.nvvm.fma.rn.ftz.bf16(bfloat, bfloat, bfloat)\ndefine void @f(ptr %p) {\n  %a = call bfloat "
+     "@llvm.nvvm.fma.rn.ftz.bf16(bfloat 1.0, bfloat 2.0, bfloat 3.0)\n  store bfloat %a, ptr %p\n  ret void\n}\n",
+     "'llvm.nvvm.fma.rn.ftz.bf16' is not supported"},
+    {"BarrierOfHalfAWarp",
+     "declare void @llvm.nvvm.barrier.cta.sync.aligned.count(i32, i32)\ndefine void @f(ptr %p) {\n  call void "
+     "@llvm.nvvm.barrier.cta.sync.aligned.count(i32 0, i32 5)\n  ret void\n}\n",
+     "the number of threads at a barrier is a multiple of 32"},
     {"NameOfOneMark", "define void @_() {\n  ret void\n}\n", "'_': this name cannot be written in PTX"},
     {"NameOfAConstant", "define void @WARP_SZ() {\n  ret void\n}\n", "'WARP_SZ': this name cannot be written in PTX"},
     {"BoundsOfNothing", "define ptx_kernel void @k() \"nvvm.minctasm\"=\"0\" {\n  ret void\n}\n",

@@ -99,25 +99,32 @@ constexpr Newer kNewer[] = {{"llvm.nvvm.redux.sync.", 80},
                             {"llvm.nvvm.f2tf32.rna", 80},
                             {"llvm.nvvm.f2tf32.", 90},
                             {"llvm.nvvm.ex2.approx.ftz.bf16", 90},
+                            {"llvm.nvvm.ex2.approx.ftz.v2bf16", 90},
                             {"llvm.nvvm.isspacep.shared.cluster", 90},
                             {"llvm.nvvm.read.ptx.sreg.cluster", 90},
                             {"llvm.nvvm.read.ptx.sreg.nclusterid", 90},
                             {"llvm.nvvm.read.ptx.sreg.is_explicit_cluster", 90},
                             {"llvm.nvvm.barrier.cluster", 90},
-                            {"llvm.nvvm.fence.proxy", 90},
-                            {"llvm.nvvm.fence.sc.cluster", 90},
-                            {"llvm.nvvm.fence.mbarrier", 90}};
+                            {"llvm.nvvm.fence.sc.cluster", 90}};
+
+bool StartsWithAny(std::string_view name, auto& prefixes) {
+  return std::any_of(std::begin(prefixes), std::end(prefixes), [&](std::string_view p) { return name.starts_with(p); });
+}
 
 // Of half precision, by what their names hold: the first that is found decides.
-constexpr Newer kNewerOfHalf[] = {{".xorsign.", 86}, {".bf16", 80}, {"bf16x2", 80}, {".relu.", 80}, {".ftz.f16", 80}};
+constexpr Newer kNewerOfHalf[] = {{".xorsign.", 86}, {"bf16", 80}, {".relu.", 80}, {".ftz.f16", 80}};
 
-// Which LLVM names and has no code for, or code that no assembler takes; reductions of floats want an SM's own variant.
+// Which LLVM names and has no code for, or code that no assembler takes; reductions of floats want an SM's own variant,
+// fences of asynchronous copies a newer PTX.
 bool IsWithoutCode(std::string_view name) {
-  const bool of_bfloats = name.find(".bf16") != std::string_view::npos;
-  if (name.starts_with("llvm.nvvm.ex2.approx."))
-    return name.ends_with(".d") || name.find(".ftz.f16") != std::string_view::npos ||
-           name.starts_with("llvm.nvvm.ex2.approx.bf16");
-  return name == "llvm.nvvm.lg2.approx.d" || name.starts_with("llvm.nvvm.redux.sync.f") ||
+  constexpr std::string_view kPowers = "llvm.nvvm.ex2.approx.";
+  constexpr std::string_view kPowersOf[] = {"f",     "ftz.f", "f32",      "ftz.f32",    "f16",
+                                            "v2f16", "f16x2", "ftz.bf16", "ftz.v2bf16", "ftz.bf16x2"};
+  constexpr std::string_view kNone[] = {"llvm.nvvm.lg2.approx.d", "llvm.nvvm.redux.sync.f", "llvm.nvvm.fence.proxy",
+                                        "llvm.nvvm.fence.mbarrier", "llvm.nvvm.barrier.cluster.arrive.relaxed"};
+  if (name.starts_with(kPowers)) return !llvm::is_contained(kPowersOf, name.substr(kPowers.size()));
+  const bool of_bfloats = name.find("bf16") != std::string_view::npos;
+  return StartsWithAny(name, kNone) ||
          (of_bfloats && (name.find(".ftz.") != std::string_view::npos || name.find(".sat.") != std::string_view::npos));
 }
 
@@ -149,10 +156,6 @@ constexpr llvm::StringLiteral kBounds[] = {"nvvm.maxntid", "nvvm.reqntid",     "
                                            "nvvm.maxnreg", "nvvm.cluster_dim", "nvvm.maxclusterrank"};
 
 constexpr uint32_t kFirstSmWithClusters = 90;
-
-bool StartsWithAny(std::string_view name, auto& prefixes) {
-  return std::any_of(std::begin(prefixes), std::end(prefixes), [&](std::string_view p) { return name.starts_with(p); });
-}
 
 // Global values that a constant refers to.
 void CollectGlobals(const llvm::Constant* constant, llvm::SmallPtrSetImpl<const llvm::Constant*>& seen,

@@ -138,6 +138,14 @@ const Refusal kRefusedModules[] = {
      "declare void @llvm.nvvm.barrier.cta.sync.aligned.count(i32, i32)\ndefine void @f(ptr %p) {\n  call void "
      "@llvm.nvvm.barrier.cta.sync.aligned.count(i32 0, i32 5)\n  ret void\n}\n",
      "the number of threads at a barrier is a multiple of 32"},
+    {"PowersOfDoubles",
+     "declare double @llvm.nvvm.ex2.approx.d(double)\ndefine void @f(ptr %p) {\n  %a = call double "
+     "@llvm.nvvm.ex2.approx.d(double 1.0)\n  store double %a, ptr %p\n  ret void\n}\n",
+     "is not supported"},
+    {"MoreBfloatsTooEarly",
+     "declare <2 x bfloat> @llvm.nvvm.fabs.bf16x2(<2 x bfloat>)\ndefine void @f(ptr %p) {\n  %a = call <2 x bfloat> "
+     "@llvm.nvvm.fabs.bf16x2(<2 x bfloat> zeroinitializer)\n  store <2 x bfloat> %a, ptr %p\n  ret void\n}\n",
+     "needs sm_80 or newer, this is for sm_75"},
     {"NameOfOneMark", "define void @_() {\n  ret void\n}\n", "'_': this name cannot be written in PTX"},
     {"NameOfAConstant", "define void @WARP_SZ() {\n  ret void\n}\n", "'WARP_SZ': this name cannot be written in PTX"},
     {"BoundsOfNothing", "define ptx_kernel void @k() \"nvvm.minctasm\"=\"0\" {\n  ret void\n}\n",

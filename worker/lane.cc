@@ -76,7 +76,7 @@ LaneState LaneRunner::AwaitTurn() {
   const auto mine = [&] { return IsMine(state = lane_.state.load(std::memory_order_acquire)); };
   if (mine()) return static_cast<LaneState>(state);
   const bool polled = Spin(ring_spin_, mine);
-  if (lane_.direct.load(std::memory_order_relaxed) != 0 && ring_spin_.SharesCpu()) step_aside_.Try();
+  if (ring_spin_.SharesCpu() && lane_.direct.load(std::memory_order_relaxed) != 0) step_aside_.Try();
   if (polled) return static_cast<LaneState>(state);
   served_ = false;
   for (;;) {

@@ -82,7 +82,7 @@ Expected<ChainReply> Farm::RunChain(const std::vector<ChainPart>& parts, const D
                                     bool explicit_deadline, std::atomic<int64_t>* request_id) {
   const bool keeps = std::any_of(parts.begin(), parts.end(), [](const ChainPart& part) { return Keeps(part.step); });
   for (int attempt = 0;; ++attempt) {
-    const bool last = attempt + 1 >= kMostLoads;
+    const bool last = attempt + 1 >= kMostAttempts;
     RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline));
     ChainReply out;
     out.epoch = lease->epoch;

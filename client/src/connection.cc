@@ -79,23 +79,14 @@ Expected<CallAnswer> Connection::Call(const CallMessage& call, const Deadline& d
   memory_.Trim(out_.size(), &out_);
   // Buffers are found by the farm itself.
   const bool is_direct = ring_ && call.buffers.empty() && ring_use_.IsDirect(call.function_id);
-  const bool is_short = is_direct && Ring::IsShort(call);
-  if (is_short)
+  if (is_direct && Ring::IsShort(call)) {
     out_.clear();
-  else
-    EncodeCall(call, ++sequence_, out_);
-  if (is_short || (is_direct && Ring::Fits(out_.size()))) {
-    auto answer = is_short ? CallOverRing(call, deadline) : CallOverRing(deadline);
-    if (!answer || !answer->error || answer->error->may_have_run) return answer;
-    // What never began goes to the farm itself, which brings the function or another worker. With another worker
-    // buffers may be lost that the call names by their places.
-    if (call.repeats != 0 && answer->error->kind == ErrorKind::kWorkerLost) return answer;
-    if (answer->error->kind == ErrorKind::kUnknownModule)
-      ring_use_.Refused(call.function_id);
-    else if (answer->error->kind != ErrorKind::kWorkerLost)
-      return answer;
+    if (auto answer = CallShortOverRing(call, deadline)) return *std::move(answer);
   }
-  if (is_short) EncodeCall(call, ++sequence_, out_);
+  EncodeCall(call, ++sequence_, out_);
+  if (is_direct && !Ring::IsShort(call) && Ring::Fits(out_.size())) {
+    if (auto answer = CallOverRing(call, deadline)) return *std::move(answer);
+  }
   auto answer = CallOverSocket(deadline);
   if (ring_allowed_ && answer && ring_use_.CalledOverSocket(call.function_id) && !ring_) {
     // Asked for with the next call: the answer's views lie where the farm's next reply goes.
@@ -134,16 +125,48 @@ Expected<CallAnswer> Connection::CallOverSocket(const Deadline& deadline) {
   return Decode(reply, sequence_);
 }
 
-Expected<CallAnswer> Connection::CallOverRing(const Deadline& deadline) {
-  sent_ = true;
-  broken_ = true;
-  return AnswerOf(ring_->Exchange(out_, deadline, [this] { return Alive(); }), sequence_, deadline);
+std::optional<Expected<CallAnswer>> Connection::CallOverRing(const CallMessage& call, const Deadline& deadline) {
+  sent_ = broken_ = true;
+  ring_->Post(out_);
+  return Settle(call, AnswerOf(AwaitRing(deadline), sequence_, deadline));
 }
 
-Expected<CallAnswer> Connection::CallOverRing(const CallMessage& call, const Deadline& deadline) {
-  sent_ = true;
-  broken_ = true;
-  return AnswerOf(ring_->Exchange(call, deadline, [this] { return Alive(); }), kShortSequence, deadline);
+std::optional<Expected<CallAnswer>> Connection::CallShortOverRing(const CallMessage& call, const Deadline& deadline) {
+  PostShort(call);
+  return Settle(call, AnswerOf(AwaitRing(deadline), kShortSequence, deadline));
+}
+
+RingEvent Connection::AwaitRing(const Deadline& deadline) {
+  return ring_->Await(deadline, [this] { return Alive(); });
+}
+
+void Connection::PostShort(const CallMessage& call) {
+  sent_ = broken_ = true;
+  ring_->Post(call);
+}
+
+std::optional<int32_t> Connection::TakeShort(const CallMessage& call, std::span<char> result, const Deadline& deadline,
+                                             std::optional<Expected<CallAnswer>>* other) {
+  const RingEvent event = AwaitRing(deadline);
+  if (event == RingEvent::kShortReply) {
+    if (const auto status = ring_->TakeShortReply(result)) {
+      broken_ = false;
+      return status;
+    }
+  }
+  *other = Settle(call, AnswerOf(event, kShortSequence, deadline));
+  return std::nullopt;
+}
+
+std::optional<Expected<CallAnswer>> Connection::Settle(const CallMessage& call, Expected<CallAnswer> answer) {
+  if (!answer || !answer->error || answer->error->may_have_run) return answer;
+  // What never began goes to the farm itself, which brings the function or another worker. With another worker buffers
+  // may be lost that the call names by their places.
+  const ErrorKind kind = answer->error->kind;
+  if (kind != ErrorKind::kUnknownModule && kind != ErrorKind::kWorkerLost) return answer;
+  if (kind == ErrorKind::kWorkerLost && call.repeats != 0) return answer;
+  if (kind == ErrorKind::kUnknownModule) ring_use_.Refused(call.function_id);
+  return std::nullopt;
 }
 
 Expected<CallAnswer> Connection::AnswerOf(RingEvent event, int32_t sequence, const Deadline& deadline) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -46,6 +48,16 @@ class Connection {
   // The answer's views are valid until the next request on this connection.
   Expected<CallAnswer> Call(const CallMessage& call, const Deadline& deadline);
 
+  // Whether a call of the function that Ring::IsShort goes over a ring, and there is nothing else to do.
+  bool HasRingFor(int64_t function) const {
+    return ring_ && !broken_ && wants_ring_ == 0 && !LargeMemory::IsLarge(out_) && ring_use_.IsDirect(function);
+  }
+  // Sends such a call. Then TakeShort() of it must follow.
+  void PostShort(const CallMessage& call);
+  // Its status, and `result` holds the result. Nothing: it ended as `other` says, or has not run and is left to Call.
+  std::optional<int32_t> TakeShort(const CallMessage& call, std::span<char> result, const Deadline& deadline,
+                                   std::optional<Expected<CallAnswer>>* other);
+
   // The same of many, in one message.
   Expected<std::vector<CallAnswer>> CallBatch(std::span<const CallMessage> calls, const Deadline& deadline);
 
@@ -73,9 +85,12 @@ class Connection {
   // Sends out_.
   Expected<std::string_view> Exchange(const Deadline& deadline);
   Expected<CallAnswer> CallOverSocket(const Deadline& deadline);
-  // The call in out_, and one that Ring::IsShort.
-  Expected<CallAnswer> CallOverRing(const Deadline& deadline);
-  Expected<CallAnswer> CallOverRing(const CallMessage& call, const Deadline& deadline);
+  // The call, which lies in out_, and one that Ring::IsShort. Nothing: it has not run and is left to the socket.
+  std::optional<Expected<CallAnswer>> CallOverRing(const CallMessage& call, const Deadline& deadline);
+  std::optional<Expected<CallAnswer>> CallShortOverRing(const CallMessage& call, const Deadline& deadline);
+  RingEvent AwaitRing(const Deadline& deadline);
+  // How a call over the ring ended.
+  std::optional<Expected<CallAnswer>> Settle(const CallMessage& call, Expected<CallAnswer> answer);
   Expected<CallAnswer> AnswerOf(RingEvent event, int32_t sequence, const Deadline& deadline);
   Expected<CallAnswer> Decode(std::string_view reply, int32_t sequence);
   void OpenRing(int64_t function_id, const Deadline& deadline);

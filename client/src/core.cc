@@ -37,10 +37,17 @@ void Core::Print(std::string_view text) const {
   std::fflush(stdout);
 }
 
-client::Deadline Core::DeadlineOf(int64_t timeout_ms, bool* is_explicit) const {
+int64_t Core::TimeoutOf(int64_t timeout_ms, bool* is_explicit) const {
   if (timeout_ms <= 0) timeout_ms = options.timeout.count();
-  if (is_explicit != nullptr) *is_explicit = timeout_ms > 0;
-  return client::Deadline::AfterMs(timeout_ms > 0 ? timeout_ms : farm->options().timeout_ms);
+  *is_explicit = timeout_ms > 0;
+  return timeout_ms > 0 ? timeout_ms : farm->options().timeout_ms;
+}
+
+client::Deadline Core::DeadlineOf(int64_t timeout_ms, bool* is_explicit) const {
+  bool given = false;
+  const int64_t ms = TimeoutOf(timeout_ms, &given);
+  if (is_explicit != nullptr) *is_explicit = given;
+  return client::Deadline::AfterMs(ms);
 }
 
 Expected<std::shared_ptr<const Overload>> MakeOverload(std::string_view signature) {
@@ -140,6 +147,16 @@ Expected<std::shared_ptr<const Prepared>> CallerState::Current() {
     prepared_ = made;
   }
   return made;
+}
+
+std::shared_ptr<const Prepared> CallerState::TakeLine(size_t index, uint32_t frame_size, uint32_t result_size,
+                                                      client::Farm::Line* line) {
+  const std::lock_guard lock(core->farm->mutex());
+  if (!prepared_ || !prepared_->declared[index]) return nullptr;
+  const types::FrameLayout& layout = prepared_->overloads[index]->layout;
+  if (layout.fixed_size() != frame_size || layout.result_size() != result_size) return nullptr;
+  *line = core->farm->TakeLine(*prepared_->module, *prepared_->declared[index]);
+  return line->lease ? prepared_ : nullptr;
 }
 
 Expected<std::shared_ptr<const Prepared>> CallerState::Prepare(

@@ -35,6 +35,8 @@ struct Core {
   void Print(std::string_view text) const;
   // A request's limit; `is_explicit` tells whether the user has set one.
   client::Deadline DeadlineOf(int64_t timeout_ms, bool* is_explicit = nullptr) const;
+  // The same before it begins to run, in milliseconds.
+  int64_t TimeoutOf(int64_t timeout_ms, bool* is_explicit) const;
 };
 
 // Bytes of the arrays that a function gave last. Thread-safe; a hint.
@@ -83,6 +85,10 @@ struct CallerState {
 
   // The module of now; made anew after a change of target or signatures.
   Expected<std::shared_ptr<const Prepared>> Current();
+  // The same where it is made already and a call of plain values of these sizes finds all at hand: then `line` is not
+  // empty. Null otherwise. In one step for both, because it is on the way of the shortest calls.
+  std::shared_ptr<const Prepared> TakeLine(size_t index, uint32_t frame_size, uint32_t result_size,
+                                           client::Farm::Line* line);
   // True: it is new.
   Expected<bool> Add(std::string_view signature);
   Expected<size_t> IndexOf(std::string_view signature);

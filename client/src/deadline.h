@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -9,6 +11,16 @@
 namespace rbc::client {
 
 using Clock = std::chrono::steady_clock;
+
+// Of at most some milliseconds ago: where the system keeps such a time, asking for it costs next to nothing.
+inline Clock::time_point RecentTime() {
+#ifdef CLOCK_MONOTONIC_COARSE
+  timespec time;
+  if (::clock_gettime(CLOCK_MONOTONIC_COARSE, &time) == 0)
+    return Clock::time_point(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+#endif
+  return Clock::now();
+}
 
 class Deadline {
  public:

@@ -25,9 +25,6 @@ namespace rbc::client {
 namespace {
 
 constexpr size_t kMostIdle = 32;
-constexpr int kMostAttempts = 3;
-// A connection that was used so recently is taken for alive without asking the kernel.
-constexpr auto kSurelyAlive = std::chrono::milliseconds(1);
 // A farm that was there before gets so long to come back from a restart.
 constexpr int64_t kReconnectMs = 1000;
 // IR larger than this is sent only after the farm has said that it does not know it.
@@ -38,12 +35,6 @@ constexpr size_t kMostReleases = 1 << 16;  // of a kind
 int64_t RandomStart() {
   std::random_device random;
   return static_cast<int64_t>((uint64_t{random()} << 32 | random()) >> 2) | 1;
-}
-
-Error MayHaveRun(Error error) {
-  error.may_have_run = true;
-  error.retry_safe = false;
-  return error;
 }
 
 }  // namespace
@@ -138,7 +129,7 @@ Expected<Farm::Lease> Farm::Acquire(const Deadline& deadline, Module* module, Lo
       if (module != nullptr) *loaded = module->loaded_;
     }
     if (!connection) break;
-    if (connection->epoch == epoch && (now - connection->last_used < kSurelyAlive || connection->Alive())) {
+    if (connection->epoch == epoch && (IsSurelyAlive(*connection, now) || connection->Alive())) {
       connection->last_used = now;
       return Lease(this, std::move(connection));
     }
@@ -591,137 +582,6 @@ void Farm::Tell(const Releases& releases, Connection& connection) {
   };
   tell(releases.modules, &wire::FarmClient::unload);
   tell(releases.buffers, &wire::FarmClient::buffer_free);
-}
-
-// ---- calls -----------------------------------------------------------------------------------------------------
-
-Expected<Farm::Answered> Farm::Call(Module& module, size_t index, CallMessage call, const Deadline& deadline,
-                                    bool explicit_deadline, std::atomic<int64_t>* request_id) {
-  for (int attempt = 0;; ++attempt) {
-    const bool last = attempt + 1 >= kMostAttempts;
-    Loaded loaded;
-    // It began with the call, or arrays were staged over these connections since: the clock need not be asked again.
-    const auto now = attempt == 0 ? deadline.start() : Clock::now();
-    RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded, now));
-    if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();
-    RBC_ASSIGN_OR_RETURN(const bool there, LoadIfMissing(module, lease, attempt, deadline, &loaded));
-    if (!there) continue;
-    call.function_id = call.repeats != 0 ? call.repeats : loaded.reply->functions[index].function_id;
-    const bool repeatable = loaded.repeatable && call.repeats == 0;
-    call.request_id = NextRequestId();
-    if (explicit_deadline) call.deadline_ms = TellFarm(deadline);
-    if (request_id != nullptr) request_id->store(call.request_id, std::memory_order_release);
-    ThisWaiting().request_id = call.request_id;
-
-    auto answer = lease->Call(call, deadline);
-    if (answer && !answer->error) return Answered{std::move(lease), *std::move(answer), nullptr};
-    if (answer) {
-      Error error = std::move(*answer->error);
-      NoteEnd(error);
-      if (call.repeats != 0) return error;
-      // Refused before anything ran: the farm forgot the module or the session.
-      if (error.kind == ErrorKind::kUnknownModule) Forget(module, loaded.epoch);
-      if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
-      if (error.kind == ErrorKind::kWorkerLost && (repeatable || !error.may_have_run) && !last) continue;
-      if ((error.kind == ErrorKind::kUnknownModule || error.kind == ErrorKind::kUnknownSession) && !last) continue;
-      return error;
-    }
-    Error error = std::move(answer).error();
-    NoteEnd(error);
-    if (!lease->broken()) return error;
-    const bool reached = lease->sent();
-    lease.Return();
-    if (!reached && error.kind == ErrorKind::kConnectionLost && !last) continue;
-    if (!reached) return error;
-    if (error.kind != ErrorKind::kConnectionLost) return MayHaveRun(std::move(error));
-    RBC_ASSIGN_OR_RETURN(std::unique_ptr<wire::CallReply> reply,
-                         Outcome(call.request_id, loaded.epoch, repeatable && !last, last, std::move(error), deadline));
-    if (!reply) continue;
-    CallAnswer kept{.result = reply->result,
-                    .status = reply->status,
-                    .data = reply->data,
-                    .output = reply->output,
-                    .times = {},
-                    .error = nullptr};
-    return Answered{Lease(), std::move(kept), std::move(reply)};
-  }
-}
-
-Expected<Farm::AnsweredBatch> Farm::CallBatch(Module& module, size_t index, std::vector<CallMessage> calls,
-                                              const Deadline& deadline) {
-  for (int attempt = 0;; ++attempt) {
-    const bool last = attempt + 1 >= kMostAttempts;
-    Loaded loaded;
-    RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
-    RBC_ASSIGN_OR_RETURN(const bool there, LoadIfMissing(module, lease, attempt, deadline, &loaded));
-    if (!there) continue;
-    const int64_t function_id = loaded.reply->functions[index].function_id;
-    for (CallMessage& call : calls) {
-      if (call.epoch != 0 && lease->epoch != call.epoch) return SessionGone();
-      call.request_id = NextRequestId();
-      call.function_id = function_id;
-    }
-    if (!calls.empty()) ThisWaiting().request_id = calls.front().request_id;
-    auto answers = lease->CallBatch(calls, deadline);
-    if (!answers) {
-      Error error = std::move(answers).error();
-      NoteEnd(error);
-      const bool reached = lease->sent();
-      if (error.kind == ErrorKind::kUnknownSession) ForgetSession(loaded.epoch);
-      const bool refused = error.kind == ErrorKind::kUnknownSession;
-      const bool lost = error.kind == ErrorKind::kConnectionLost && lease->broken();
-      if (!last && (refused || (lost && (!reached || loaded.repeatable)))) continue;
-      return reached && !refused && lease->broken() ? MayHaveRun(std::move(error)) : error;
-    }
-    if (answers->size() != calls.size())
-      return Error(ErrorKind::kProtocolMismatch,
-                   fmt::format("the farm at {} answers {} of {} calls of a batch; update the older of the two sides",
-                               endpoint_.address.text, answers->size(), calls.size()));
-    for (const CallAnswer& answer : *answers)
-      if (answer.error) NoteEnd(*answer.error);
-    // Refused before anything ran: the farm forgot the module.
-    const auto unknown = [](const CallAnswer& answer) {
-      return answer.error && answer.error->kind == ErrorKind::kUnknownModule;
-    };
-    const auto forgotten = std::count_if(answers->begin(), answers->end(), unknown);
-    if (forgotten != 0) Forget(module, loaded.epoch);
-    if (forgotten != 0 && static_cast<size_t>(forgotten) == calls.size() && !last) continue;
-    return AnsweredBatch{std::move(lease), *std::move(answers)};
-  }
-}
-
-Expected<std::unique_ptr<wire::CallReply>> Farm::Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last,
-                                                         Error lost, const Deadline& deadline) {
-  auto lease = Acquire(deadline);
-  if (!lease) {
-    lost.message += fmt::format(" - and to ask what became of the call: {}", lease.error().message);
-    return MayHaveRun(std::move(lost));
-  }
-  // The session that knew the call is gone, with its farm or without.
-  if ((*lease)->epoch != epoch) {
-    if (repeatable) return std::unique_ptr<wire::CallReply>();
-    return MayHaveRun(std::move(lost));
-  }
-  auto outcome = (*lease)->Ask(deadline, [&](wire::FarmClient& client) {
-    wire::CallOutcome what;
-    client.outcome(what, request_id);
-    return what;
-  });
-  if (!outcome && outcome.error().kind == ErrorKind::kUnknownName) {
-    if (!last) return std::unique_ptr<wire::CallReply>();
-    lost.retry_safe = true;  // it never started, but the connection breaks each time
-    return lost;
-  }
-  if (!outcome && outcome.error().kind == ErrorKind::kUnknownSession) ForgetSession(epoch);
-  if (!outcome) {
-    if (repeatable) return std::unique_ptr<wire::CallReply>();
-    return MayHaveRun(std::move(lost));
-  }
-  if (outcome->__isset.reply) return std::make_unique<wire::CallReply>(std::move(outcome->reply));
-  if (!outcome->__isset.error) return MayHaveRun(std::move(lost));
-  Error error = FromWire(outcome->error);
-  if (error.may_have_run && repeatable) return std::unique_ptr<wire::CallReply>();
-  return error;
 }
 
 }  // namespace rbc::client

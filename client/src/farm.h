@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -30,10 +31,8 @@ namespace rbc::client {
 class Farm;
 
 // So much of a caller's deadline is told to the farm that its own answer, which knows more, arrives in time.
-inline int32_t TellFarm(const Deadline& deadline) {
-  const int ms = deadline.RemainingMs();
-  return std::max(1, ms - std::clamp(ms / 10, 1, 250));
-}
+inline int32_t TellFarm(int ms) { return std::max(1, ms - std::clamp(ms / 10, 1, 250)); }
+inline int32_t TellFarm(const Deadline& deadline) { return TellFarm(deadline.RemainingMs()); }
 
 // A function of a module as the farm knows it, in the session `epoch`.
 struct Loaded {
@@ -143,6 +142,33 @@ class Farm : public std::enable_shared_from_this<Farm> {
   Expected<Answered> Call(Module& module, size_t index, CallMessage call, const Deadline& deadline,
                           bool explicit_deadline, std::atomic<int64_t>* request_id = nullptr);
 
+  // What Call knows of one attempt.
+  struct Attempt {
+    uint64_t epoch = 0;
+    bool repeatable = false;
+    bool last = false;
+  };
+  // All that a short call needs, at hand: a connection of the module's session that was used just now and whose ring
+  // knows the function.
+  struct Line {
+    Lease lease;  // empty: something is missing
+    int64_t function_id = 0;
+    Attempt made;
+  };
+  // REQUIRES: mutex() is held. Waits for nothing.
+  Line TakeLine(const Module& module, size_t index);
+  struct ShortCall {
+    std::string_view frame;  // at most worker::kShortBytes
+    std::span<char> result;  // of a plain result, all of it
+    int64_t timeout_ms = 0;  // from the time it was sent, on the way of which nobody asks for the time
+    bool explicit_deadline = false;
+    std::atomic<int64_t>* request_id = nullptr;
+  };
+  // Call of plain values by a line that is not empty: its status, and the result is in its place. Nothing: it ended as
+  // `other` says, or has not run and is left to Call.
+  std::optional<int32_t> CallShort(Module& module, Line line, const ShortCall& asked,
+                                   std::optional<Expected<Answered>>* other);
+
   struct AnsweredBatch {
     Lease lease;
     std::vector<CallAnswer> answers;
@@ -175,7 +201,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
   auto AskLoaded(Module& module, const Deadline& deadline, F&& request, bool once = false)
       -> Expected<std::invoke_result_t<F, wire::FarmClient&, const Loaded&>> {
     for (int attempt = 0;; ++attempt) {
-      const bool last = attempt + 1 >= kMostLoads;
+      const bool last = attempt + 1 >= kMostAttempts;
       Loaded loaded;
       RBC_ASSIGN_OR_RETURN(Lease lease, Acquire(deadline, &module, &loaded));
       RBC_ASSIGN_OR_RETURN(const bool there, LoadIfMissing(module, lease, attempt, deadline, &loaded));
@@ -223,7 +249,7 @@ class Farm : public std::enable_shared_from_this<Farm> {
       Status status = copy(*channel);
       const bool lost = !status && channel->broken() && status.error().kind == ErrorKind::kConnectionLost;
       TakeBulk(std::move(channel));
-      if (!lost || attempt + 1 >= kMostLoads) return status;
+      if (!lost || attempt + 1 >= kMostAttempts) return status;
     }
   }
   // Places of buffers in frames (ReadyMap): good until one of the buffers is freed, or may be lost with a worker.
@@ -265,7 +291,12 @@ class Farm : public std::enable_shared_from_this<Farm> {
   const FarmOptions& options() const { return options_; }
 
  private:
-  static constexpr int kMostLoads = 3;
+  static constexpr int kMostAttempts = 3;
+  // A connection that was used so recently is taken for alive without asking the kernel.
+  static constexpr auto kSurelyAlive = std::chrono::milliseconds(1);
+  static bool IsSurelyAlive(const Connection& connection, Clock::time_point now) {
+    return now - connection.last_used < kSurelyAlive;
+  }
   friend class Module;
   friend class Lease;
   friend struct ForkHandlers;
@@ -330,6 +361,11 @@ class Farm : public std::enable_shared_from_this<Farm> {
   // Loads what Acquire() did not find in the lease's session. false: the connection broke; take another one.
   Expected<bool> LoadIfMissing(Module& module, Lease& lease, int attempt, const Deadline& deadline, Loaded* loaded);
   Expected<wire::CompileReply> Compile(const Module& module, Connection& connection, const Deadline& deadline);
+  // Gives the call an id of its own, and tells whoever may want to cancel it.
+  void Number(CallMessage* call, std::atomic<int64_t>* request_id);
+  // How the call ended. Nothing: it may be sent again.
+  std::optional<Expected<Answered>> Settle(Module& module, const CallMessage& call, const Attempt& made, Lease lease,
+                                           Expected<CallAnswer> answer, const Deadline& deadline);
   // Empty: it never started and may be sent again.
   Expected<std::unique_ptr<wire::CallReply>> Outcome(int64_t request_id, uint64_t epoch, bool repeatable, bool last,
                                                      Error lost, const Deadline& deadline);

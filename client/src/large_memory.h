@@ -13,9 +13,12 @@ class LargeMemory {
   // Before each message. `last`: bytes of the one before.
   void Trim(size_t last, std::string* buffer) {
     small_ = last > kLarge ? 0 : small_ + 1;
-    if (buffer->capacity() <= kLarge) return;
+    if (!IsLarge(*buffer)) return;
     if (buffer->capacity() > kMostKept || small_ >= kSmallOnes) std::string().swap(*buffer);
   }
+
+  // Whether there is something to wait with.
+  static bool IsLarge(const std::string& buffer) { return buffer.capacity() > kLarge; }
 
  private:
   static constexpr size_t kLarge = size_t{1} << 18;

@@ -54,14 +54,15 @@ void Ring::Put(const CallMessage& call) {
 }
 
 void Ring::Post(worker::LaneState as) {
+  posted_ = as;
   uint32_t idle = worker::kIdle;
   if (!lane_->state.compare_exchange_strong(idle, as)) return;  // dead: Await sees it
   if (lane_->worker_waits.load() != 0) platform::WakeAll(lane_->state);
 }
 
-bool Ring::Block(worker::LaneState posted, int ms) {
+bool Ring::Block(int ms) {
   lane_->daemon_waits.store(1);
-  if (!IsOurs()) platform::WaitWhile(lane_->state, posted, ms);
+  if (!IsOurs()) platform::WaitWhile(lane_->state, posted_, ms);
   lane_->daemon_waits.store(0);
   return IsOurs();
 }
@@ -97,6 +98,14 @@ CallAnswer Ring::TakeShortReply() {
   answer.result = std::string_view(short_reply_, size);
   lane_->state.store(worker::kIdle, std::memory_order_release);
   return answer;
+}
+
+std::optional<int32_t> Ring::TakeShortReply(std::span<char> result) {
+  if (lane_->short_size != result.size()) return std::nullopt;
+  if (!result.empty()) std::memcpy(result.data(), lane_->short_call.bytes, result.size());
+  const int32_t status = lane_->short_call.status;
+  lane_->state.store(worker::kIdle, std::memory_order_release);
+  return status;
 }
 
 bool RingUse::CalledOverSocket(int64_t function) {

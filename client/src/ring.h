@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -42,40 +44,39 @@ class Ring {
     return call.frame.size() <= worker::kShortBytes && call.out_bytes == 0 && call.return_from < 0 && !call.profile &&
            call.epoch == 0 && call.buffers.empty();
   }
-  // Sends the framed request and waits. `alive` tells whether the daemon is there; asked ten times a second.
-  template <typename Alive>
-  RingEvent Exchange(std::string_view framed, const Deadline& deadline, Alive&& alive) {
+  // Sends the framed request, or a call without a message. REQUIRES: IsShort(call). Then Await() must follow.
+  void Post(std::string_view framed) {
     Put(framed);
-    return PostAndWait(worker::kCall, deadline, alive);
+    Post(worker::kCall);
   }
-  // The same without a message. REQUIRES: IsShort(call).
-  template <typename Alive>
-  RingEvent Exchange(const CallMessage& call, const Deadline& deadline, Alive&& alive) {
+  void Post(const CallMessage& call) {
     Put(call);
-    return PostAndWait(worker::kShortCall, deadline, alive);
+    Post(worker::kShortCall);
   }
-  // After kReply: the message without its length, valid until the next Exchange; gives the lane back to the next call.
+  // Waits for how it ended. `alive` tells whether the daemon is there; asked ten times a second.
+  template <typename Alive>
+  RingEvent Await(const Deadline& deadline, Alive&& alive) {
+    if (Poll()) return Event();
+    for (;;) {
+      const int ms = deadline.RemainingMs();
+      if (ms == 0) return RingEvent::kTimeout;
+      if (Block(std::min(ms, kLookMs))) return Event();
+      if (ThisThreadLeaves()) return RingEvent::kLeft;
+      if (!alive()) return RingEvent::kLost;
+    }
+  }
+  // After kReply: the message without its length, valid until the next Post; gives the lane back to the next call.
   std::string_view TakeReply();
   // After kShortReply: the same of its result.
   CallAnswer TakeShortReply();
+  // The status, with the result in its place. Nothing: it has another size, and the reply is still there.
+  std::optional<int32_t> TakeShortReply(std::span<char> result);
   // The worker is gone; its successor has another ring.
   bool dead() const { return lane_->state.load() == worker::kDead; }
 
  private:
   static constexpr int kLookMs = 100;
   Ring(void* memory, size_t size, worker::Lane* lane);
-  template <typename Alive>
-  RingEvent PostAndWait(worker::LaneState state, const Deadline& deadline, Alive&& alive) {
-    Post(state);
-    if (Poll()) return Event();
-    for (;;) {
-      const int ms = deadline.RemainingMs();
-      if (ms == 0) return RingEvent::kTimeout;
-      if (Block(state, std::min(ms, kLookMs))) return Event();
-      if (ThisThreadLeaves()) return RingEvent::kLeft;
-      if (!alive()) return RingEvent::kLost;
-    }
-  }
   void Put(std::string_view framed);
   void Put(const CallMessage& call);
   void Post(worker::LaneState as);
@@ -86,12 +87,13 @@ class Ring {
   bool Poll() {
     return IsOurs() || spin_.Until([this] { return IsOurs(); });
   }
-  bool Block(worker::LaneState posted, int ms);
+  bool Block(int ms);
   RingEvent Event() const;
 
   void* const memory_;
   const size_t size_;
   worker::Lane* const lane_;
+  worker::LaneState posted_ = worker::kIdle;  // by the last Post()
   AdaptiveSpin spin_;
   std::string reply_;
   char short_reply_[worker::kShortBytes];
@@ -104,17 +106,25 @@ class RingUse {
   // Counts a call of `function` over the socket. True: the next may go through a ring.
   bool CalledOverSocket(int64_t function);
   bool IsDirect(int64_t function) const {
+    if (function == last_) return true;
     const auto found = calls_.find(function);
-    return found != calls_.end() && found->second >= kCallsBefore;
+    if (found == calls_.end() || found->second < kCallsBefore) return false;
+    last_ = function;
+    return true;
   }
   // The ring's worker does not have it: over the socket again, for a long while.
-  void Refused(int64_t function) { calls_[function] = -kLongWhile; }
+  void Refused(int64_t function) {
+    calls_[function] = -kLongWhile;
+    last_ = kNone;
+  }
 
  private:
   static constexpr int kCallsBefore = 8;
   static constexpr int kLongWhile = 1 << 20;
   static constexpr size_t kMostFunctions = 4096;
+  static constexpr int64_t kNone = -1;
   std::unordered_map<int64_t, int> calls_;
+  mutable int64_t last_ = kNone;  // that was direct
 };
 
 }  // namespace rbc::client

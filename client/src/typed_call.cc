@@ -94,6 +94,13 @@ Status TakeText(const Overload& overload, const client::CallAnswer& answer, cons
   return {};
 }
 
+// Of a call of plain values.
+Status TakePlain(const CallerState& caller, const client::CallAnswer& answer, const TypedCall& call) {
+  caller.core->Print(answer.output);
+  if (answer.status != 0) return BadStatus(caller.name, answer.status);
+  return CopyResult(answer.result, call.result, call.result_size);
+}
+
 // The returned memory is there although the function ended with a status.
 Status TakeAnswer(const std::string& name, const Overload& overload, const types::PackedCall* packed,
                   const client::CallAnswer& answer, const TypedCall& call) {
@@ -157,7 +164,27 @@ Status SendStaged(CallStaging& staging, CallerState& caller, const Prepared& pre
   return send(caller, prepared, index, staged, deadline, is_explicit, staging);
 }
 
+// A call of plain values that finds a ring and all else at hand. False: it has not run and goes its whole way.
+bool InvokeShort(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call, Status* ended) {
+  if (!call.references.empty() || IsTaken(call) || call.frame_size > worker::kShortBytes) return false;
+  client::Farm::Line line;
+  const auto prepared = caller.TakeLine(index, call.frame_size, call.result_size, &line);
+  if (!prepared) return false;
+  client::Farm::ShortCall asked{.frame = {call.frame, call.frame_size},
+                                .result = {static_cast<char*>(call.result), call.result_size},
+                                .request_id = call.request_id};
+  asked.timeout_ms = caller.core->TimeoutOf(timeout_ms, &asked.explicit_deadline);
+  std::optional<Expected<client::Farm::Answered>> other;
+  const auto status = caller.core->farm->CallShort(*prepared->module, std::move(line), asked, &other);
+  if (!status && !other) return false;
+  if (status && *status != 0) *ended = BadStatus(caller.name, *status);
+  if (other) *ended = *other ? TakePlain(caller, (*other)->answer, call) : Status(std::move(*other).error());
+  return true;
+}
+
 Status InvokeTyped(CallerState& caller, size_t index, int64_t timeout_ms, const TypedCall& call) {
+  Status ended;
+  if (InvokeShort(caller, index, timeout_ms, call, &ended)) return ended;
   RBC_ASSIGN_OR_RETURN(const std::shared_ptr<const Prepared> prepared, caller.Current());
   const Overload& overload = *prepared->overloads[index];
   const Expected<size_t>& declared = prepared->declared[index];

@@ -75,8 +75,9 @@ LaneState LaneRunner::AwaitTurn() {
   uint32_t state;
   const auto mine = [&] { return IsMine(state = lane_.state.load(std::memory_order_acquire)); };
   if (mine()) return static_cast<LaneState>(state);
-  const bool polled = Spin(ring_spin_, mine);
-  if (ring_spin_.SharesCpu() && lane_.direct.load(std::memory_order_relaxed) != 0) step_aside_.Try();
+  bool polled = Spin(ring_spin_, mine);
+  if (ring_spin_.SharesCpu() && IsDirect()) step_aside_.Try();
+  if (!polled && served_ && IsDirect()) polled = hand_over_.Until(mine);
   if (polled) return static_cast<LaneState>(state);
   served_ = false;
   for (;;) {
@@ -137,7 +138,7 @@ std::span<const uint8_t> LaneRunner::RunCall(const CallView& call, const LoadedF
 }
 
 std::span<const uint8_t> LaneRunner::Serve(const CallView& call, std::span<uint8_t> small, PlainReply* plain) {
-  if (call.keep && lane_.direct.load(std::memory_order_relaxed) != 0) {
+  if (call.keep && IsDirect()) {
     Error error(ErrorKind::kUnsupported,
                 "the results of a call over a ring cannot be kept; send it over the connection");
     error.role = "execution worker";
@@ -185,8 +186,7 @@ void LaneRunner::Answer(std::span<const uint8_t> reply) {
 // whether the call has begun.
 void LaneRunner::ServeShort() {
   const uint32_t size = lane_.short_size;
-  if (lane_.direct.load(std::memory_order_relaxed) == 0 || size > kShortBytes)
-    EndOutOfTurn("a lane's short call is longer than its place");
+  if (!IsDirect() || size > kShortBytes) EndOutOfTurn("a lane's short call is longer than its place");
   ShortCall& short_call = lane_.short_call;
   CallView call;
   call.function_id = short_call.function_id;
@@ -205,7 +205,7 @@ void LaneRunner::ServeShort() {
 void LaneRunner::ServeBatch() {
   const uint64_t in = lane_.request_offset, out = lane_.reply_offset;
   const uint32_t size = lane_.request_size, room = lane_.reply_size;
-  if (lane_.direct.load(std::memory_order_relaxed) != 0 || !InArena(in, size) || !InArena(out, room))
+  if (IsDirect() || !InArena(in, size) || !InArena(out, room))
     EndOutOfTurn("a lane's batch lies outside of the shared memory");
   std::string_view calls(reinterpret_cast<const char*>(share_.arena.data()) + in, size);
   const auto place = share_.arena.subspan(out, room);

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/adaptive_spin.h"
+#include "base/hand_over.h"
 #include "base/step_aside.h"
 #include "worker/call_context.h"
 #include "worker/call_runner.h"
@@ -43,6 +44,8 @@ class LaneRunner {
  private:
   LaneState AwaitTurn();
   bool IsMine(uint32_t state) const;
+  // A client has the other end.
+  bool IsDirect() const { return lane_.direct.load(std::memory_order_relaxed) != 0; }
   void GiveBack(LaneState state);
 
   void ServeRing();
@@ -76,6 +79,7 @@ class LaneRunner {
   CallRunner runner_;
   AdaptiveSpin ring_spin_;
   AdaptiveSpin connection_spin_;
+  HandOver hand_over_;
   StepAside step_aside_;
   bool served_ = false;                 // a call was served since it last blocked: polling may pay
   std::span<const uint8_t> big_reply_;  // waits for kContinue

@@ -14,6 +14,7 @@
 
 #include "base/adaptive_spin.h"
 #include "base/expected.h"
+#include "base/hand_over.h"
 #include "base/unique_fd.h"
 #include "client/src/call_codec.h"
 #include "client/src/deadline.h"
@@ -85,7 +86,8 @@ class Ring {
     return state != worker::kShortCall && state != worker::kCall && state != worker::kContinue;
   }
   bool Poll() {
-    return IsOurs() || spin_.Until([this] { return IsOurs(); });
+    const auto ours = [this] { return IsOurs(); };
+    return ours() || spin_.Until(ours) || hand_over_.Until(ours);
   }
   bool Block(int ms);
   RingEvent Event() const;
@@ -95,6 +97,7 @@ class Ring {
   worker::Lane* const lane_;
   worker::LaneState posted_ = worker::kIdle;  // by the last Post()
   AdaptiveSpin spin_;
+  HandOver hand_over_;
   std::string reply_;
   char short_reply_[worker::kShortBytes];
 };

@@ -9,7 +9,6 @@
 namespace rbc::worker {
 
 void RecordCompilerFaults() {
-  SwallowMessages();  // what LLVM prints before it ends says less than the reason that comes with the end
   llvm::install_fatal_error_handler(
       [](void*, const char* reason, bool) { EndWithFault(FaultCause::kFatalError, 0, 0, nullptr, nullptr, reason); },
       nullptr);

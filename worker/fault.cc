@@ -27,7 +27,6 @@ constexpr size_t kOverflowReach = 1024 * 1024;  // how far below a stack an acce
 
 RingHeader* ring = nullptr;
 FunctionFinder function_finder = nullptr;
-bool messages_are_swallowed = false;
 FaultDescriber fault_describer = nullptr;
 ForbiddenCallHandler forbidden_call_handler = nullptr;
 constinit thread_local CallContext* current_context = nullptr;
@@ -79,19 +78,9 @@ std::string_view LastWords(const ucontext_t& machine) {
   return {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len};
 }
 
-// Of a system call refused: whether it only wants to say something to stderr. Then it seems to have worked.
-bool SwallowMessage(int system_call, ucontext_t* machine) {
-  auto& regs = machine->uc_mcontext.gregs;
-  if (!messages_are_swallowed || regs[REG_RDI] != STDERR_FILENO) return false;
-  if (system_call != SYS_write && system_call != SYS_ioctl) return false;  // ioctl: whether it is a terminal
-  regs[REG_RAX] = system_call == SYS_write ? regs[REG_RDX] : -ENOTTY;
-  return true;
-}
-
 void OnSignal(int signal, siginfo_t* info, void* machine_state) {
   char asked[256] = {};
   if (signal == SIGSYS) {
-    if (SwallowMessage(info->si_syscall, static_cast<ucontext_t*>(machine_state))) return;
     if (forbidden_call_handler != nullptr &&
         forbidden_call_handler(info->si_syscall, machine_state, asked, sizeof asked))
       return;
@@ -134,8 +123,6 @@ void SetFunctionFinder(FunctionFinder finder) { function_finder = finder; }
 void SetFaultDescriber(FaultDescriber describer) { fault_describer = describer; }
 
 void SetForbiddenCallHandler(ForbiddenCallHandler handler) { forbidden_call_handler = handler; }
-
-void SwallowMessages() { messages_are_swallowed = true; }
 
 void EndByDevice(const Error& error) {
   EndWithFault(FaultCause::kDevice, 0, 0, nullptr, nullptr, error.cause + "\n" + error.message);

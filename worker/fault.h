@@ -25,9 +25,6 @@ void SetFaultDescriber(FaultDescriber describer);
 // `text`, NUL-terminated, and the process ends. Async-signal-safe.
 using ForbiddenCallHandler = bool (*)(int number, void* machine_state, char* text, size_t size);
 void SetForbiddenCallHandler(ForbiddenCallHandler handler);
-// From here on what this process says to stderr goes nowhere, instead of being a forbidden system call. Of compile
-// workers: client code runs in none.
-void SwallowMessages();
 
 // Gives the calling thread a stack for its signal handlers.
 void UseAlternateStack();

@@ -565,8 +565,10 @@ Status CheckWholeModule(const llvm::Module& module, unsigned pointer_bits) {
   if (layout.isBigEndian())
     return Unsupported("the module is made for a big-endian machine, this target is little-endian");
   if (layout.getPointerSizeInBits() != pointer_bits) {
-    return Unsupported(fmt::format("the module is made for pointers of {} bits, this target's have {}",
-                                   layout.getPointerSizeInBits(), pointer_bits));
+    return Unsupported(
+        fmt::format("the module is made for pointers of {} bits, this target's have {}; lower its source for "
+                    "pointers of {} bits, or choose another target",
+                    layout.getPointerSizeInBits(), pointer_bits, pointer_bits));
   }
   return {};
 }

@@ -2,17 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fstream>
 #include <set>
 
 #include "tests/worker/harness.h"
+#include "worker/syscall_filter.h"
 
 namespace rbc::testing {
 namespace {
@@ -182,6 +185,25 @@ TEST(Sandbox, ArgumentsAreChecked) {
   EXPECT_TRUE(calls.Try(0, SYS_sched_setaffinity, 0, 0, 0).alive);  // of the calling thread
   EXPECT_FALSE(calls.Try(0, SYS_sched_setaffinity, 1, 0, 0).alive);
   EXPECT_TRUE(calls.Try(0, SYS_prctl, PR_GET_SECCOMP).alive);
+}
+
+// LLVM asks whether stderr is a terminal before it says there what it cannot compile. None of it may be the end.
+TEST(Sandbox, TheCompilerMaySayWhyItEnds) {
+  if (Sanitized()) GTEST_SKIP() << "sanitizer builds have the wide profile";
+  std::vector<sock_filter> program = worker::CompileFilter();
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(1);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) _exit(2);
+    if (isatty(STDERR_FILENO) != 0 || errno != ENOTTY) _exit(3);
+    _exit(write(STDERR_FILENO, "", 0) == 0 ? 0 : 4);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Sandbox, OpeningAFileEndsTheWorker) {

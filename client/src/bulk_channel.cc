@@ -17,6 +17,8 @@ namespace rbc::client {
 namespace {
 
 constexpr uint64_t kChunk = 256 * 1024;
+// At once into a socket without TLS: each send() ends with a packet that is not full.
+constexpr uint64_t kMostSent = uint64_t{8} << 20;
 constexpr uint64_t kMostError = 64 * 1024;
 constexpr uint64_t kLeastPacked = 4096;  // smaller transfers gain nothing
 
@@ -53,8 +55,8 @@ Status BulkChannel::Wait(short events, const Deadline& deadline) {
 }
 
 ssize_t BulkChannel::SendSome(const char* from, uint64_t bytes, bool more) {
-  if (tls_ != nullptr) return tls_->Write({from, bytes});
-  return platform::Send(fd_.get(), from, bytes, more);
+  if (tls_ != nullptr) return tls_->Write({from, std::min(bytes, kChunk)});
+  return platform::Send(fd_.get(), from, std::min(bytes, kMostSent), more);
 }
 
 ssize_t BulkChannel::ReceiveSome(char* to, uint64_t bytes) {
@@ -71,7 +73,7 @@ bool BulkChannel::IsQuiet() const {
 
 Status BulkChannel::Send(const char* from, uint64_t bytes, bool more, const MovedBytes* moved) {
   while (bytes != 0) {
-    const ssize_t sent = SendSome(from, std::min(bytes, kChunk), more);
+    const ssize_t sent = SendSome(from, bytes, more);
     if (sent > 0) {
       pacer_.Sent(static_cast<uint64_t>(sent));
       from += sent;

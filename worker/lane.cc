@@ -77,7 +77,7 @@ LaneState LaneRunner::AwaitTurn() {
   if (mine()) return static_cast<LaneState>(state);
   bool polled = Spin(ring_spin_, mine);
   if (ring_spin_.SharesCpu() && IsDirect()) step_aside_.Try();
-  if (!polled && served_ && IsDirect()) polled = hand_over_.Until(mine);
+  if (!polled && served_) polled = hand_over_.Until(mine);
   if (polled) return static_cast<LaneState>(state);
   served_ = false;
   for (;;) {

@@ -44,7 +44,8 @@ void LanePort::Continue(uint64_t reply_offset) {
 
 LaneEvent LanePort::Await(Clock::time_point until) {
   uint32_t state = 0;
-  if (spin_.Until([&] { return !IsWorkers(state = lane_->state.load()); })) return Classify(state);
+  const auto ours = [&] { return !IsWorkers(state = lane_->state.load()); };
+  if (spin_.Until(ours) || hand_over_.Until(ours)) return Classify(state);
   lane_->daemon_waits.store(1);
   while (IsWorkers(state = lane_->state.load())) {
     const auto left = until - Clock::now();

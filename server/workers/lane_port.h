@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/adaptive_spin.h"
+#include "base/hand_over.h"
 #include "server/workers/process.h"
 #include "worker/protocol.h"
 
@@ -42,6 +43,7 @@ class LanePort {
   LaneEvent Classify(uint32_t state) const;
   worker::Lane* lane_;
   AdaptiveSpin spin_;
+  HandOver hand_over_;
 };
 
 }  // namespace rbc::server

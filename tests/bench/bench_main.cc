@@ -34,8 +34,8 @@ constexpr Row kRows[] = {
     {.name = "call, lent, TCP / raw socket", .ours = "farm_call_tcp", .floor = "raw_tcp", .goal = 1.3},
     {.name = "call, lent, TCP / Thrift pool", .ours = "farm_call_tcp", .floor = "thrift_pool_tcp", .goal = 1.0},
     // Goal 1, calls through the daemon; stock Thrift client.
-    {.name = "call, daemon, Unix / bare relay", .ours = "farm_relay_unix", .floor = "relay_unix", .goal = 1.4},
-    {.name = "call, daemon, TCP / bare relay", .ours = "farm_relay_tcp", .floor = "relay_tcp", .goal = 1.4},
+    {.name = "call, daemon, Unix / bare relay", .ours = "farm_relay_unix", .floor = "relay_unix", .goal = 1.15},
+    {.name = "call, daemon, TCP / bare relay", .ours = "farm_relay_tcp", .floor = "relay_tcp", .goal = 1.15},
     {.name = "call, daemon, Unix / gRPC unary", .ours = "farm_relay_unix", .floor = "grpc_unary_unix", .goal = 0.5},
     // The same by librbc, which polls before it blocks, on two CPUs, against a socket that both sides poll.
     {.name = "librbc, lent, Unix / both spin",

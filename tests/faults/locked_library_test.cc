@@ -80,7 +80,9 @@ class LockedLibrary : public FarmTest, public ::testing::WithParamInterface<cons
  protected:
   // The thread of a ring allocates elsewhere than the one that serves the daemon.
   void DoIts(const std::string& work, bool direct) {
-    RemoteJIT rjit(farm().unix_address(), {.direct = direct});
+    RemoteJIT::Options options;
+    options.direct = direct;
+    RemoteJIT rjit(farm().unix_address(), options);
     const auto function = rjit.function<int64_t(int64_t)>(Source::Ir(CompileC(kUses, IrForm::kText, {"-O1"})), work);
     for (const int64_t size : {1'000, 7'000'000, 100'000, 1'000'000, 30'000'000, 1'000}) {
       if (size > 1'000'000 && work == "sort") continue;

@@ -24,6 +24,7 @@ struct ChannelSocket {
   TlsStream* tls = nullptr;
   bool patient = false;  // may wait a short time for the peer: the socket's own timeouts, or `wait` of TLS
   std::chrono::milliseconds wait{0};
+  bool local = false;  // a Unix socket
 
   // As recv(): all that is wanted where it is there or comes soon, else less.
   ssize_t Receive(char* to, size_t bytes) const;

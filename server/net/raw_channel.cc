@@ -10,8 +10,8 @@
 namespace rbc::server {
 namespace {
 
-constexpr size_t kChunk = 256 * 1024;           // received at once: the fastest on TCP, of what was tried
-constexpr size_t kMostSent = size_t{8} << 20;   // each send() ends with a packet that is not full
+constexpr size_t kChunk = 256 * 1024;           // the fastest, of what was tried
+constexpr size_t kMostSent = size_t{8} << 20;   // by TCP: each send() ends with a packet that is not full
 constexpr uint64_t kTurn = uint64_t{64} << 20;  // bytes before another connection may have the thread
 
 // The least of a body that comes before data; 0: no request is of that type.
@@ -213,7 +213,7 @@ RawChannel::Step RawChannel::ReadPlain(const ChannelSocket& socket, uint64_t mos
 }
 
 RawChannel::Step RawChannel::WritePlain(const ChannelSocket& socket, uint64_t most, uint64_t* moved) {
-  const size_t wanted = std::min<uint64_t>(most, socket.tls == nullptr ? kMostSent : kChunk);
+  const size_t wanted = std::min<uint64_t>(most, socket.tls == nullptr && !socket.local ? kMostSent : kChunk);
   const ssize_t sent = SendSome(socket, {memory_.data, wanted}, most != left_);
   if (IsAgain(sent)) return Step::kWait;
   if (sent <= 0) return Step::kEnd;

@@ -294,7 +294,8 @@ void Loop::StartChannel(Connection* connection, Thread& thread) {
 
 void Loop::ServeChannel(Connection* connection, const Thread& thread) {
   const bool patient = hot_.fetch_add(1) < options_.hot_threads && !thread.last;
-  const ChannelSocket socket{connection->fd.get(), connection->tls.get(), patient, options_.hot_wait};
+  const ChannelSocket socket{connection->fd.get(), connection->tls.get(), patient, options_.hot_wait,
+                             connection->peer.local};
   const auto wait = connection->channel->Run(socket, *connection->channel_host, &connection->progress);
   --hot_;
   if (connection->stranger && connection->session != nullptr) Welcome(connection);
